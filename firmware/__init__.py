@@ -1,0 +1,1 @@
+"""The firmware: everything that ships to the ESP32."""

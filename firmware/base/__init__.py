@@ -1,0 +1,1 @@
+"""What everything stands on: the runtime, clock, storage, log."""

@@ -1,0 +1,67 @@
+"""Log lines: to stderr through `logging`, the last ones kept in RAM for diagnostics."""
+
+import sys
+
+try:
+    import logging
+except ImportError:  # desktop MicroPython without micropython-lib
+    logging = None
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+class Log:
+    """One log with a ring of its last lines. `log("link")` gives a writer for one part."""
+
+    def __init__(self, clock=None, keep: int = 40):
+        self.level = LEVELS["info"]
+        self.keep = keep
+        self.clock = clock
+        self.lines = []
+        self._out = logging.getLogger("wallbridge") if logging else None
+        if self._out:
+            self._out.setLevel(10)
+        else:
+            self.write("log", "warning", "no logging module: writing to stderr only; install it "
+                       "with: micropython -c \"import mip; mip.install('logging')\"")  # fmt: skip
+
+    def __call__(self, part: str) -> "Writer":
+        return Writer(self, part)
+
+    def write(self, part: str, level: str, text: str) -> None:
+        number = LEVELS[level]
+        if number < self.level:
+            return
+        seconds = self.clock.ms() // 1000 if self.clock else 0
+        line = "%d %s %s: %s" % (seconds, level[0].upper(), part, text[:400])
+        if len(self.lines) >= self.keep:
+            self.lines.pop(0)
+        self.lines.append(line)
+        if self._out:
+            self._out.log(number, line)
+        else:
+            sys.stderr.write(line + "\n")
+
+
+class Writer:
+    """Writes for one part of the station; the text is formatted only when it is kept."""
+
+    def __init__(self, log: Log, part: str):
+        self._log = log
+        self._part = part
+
+    def _write(self, level, text, args):
+        if LEVELS[level] >= self._log.level:
+            self._log.write(self._part, level, text % args if args else text)
+
+    def debug(self, text, *args):
+        self._write("debug", text, args)
+
+    def info(self, text, *args):
+        self._write("info", text, args)
+
+    def warning(self, text, *args):
+        self._write("warning", text, args)
+
+    def error(self, text, *args):
+        self._write("error", text, args)

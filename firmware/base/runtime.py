@@ -1,0 +1,92 @@
+"""The one module that knows which Python runs: CPython, desktop MicroPython or the ESP32."""
+
+import asyncio
+import gc
+import os
+import sys
+import time
+
+MICROPYTHON = sys.implementation.name == "micropython"
+DEVICE = sys.platform == "esp32"
+
+# What a broken link, a refused certificate or a time-out raises, on every runtime.
+LINK_ERRORS = (OSError, EOFError, ValueError, asyncio.TimeoutError)
+
+# Seconds from the Unix epoch to the epoch of time.time(): 2000 on the device, 1970 elsewhere.
+EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
+
+if MICROPYTHON:
+    from time import ticks_diff, ticks_ms
+
+    def sleep_ms(ms: int):
+        """Awaitable: real milliseconds; callers keep it under six days (32-bit ticks)."""
+        return asyncio.sleep_ms(ms)
+
+    def trace(error: BaseException) -> str:
+        """The traceback as text."""
+        import io
+
+        text = io.StringIO()
+        sys.print_exception(error, text)
+        return text.getvalue()
+
+else:
+
+    def ticks_ms() -> int:
+        """Milliseconds of a clock that never goes back; the loop's own clock while one runs,
+        so that a test's loop in virtual time carries the whole station."""
+        try:
+            return int(asyncio.get_running_loop().time() * 1000)
+        except RuntimeError:
+            return int(time.monotonic() * 1000)
+
+    def ticks_diff(end: int, start: int) -> int:
+        return end - start
+
+    def sleep_ms(ms: int):
+        return asyncio.sleep(ms / 1000)
+
+    def trace(error: BaseException) -> str:
+        import traceback
+
+        return "".join(traceback.format_exception(error))
+
+
+def host_epoch() -> int:
+    """The host's wall clock, Unix seconds. Not to be trusted on the device before it was set."""
+    return int(time.time()) + EPOCH_OFFSET
+
+
+def urandom(n: int) -> bytes:
+    return os.urandom(n)
+
+
+def heap_free() -> int:
+    """Free bytes of the garbage-collected heap; 0 where the runtime does not tell."""
+    return gc.mem_free() if MICROPYTHON else 0
+
+
+def json_loads(data) -> object:
+    """Parses JSON from bytes, bytearray or a memoryview. Raises ValueError."""
+    import json
+
+    return json.loads(data if MICROPYTHON else bytes(data))
+
+
+def load(name: str):
+    """Imports a module by its dotted name, for what is rarely used (see `drop`)."""
+    __import__(name)
+    return sys.modules[name]
+
+
+def drop(name: str) -> None:
+    """Frees a module's code: out of sys.modules and out of its package. None of its objects may
+    be alive. On CPython modules stay, since tests hold on to their classes."""
+    if not MICROPYTHON:
+        return
+    sys.modules.pop(name, None)
+    parent, _, leaf = name.rpartition(".")
+    package = sys.modules.get(parent)
+    if package and hasattr(package, leaf):
+        delattr(package, leaf)
+    gc.collect()

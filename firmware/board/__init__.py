@@ -1,0 +1,1 @@
+"""The hardware seam: one module a board."""

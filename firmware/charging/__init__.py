@@ -1,0 +1,1 @@
+"""What a charger is, without a protocol."""

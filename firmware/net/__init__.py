@@ -1,0 +1,1 @@
+"""The network: websocket, transfers, Wi-Fi."""
