@@ -33,6 +33,7 @@ class Clock:
         """Sleeps station milliseconds."""
         while ms > _DAY_MS * self.speed:  # 32-bit ticks can't sleep longer than six days
             await runtime.sleep_ms(_DAY_MS)
+            self.ms()  # ticks wrap: they must be looked at more often
             ms -= _DAY_MS * self.speed
         await runtime.sleep_ms((ms + self.speed - 1) // self.speed if ms > 0 else 0)
 

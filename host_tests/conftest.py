@@ -1,0 +1,235 @@
+"""The test harness: `both` tests on every Python, virtual time, and what tests share.
+
+A file `both/test_x.py` is collected by pytest as usual, for CPython, and once more for each
+desktop MicroPython: `test_x.py::test_a[micropython]` and `[micropython32]`, the latter with the
+device's heap. One process runs all of a file's tests on one runtime.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from host_tests import virtual
+from tools import runtimes
+
+HERE = Path(__file__).resolve().parent
+BOTH = HERE / "both"
+CAPTURES = runtimes.ROOT.parent / "shared" / "data" / "tic"
+RUNTIMES = {"micropython": 64, "micropython32": 32}
+FILE_TIMEOUT_S = 120
+
+
+# --- collecting the files in both/ for MicroPython ---
+
+
+def pytest_collect_file(file_path: Path, parent):
+    if file_path.parent == BOTH and file_path.name.startswith("test_") and file_path.suffix == ".py":
+        return MicroPythonFile.from_parent(parent, path=file_path)
+    return None
+
+
+class MicroPythonFile(pytest.File):
+    """A `both` file as MicroPython sees it; its tests are found without importing it."""
+
+    def collect(self):
+        tree = ast.parse(self.path.read_text(), str(self.path))
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+        names = [n.name for n in tree.body if isinstance(n, functions)]
+        for label, bits in RUNTIMES.items():
+            for name in names:
+                if name.startswith("test_"):
+                    yield MicroPythonTest.from_parent(
+                        self, name=f"{name}[{label}]", function=name, bits=bits, label=label
+                    )
+
+
+class MicroPythonTest(pytest.Item):
+    """One test function on one MicroPython."""
+
+    def __init__(self, function, bits, label, **kwargs):
+        super().__init__(**kwargs)
+        self.function = function
+        self.bits = bits
+        self.label = label
+        self.add_marker("micropython")
+        self.add_marker(pytest.mark.xdist_group(f"{self.path.name}-{label}"))
+
+    def runtest(self):
+        if runtimes.find(self.bits) is None:
+            pytest.skip(runtimes.why_missing(self.bits))
+        outcome, text = _file_results(self)[self.function]
+        if outcome == "skip":
+            pytest.skip(text)
+        if outcome == "fail":
+            raise MicroPythonFailure(text)
+        self.add_report_section("call", self.label, text)
+
+    def repr_failure(self, excinfo, style=None):
+        if isinstance(excinfo.value, MicroPythonFailure):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self):
+        return self.path, None, self.name
+
+
+class MicroPythonFailure(Exception):
+    """A test failed there; the text is what the process printed."""
+
+
+_results: dict[tuple[Path, int], dict[str, tuple[str, str]]] = {}
+
+
+def _file_results(item):
+    """Runs the file's selected tests, the first time that one of them is asked for."""
+    key = (item.path, item.bits)
+    if key not in _results:
+        same = (i for i in item.session.items if isinstance(i, MicroPythonTest))
+        names = [i.function for i in same if (i.path, i.bits) == key]
+        _results[key] = _run_file(item.path, item.bits, names)
+    return _results[key]
+
+
+def _run_file(path, bits, names):
+    errors = runtimes.compile_mpy()
+    module = ".".join(path.relative_to(runtimes.ROOT).with_suffix("").parts)
+    command = [*runtimes.command(bits), "-m", "host_tests.both_runner", module, *names]
+    try:
+        done = subprocess.run(
+            command,
+            env=runtimes.environment(),
+            cwd=runtimes.MPY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=FILE_TIMEOUT_S,
+        )
+        output, end = done.stdout, f"exit code {done.returncode}"
+    except subprocess.TimeoutExpired as late:
+        output, end = late.stdout or b"", f"killed after {FILE_TIMEOUT_S} s"
+    results, text, running = {}, "", None
+    for line in output.decode(errors="replace").splitlines(keepends=True):
+        if not line.startswith("\x01"):
+            text += line
+            continue
+        word, name, *rest = line[1:].split(maxsplit=2)
+        if word == "start":
+            running, text = name, ""
+        else:
+            results[name] = (word, rest[0].strip() if word == "skip" else text)
+            running = None
+    left = text + f"\n{end}" + (f" while running {running}" if running else "")
+    for name in names:
+        outcome, said = results.get(name, ("fail", left))
+        if outcome == "fail" and errors:
+            said += "\nThe compiler refused:\n" + "\n".join(errors.values())
+        results[name] = (outcome, said)
+    return results
+
+
+# --- async tests and skips on CPython ---
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Runs `async def` tests: in virtual time in both/ or with `virtual_loop`, else in real."""
+    function = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(function):
+        return None
+    wanted = pyfuncitem._fixtureinfo.argnames
+    coroutine = function(**{name: pyfuncitem.funcargs[name] for name in wanted})
+    if "virtual_loop" in pyfuncitem.funcargs:
+        pyfuncitem.funcargs["virtual_loop"].run_until_complete(coroutine)
+    elif pyfuncitem.path.parent == BOTH:
+        virtual.run(coroutine)
+    else:
+        virtual.asyncio.run(coroutine)
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    try:
+        return (yield)
+    except virtual.Skip as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture
+def virtual_loop():
+    """An event loop in virtual time; an `async def` test that asks for it runs on it."""
+    with virtual.asyncio.Runner(loop_factory=virtual.VirtualLoop) as runner:
+        yield runner.get_loop()
+
+
+# --- what tests share ---
+
+
+class MicroPython:
+    """One desktop MicroPython with the project importable, from .mpy or from source."""
+
+    def __init__(self, bits):
+        self.bits = bits
+
+    def command(self, *args, heap=None):
+        """The command line, for tests that keep the process and talk to it."""
+        return [*runtimes.command(self.bits, heap), *map(str, args)]
+
+    def environment(self, source=False):
+        if not source:
+            errors = runtimes.compile_mpy()
+            assert not errors, "\n".join(errors.values())
+        return runtimes.environment(source=source)
+
+    def run(self, code, *args, heap=None, source=False, timeout=60, check=True, **options):
+        """Runs a script (a Path) or code (text); returns the finished process, text mode.
+
+        `code` as text gets `args` as sys.argv[1:]. A failure shows all that was printed.
+        """
+        if isinstance(code, Path):
+            start = [code, *args]
+        else:
+            start = ["-c", f"import sys; sys.argv[1:] = {[str(a) for a in args]!r}\n{code}"]
+        done = subprocess.run(
+            self.command(*start, heap=heap),
+            env=self.environment(source),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=timeout,
+            **options,
+        )
+        if check and done.returncode:
+            pytest.fail(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+
+@pytest.fixture
+def micropython():
+    """`micropython(64)` or `micropython(32)`: a MicroPython to run; skips where there is none."""
+
+    def pick(bits=64):
+        if runtimes.find(bits) is None:
+            pytest.skip(runtimes.why_missing(bits))
+        return MicroPython(bits)
+
+    return pick
+
+
+@pytest.fixture
+def captures() -> Path:
+    """The folder with the recorded TIC lines."""
+    if not CAPTURES.is_dir():
+        pytest.skip(f"no recorded TIC lines in {CAPTURES}")
+    return CAPTURES
+
+
+def pytest_collection_modifyitems(items):
+    if not CAPTURES.is_dir():
+        for item in items:
+            if item.get_closest_marker("captures"):
+                item.add_marker(pytest.mark.skip(reason=f"no recorded TIC lines in {CAPTURES}"))

@@ -1,0 +1,220 @@
+"""Virtual time: an hour of station time passes in the time that the code itself takes.
+
+`run(coro)` runs a coroutine on a loop whose clock stands still while there is something to do
+and jumps to the next timer when there is not. Sockets are real: what is ready is served before
+any jump, so peers within the same process work. Work in threads is waited for really. A peer in
+another process is not waited for: use real time with those.
+
+The same on CPython (a loop of its own) and on MicroPython (asyncio.core's clock is replaced).
+"""
+
+import asyncio
+import sys
+
+STUCK_S = 10  # nothing but I/O to wait for, and none came: the test would hang
+
+
+class Skip(Exception):
+    """Raised by a `both` test that can't run on this Python; says why."""
+
+
+class Stuck(Exception):
+    """Nothing is left that could wake the program."""
+
+
+if sys.implementation.name == "micropython":
+    import time
+    from asyncio import core
+    from time import ticks_add, ticks_diff
+
+    from firmware.base import runtime
+
+    _real = time.ticks_ms
+
+    # asyncio's clock runs ahead of the real one, so that what its C part schedules for "now",
+    # by the real clock, is always due; and not too far, since 30-bit ticks compare within 2**29.
+    _AHEAD = 1 << 27
+
+    class _Time:
+        """The clocks: `loop` is asyncio's, `shift` what the station's has gained."""
+
+        def __init__(self):
+            self.shift = 0  # station time - real time, outside of a run
+            self.station = None  # stands still during a run
+            self.loop = 0
+            self.spins = 0
+            self.threads = 0
+
+        def ticks_ms(self):
+            return ticks_add(_real(), self.shift) if self.station is None else self.station
+
+        def advance(self, ms):
+            self.spins = 0
+            self.station = ticks_add(self.station, ms)
+            self.loop = ticks_add(self.loop, ms)
+            ahead = ticks_diff(self.loop, _real())
+            if ahead > _AHEAD + _AHEAD // 2:
+                self._rebase(ahead - _AHEAD)
+
+        def _rebase(self, ms):
+            queue = core._task_queue
+            tasks = []
+            while queue.peek():
+                task = queue.pop()
+                tasks.append((task, task.ph_key, task.data))
+            for task, key, data in tasks:
+                queue.push(task, ticks_add(key, -ms))
+                task.data = data  # push forgets it
+            self.loop = ticks_add(self.loop, -ms)
+
+        def wait(self, dt):
+            """In the place of IOQueue.wait_io_event."""
+            queue = core._io_queue
+            poll = type(queue).wait_io_event
+            poll(queue, 0)
+            task = core._task_queue.peek()
+            if task:
+                left = ticks_diff(task.ph_key, self.loop)
+                if left <= 0:
+                    self.spins += 1
+                    if self.spins >= 1000:  # somebody polls until time passes
+                        self.advance(1)
+                elif self.threads:
+                    time.sleep_ms(1)
+                    self.advance(1)
+                else:
+                    if left >= 1000 and queue.map:
+                        poll(queue, 1)  # a busy kernel may deliver late
+                        if ticks_diff(core._task_queue.peek().ph_key, self.loop) < left:
+                            return
+                    self.advance(left)
+                return
+            if queue.map:
+                poll(queue, STUCK_S * 1000)
+            if not core._task_queue.peek():
+                raise Stuck("nothing left to wait for")
+
+    _time = _Time()
+    runtime.ticks_ms = _time.ticks_ms
+
+    class _Thread:
+        """_thread, counting what is in flight."""
+
+        def __init__(self, module):
+            self._module = module
+
+        def __getattr__(self, name):
+            return getattr(self._module, name)
+
+        def start_new_thread(self, function, args, kwargs={}):
+            def counted():
+                try:
+                    function(*args, **kwargs)
+                finally:
+                    _time.threads -= 1
+
+            _time.threads += 1
+            return self._module.start_new_thread(counted, ())
+
+    try:
+        import _thread
+
+        sys.modules["_thread"] = _Thread(_thread)
+    except ImportError:
+        pass
+
+    def run(coro):
+        """Runs it to its end in virtual time; returns its result."""
+        asyncio.new_event_loop()
+        _time.station = ticks_add(_real(), _time.shift)
+        _time.loop = ticks_add(_real(), _AHEAD)
+        core.ticks = lambda: _time.loop
+        core._io_queue.wait_io_event = _time.wait
+        try:
+            return asyncio.run(coro)
+        finally:
+            _time.shift = ticks_diff(_time.station, _real())
+            _time.station = None
+            core.ticks = _real
+            asyncio.new_event_loop()  # leftover tasks must not go on in the next run
+
+else:
+    import _thread
+    import selectors
+    import time
+
+    class _Threads:
+        in_flight = 0
+        start = staticmethod(_thread.start_new_thread)
+
+        @classmethod
+        def counted(cls, function, args, kwargs=None):
+            def body():
+                try:
+                    function(*args, **(kwargs or {}))
+                finally:
+                    cls.in_flight -= 1
+
+            cls.in_flight += 1
+            return cls.start(body, ())
+
+    _thread.start_new_thread = _Threads.counted  # `threading` keeps the original
+
+    class _Selector(selectors.DefaultSelector):
+        def __init__(self, loop):
+            super().__init__()
+            self.loop = loop
+            self.spins = 0
+
+        def select(self, timeout=None):
+            loop = self.loop
+            events = super().select(0)
+            if events:
+                return events
+            if timeout is None:
+                events = super().select(STUCK_S)
+                if not events:
+                    raise Stuck("nothing left to wait for")
+            elif timeout <= 0:
+                self.spins += 1
+                if self.spins >= 1000:  # somebody polls until time passes
+                    self.spins = 0
+                    loop.now += 0.001
+            elif loop.executing or _Threads.in_flight:
+                before = time.monotonic()
+                events = super().select(min(timeout, 0.005))
+                loop.now += min(timeout, time.monotonic() - before)
+            else:
+                self.spins = 0
+                if timeout >= 1 and len(self.get_map()) > 1:
+                    events = super().select(0.001)  # a busy kernel may deliver late
+                if not events:
+                    loop.now += timeout
+            return events
+
+    class VirtualLoop(asyncio.SelectorEventLoop):
+        """An event loop in virtual time."""
+
+        def __init__(self):
+            # From the real clock on, for clocks that were made before the loop ran; in the
+            # middle of a millisecond, so that rounding never shows in whole milliseconds.
+            self.now = int(time.monotonic() * 1000) / 1000 + 0.0005
+            self.executing = 0
+            super().__init__(_Selector(self))
+
+        def time(self):
+            return self.now
+
+        def run_in_executor(self, executor, func, *args):
+            def done(_):
+                self.executing -= 1
+
+            future = super().run_in_executor(executor, func, *args)
+            self.executing += 1
+            future.add_done_callback(done)
+            return future
+
+    def run(coro):
+        """Runs it to its end in virtual time; returns its result."""
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            return runner.run(coro)
