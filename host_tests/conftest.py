@@ -44,16 +44,16 @@ class MicroPythonFile(pytest.File):
             for name in names:
                 if name.startswith("test_"):
                     yield MicroPythonTest.from_parent(
-                        self, name=f"{name}[{label}]", function=name, bits=bits, label=label
+                        self, name=f"{name}[{label}]", test=name, bits=bits, label=label
                     )
 
 
 class MicroPythonTest(pytest.Item):
     """One test function on one MicroPython."""
 
-    def __init__(self, function, bits, label, **kwargs):
+    def __init__(self, test, bits, label, **kwargs):
         super().__init__(**kwargs)
-        self.function = function
+        self.test = test
         self.bits = bits
         self.label = label
         self.add_marker("micropython")
@@ -62,7 +62,7 @@ class MicroPythonTest(pytest.Item):
     def runtest(self):
         if runtimes.find(self.bits) is None:
             pytest.skip(runtimes.why_missing(self.bits))
-        outcome, text = _file_results(self)[self.function]
+        outcome, text = _file_results(self)[self.test]
         if outcome == "skip":
             pytest.skip(text)
         if outcome == "fail":
@@ -90,7 +90,7 @@ def _file_results(item):
     key = (item.path, item.bits)
     if key not in _results:
         same = (i for i in item.session.items if isinstance(i, MicroPythonTest))
-        names = [i.function for i in same if (i.path, i.bits) == key]
+        names = [i.test for i in same if (i.path, i.bits) == key]
         _results[key] = _run_file(item.path, item.bits, names)
     return _results[key]
 

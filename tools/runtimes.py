@@ -16,8 +16,15 @@ STANDINS = ROOT / "host_tests" / "standins"
 # The heap of an ESP32 without PSRAM, both areas claimed.
 DEVICE_HEAP = "112k"
 
-# What is compiled: all of the firmware, and the tests that run on every Python.
-SOURCES = ("firmware", "host_tests/both", "host_tests/both_runner.py", "host_tests/virtual.py")
+# What is compiled: all that ships, and the tests that run on every Python. (`micropython -m main`
+# runs the compiled main; `micropython main.py` would find the sources beside it first.)
+SOURCES = (
+    "main.py",
+    "firmware",
+    "host_tests/both",
+    "host_tests/both_runner.py",
+    "host_tests/virtual.py",
+)
 
 
 def find(bits: int) -> Path | None:
