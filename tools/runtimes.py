@@ -35,7 +35,9 @@ def find(bits: int) -> Path | None:
 
 def why_missing(bits: int) -> str:
     """What to tell the user when `find` has nothing."""
-    return f"no {bits}-bit MicroPython: run `make setup` (it says why when it can't get one)"
+    why = BIN / ("micropython.missing" if bits == 64 else "micropython32.missing")
+    reason = why.read_text() if why.exists() else "run `make setup`"
+    return f"no {bits}-bit MicroPython: {reason}"
 
 
 def command(bits: int, heap: str | None = None) -> list[str]:
