@@ -28,7 +28,7 @@ FILE_TIMEOUT_S = 120
 
 
 def pytest_collect_file(file_path: Path, parent):
-    if file_path.parent == BOTH and file_path.name.startswith("test_") and file_path.suffix == ".py":
+    if file_path.parent == BOTH and file_path.match("test_*.py"):
         return MicroPythonFile.from_parent(parent, path=file_path)
     return None
 
@@ -197,8 +197,7 @@ class MicroPython:
         done = subprocess.run(
             self.command(*start, heap=heap),
             env=self.environment(source),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=timeout,
             **options,

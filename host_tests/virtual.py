@@ -9,6 +9,8 @@ The same on CPython (a loop of its own) and on MicroPython (asyncio.core's clock
 """
 
 import asyncio
+import os
+import socket
 import sys
 
 STUCK_S = 10  # nothing but I/O to wait for, and none came: the test would hang
@@ -20,6 +22,21 @@ class Skip(Exception):
 
 class Stuck(Exception):
     """Nothing is left that could wake the program."""
+
+
+def free_port():
+    """A port of 127.0.0.1 that nobody listens on, out of a range that is not handed out."""
+    while True:
+        port = 15000 + int.from_bytes(os.urandom(2), "big") % 15000
+        probe = socket.socket()
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+            return port
+        except OSError:
+            continue
+        finally:
+            probe.close()
 
 
 if sys.implementation.name == "micropython":

@@ -104,7 +104,7 @@ def make_venv() -> None:
     try:
         run([*pip, *wanted], "pip install")
     except Trouble as trouble:
-        raise Trouble(f"{trouble}\nIs the Python package index reachable? Then run again.") from None
+        raise Trouble(f"{trouble}\nIs the package index reachable? Then run again.") from None
     mark.write_text(stamp)
 
 
@@ -133,10 +133,10 @@ def debian_source() -> tuple[str, str]:
     found = []  # (uri, suite, keyring)
     for path in [etc / "sources.list", *sorted(etc.glob("sources.list.d/*.list"))]:
         for line in path.read_text().splitlines() if path.exists() else ():
-            match = re.match(r"\s*deb\s+(?:\[([^]]*)\]\s*)?(\S+)\s+(\S+)", line)
-            if match:
-                key = re.search(r"signed-by=(\S+)", match[1] or "", re.IGNORECASE)
-                found.append((match[2], match[3], key[1] if key else ""))
+            entry = re.match(r"\s*deb\s+(?:\[([^]]*)\]\s*)?(\S+)\s+(\S+)", line)
+            if entry:
+                signed_by = re.search(r"signed-by=(\S+)", entry[1] or "", re.IGNORECASE)
+                found.append((entry[2], entry[3], signed_by[1] if signed_by else ""))
     for path in sorted(etc.glob("sources.list.d/*.sources")):
         for stanza in re.split(r"\n\s*\n", path.read_text()):
             lines = [line for line in stanza.splitlines() if not line.startswith("#")]
@@ -204,7 +204,7 @@ def unpack_debian(arch: str) -> Path:
         run([*apt, "update"], f"apt-get update for {SUITE}", env=quiet)
         run([*apt, "download", *PACKAGES], "apt-get download", cwd=home / "debs", env=quiet)
     except Trouble as trouble:
-        raise Trouble(f"{trouble}\nIs the Debian mirror {uri} reachable? Then run again.") from None
+        raise Trouble(f"{trouble}\nIs {uri} reachable? Then run again.") from None
     for deb in sorted((home / "debs").glob("*.deb")):
         run(["dpkg", "-x", deb, root], f"unpacking {deb.name}")
     for folder in ("state", "cache", "debs"):

@@ -5,6 +5,7 @@ import time
 
 from firmware.base import runtime
 from firmware.base.clock import Clock
+from host_tests.virtual import free_port
 
 
 async def test_an_hour_of_station_time_takes_no_time():
@@ -80,8 +81,9 @@ async def test_real_sockets_are_served_before_time_jumps():
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(echo, "127.0.0.1", 18731)
-    reader, writer = await asyncio.open_connection("127.0.0.1", 18731)
+    port = free_port()
+    server = await asyncio.start_server(echo, "127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for i in range(3):
         writer.write(b"hello %d\n" % i)
         await writer.drain()

@@ -1,4 +1,4 @@
-"""Stands in for micropython-lib's logging in tests, where that isn't installed: lines to stderr."""
+"""Stands in for micropython-lib's logging where that isn't installed: lines to stderr."""
 
 import sys
 

@@ -1,0 +1,63 @@
+"""Checks the types twice: with CPython's library, and the firmware with MicroPython's.
+
+    python -m tools.check_types
+
+What touches the device is checked against micropython-esp32-stubs. Those come as loose modules
+that mypy does not look at by itself, so they are linked into build/stubs first.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from tools.runtimes import BUILD, ROOT
+
+SITE = Path(sysconfig.get_path("purelib"))
+STUBS = BUILD / "stubs"
+ENTRIES = [name for name in ("boot.py", "main.py") if (ROOT / name).exists()]
+# Modules that only one of them loads.
+PC_ONLY = r"_cpython\.py$|board/serial_pc\.py$"
+DEVICE_ONLY = r"_micropython\.py$"
+
+
+def link_stubs(folder: Path, names) -> Path:
+    """A folder with links to these stubs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    for name in names:
+        (folder / name).symlink_to(SITE / name)
+    return folder
+
+
+def mypy(*arguments, stubs: Path) -> bool:
+    """Runs mypy; True when it found nothing."""
+    command = [sys.executable, "-m", "mypy", *arguments]
+    environment = {"MYPYPATH": f"{stubs}:{ROOT}", "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, cwd=ROOT, env=environment).returncode == 0
+
+
+def main() -> int:
+    """Runs both checks; returns the process' exit code."""
+    loose = [path.name for path in SITE.glob("*.pyi") if path.name != "__builtins__.pyi"]
+    device = [n for n in loose if n.removesuffix(".pyi") not in sys.stdlib_module_names]
+    print("types: with CPython's library", flush=True)
+    fine = mypy(
+        *("--always-false", "MICROPYTHON", "--exclude", DEVICE_ONLY),
+        *("firmware", "tools", *ENTRIES),
+        stubs=link_stubs(STUBS / "python", [*device, "_mpy_shed"]),
+    )
+    print("types: with MicroPython's library", flush=True)
+    fine &= mypy(
+        *("--always-true", "MICROPYTHON", "--cache-dir", ".mypy_cache/micropython"),
+        *("--custom-typeshed-dir", str(SITE), "--exclude", PC_ONLY, "firmware", *ENTRIES),
+        stubs=link_stubs(STUBS / "micropython", [*loose, "_mpy_shed"]),
+    )
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
