@@ -1,0 +1,91 @@
+"""Files, and small named values that are either old or new after a power cut."""
+
+import binascii
+import os
+
+
+class Files:
+    """The one place with file calls. Paths are relative to `root`, which is made if missing;
+    errors are OSError. Tests put a simulated flash in its place."""
+
+    def __init__(self, root: str):
+        self.root = root
+        at = 0
+        while at >= 0:
+            at = root.find("/", at + 1)
+            self.mkdir("", root if at < 0 else root[:at])
+
+    def path(self, name: str) -> str:
+        return self.root + "/" + name
+
+    def open(self, name: str, mode: str):
+        """A binary file; what was written is safe once it is closed."""
+        return open(self.path(name), mode)
+
+    def rename(self, old: str, new: str) -> None:
+        """Replaces `new` in one step."""
+        os.rename(self.path(old), self.path(new))
+
+    def remove(self, name: str) -> None:
+        os.remove(self.path(name))
+
+    def listdir(self, name: str) -> list:
+        return os.listdir(self.path(name))
+
+    def mkdir(self, name: str, path: str | None = None) -> None:
+        """Makes a folder unless it is there."""
+        path = path or self.path(name)
+        try:
+            os.stat(path)
+        except OSError:
+            os.mkdir(path)
+
+    def size(self, name: str) -> int:
+        return os.stat(self.path(name))[6]
+
+    def free(self) -> int:
+        """Free bytes; walks the whole file system on a flash, so ask seldom."""
+        stat = os.statvfs(self.root)
+        return stat[0] * stat[4]
+
+
+class Store:
+    """Named values of bytes, each old or new after a power cut: a copy replaces it in one step.
+
+    Values up to about 120 bytes cost a tenth of a flash erase, larger ones a whole one. Names are
+    file names without `/`, and don't begin with `~`.
+    """
+
+    def __init__(self, files, folder: str = "store"):
+        self._files = files
+        self._folder = folder + "/"
+        files.mkdir(folder)
+
+    def read(self, name: str) -> bytes | None:
+        """The value, or None: never written, removed, or damaged (its checksum is wrong)."""
+        try:
+            with self._files.open(self._folder + name, "rb") as f:
+                data = f.read()
+        except OSError:
+            return None
+        if len(data) < 4 or binascii.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+            return None
+        return data[4:]
+
+    def write(self, name: str, data: bytes) -> None:
+        """Raises OSError when the flash is full; the old value is there then."""
+        with self._files.open(self._folder + "~", "wb") as f:
+            f.write(binascii.crc32(data).to_bytes(4, "little") + data)
+        self._files.rename(self._folder + "~", self._folder + name)
+
+    def remove(self, name: str) -> None:
+        """Forgets the value, if it is there."""
+        try:
+            self._files.remove(self._folder + name)
+        except OSError:
+            pass
+
+    def names(self, prefix: str = "") -> list:
+        """The names that begin with `prefix`, sorted."""
+        names = self._files.listdir(self._folder[:-1])
+        return sorted(n for n in names if n.startswith(prefix) and n != "~")

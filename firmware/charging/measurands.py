@@ -1,0 +1,137 @@
+"""The guide's measurands (page 14): what each is called on the wire, and its readings packed.
+
+A set of measurands is a bit mask, bit n for row n of the table. A reading (see the architecture's
+"Meter reading") with the offered current packs into some 45 bytes for all seven on three phases.
+
+Energy, frequency and Current.Offered are sent once; power as total and for L1 to L3, current for
+L1 to L3, voltage for L1-N to L3-N where the meter has more than one phase. On one phase, each is
+sent once and without `phase`: OCPP 7.43 calls that the overall value, and which of the house's
+phases a one-phase station hangs on is not its to tell. A frequency has no unit (OCPP 7.31).
+"""
+
+from firmware.base.journal import ints, pack_ints
+
+# name, unit, decimals that the integer holds, what to send: field of the reading:phase
+_TABLE = """Current.Import A 3 i1:L1 i2:L2 i3:L3
+Current.Offered A 3 offered:
+Energy.Active.Import.Register Wh 0 energy:
+Energy.Reactive.Import.Register varh 0 reactive:
+Frequency - 3 frequency:
+Power.Active.Import kW 4 power: p1:L1 p2:L2 p3:L3
+Voltage V 3 v1:L1-N v2:L2-N v3:L3-N"""
+
+# Indices into it are in the journal: only ever append.
+CONTEXTS = (
+    "Sample.Periodic Sample.Clock Trigger Transaction.Begin Transaction.End Other "
+    "Interruption.Begin Interruption.End"
+).split()
+
+ENERGY = 4  # the mask of Energy.Active.Import.Register
+ALL = 127
+
+
+def _names(text):
+    rows = [row.split(" ", 1)[0] for row in _TABLE.split("\n")]
+    found = []
+    for item in text.replace(";", ",").split(","):
+        name = "".join(item.split())
+        if name and name not in rows:
+            name += ".Register"  # as the guide prints the two energies
+            if name not in rows:
+                raise ValueError("unknown measurand %s" % item.strip()[:50])
+        if name and name not in found:
+            found.append(name)
+    return found, rows
+
+
+def normal(text: str) -> str:
+    """A list of measurands as it is stored and reported: the standard's names, commas. Stray
+    blanks, semicolons and doubles go. Raises ValueError for an unknown one (OCPP 3.16.4)."""
+    return ",".join(_names(text)[0])
+
+
+def parse(text: str) -> int:
+    """The mask of a list of measurands; 0 for an empty one. Raises ValueError as `normal`."""
+    found, rows = _names(text)
+    return sum(1 << rows.index(name) for name in found)
+
+
+def _fields(mask):
+    """(bit, field, phase, row's words) of each value that a mask asks for."""
+    bit = 1
+    for number, row in enumerate(_TABLE.split("\n")):
+        words = row.split(" ")
+        for item in words[3:]:
+            if mask >> number & 1:
+                field, phase = item.split(":")
+                yield bit, field, phase, words
+            bit <<= 1
+
+
+def pack(reading: dict, offered_ma: int | None, mask: int) -> bytes:
+    """The asked values of a reading that are there; empty if none is."""
+    present = 0
+    values = []
+    for bit, field, _, _ in _fields(mask):
+        value = offered_ma if field == "offered" else reading.get(field)
+        if value is not None:
+            present |= bit
+            values.append(value)
+    return pack_ints(present, *values) if present else b""
+
+
+def _values(data, at):
+    """{bit: value} of packed values."""
+    if at >= len(data):
+        return {}
+    (present,), at = ints(data, 1, at)
+    values = {}
+    bit = 1
+    while bit <= present:
+        if present & bit:
+            (values[bit],), at = ints(data, 1, at)
+        bit <<= 1
+    return values
+
+
+def energy(data: bytes, at: int = 0) -> int | None:
+    """The packed Energy.Active.Import.Register, Wh."""
+    for bit, field, _, _ in _fields(ENERGY):
+        return _values(data, at).get(bit)
+
+
+def unpack(data: bytes, mask: int, context: str, at: int = 0) -> list:
+    """SampledValues (OCPP 7.43) of the packed values, from `at` on, that the mask asks for."""
+    values = _values(data, at)
+    many = {words[0] for bit, _, phase, words in _fields(mask) if phase[:2] > "L1" and bit in values}
+    sampled = []
+    last = None
+    for bit, _, phase, words in _fields(mask):
+        name, unit, places = words[:3]
+        if bit not in values or (phase and name == last and name not in many):
+            continue  # not measured; or one phase's power, which the total has told
+        last = name
+        item = {
+            "value": decimal(values[bit], int(places)),
+            "context": context,
+            "format": "Raw",
+            "measurand": name,
+            "location": "Outlet",
+        }
+        if unit != "-":
+            item["unit"] = unit
+        if phase and name in many:
+            item["phase"] = phase
+        sampled.append(item)
+    return sampled
+
+
+def decimal(value: int, places: int) -> str:
+    """`value` / 10**places as exact text without needless zeros: 73450 and 4 give 7.345."""
+    if not places:
+        return str(value)
+    digits = str(abs(value))
+    while len(digits) <= places:
+        digits = "0" + digits
+    text = (digits[:-places] + "." + digits[-places:]).rstrip("0").rstrip(".")
+    return "-" + text if value < 0 else text
