@@ -18,6 +18,8 @@ EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
 if MICROPYTHON:
     from time import ticks_diff, ticks_ms
 
+    from firmware.base import sockets_micropython as sockets  # noqa: F401
+
     def sleep_ms(ms: int):
         """Awaitable: real milliseconds; callers keep it under six days (32-bit ticks)."""
         return asyncio.sleep_ms(ms)
@@ -31,6 +33,7 @@ if MICROPYTHON:
         return text.getvalue()
 
 else:
+    from firmware.base import sockets_cpython as sockets  # noqa: F401
 
     def ticks_ms() -> int:
         """Milliseconds of a clock that never goes back; the loop's own clock while one runs,
