@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import subprocess
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from host_tests import virtual
@@ -22,6 +24,12 @@ BOTH = HERE / "both"
 CAPTURES = runtimes.ROOT.parent / "shared" / "data" / "tic"
 RUNTIMES = {"micropython": 64, "micropython32": 32}
 FILE_TIMEOUT_S = 120
+
+# Two cores may be busy: no deadlines. CI always tries the same examples, so that it only fails
+# for a change; everybody else's runs look further.
+hypothesis.settings.register_profile("here", deadline=None, max_examples=60)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 # --- collecting the files in both/ for MicroPython ---

@@ -1,0 +1,45 @@
+"""How long tasks hold MicroPython's event loop, for scenario scripts.
+
+    holds = Holds()            # before asyncio.run
+    asyncio.run(main())
+    holds.report()             # prints `figure:` lines in reference milliseconds
+
+A hold is the time from one look at timers and streams to the next: one step of one task.
+"""
+
+from asyncio import core
+
+from tools.bench import reference
+
+
+class Holds:
+    """Watches the loop; keeps the longest hold of each coroutine, by its name."""
+
+    def __init__(self):
+        self.unit = reference.calibrate()
+        self.longest = {}  # coroutine -> microseconds
+        self._start = None
+        queue = core._io_queue
+        wait = queue.wait_io_event
+
+        def watched(dt):
+            if self._start is not None:
+                self._note(reference.since_us(self._start))
+            wait(dt)
+            self._start = reference.now_us()
+
+        queue.wait_io_event = watched
+
+    def _note(self, took):
+        task = core.cur_task
+        if task:
+            words = str(task.coro).split("'")
+            name = words[1] if len(words) > 1 else words[0]
+            if took > self.longest.get(name, 0):
+                self.longest[name] = took
+
+    def report(self, most: int = 5) -> None:
+        """Prints the longest holds."""
+        order = sorted(self.longest.items(), key=lambda item: -item[1])
+        for name, took in order[:most]:
+            print("figure: hold of %s: %.1f reference ms" % (name, took / self.unit))
