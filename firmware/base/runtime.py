@@ -16,6 +16,7 @@ LINK_ERRORS = (OSError, EOFError, ValueError, asyncio.TimeoutError)
 EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
 
 if MICROPYTHON:
+    from micropython import const  # noqa: F401
     from time import ticks_diff, ticks_ms
 
     from firmware.base import sockets_micropython as sockets  # noqa: F401
