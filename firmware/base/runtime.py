@@ -36,6 +36,10 @@ if MICROPYTHON:
 else:
     from firmware.base import sockets_cpython as sockets  # noqa: F401
 
+    def const(value: int) -> int:
+        """MicroPython's compiler puts the number where a `_NAME = const(number)` is used."""
+        return value
+
     def ticks_ms() -> int:
         """Milliseconds of a clock that never goes back; the loop's own clock while one runs,
         so that a test's loop in virtual time carries the whole station."""
