@@ -10,11 +10,13 @@ bit) is skipped; positions say what is double after a power cut, and it is skipp
 
 import binascii
 
-_SLOTS = 16  # records that wait for one append
-_SPARE = 4  # slots that only records which must not be lost may use when the flash is full
-_SEGMENT = 3072  # a segment is sealed beyond this size, so that it mostly fits one flash block
-_BATCH = 8  # records read at once
-_HEAD = 6
+from firmware.base.runtime import const
+
+_SLOTS = const(16)  # records that wait for one append
+_SPARE = const(4)  # slots that only records which must not be lost may use when the flash is full
+_SEGMENT = const(3072)  # a segment is sealed beyond this size, so that it mostly fits one flash block
+_BATCH = const(8)  # records read at once
+_HEAD = const(6)
 
 
 def pack_ints(*numbers) -> bytes:
@@ -49,7 +51,8 @@ def _crc(data):
     return binascii.crc32(data).to_bytes(4, "little")
 
 
-def _raw(position, kind, payload):
+def raw(position: int, kind: int, payload: bytes) -> bytes:
+    """A record as it is in the files."""
     data = bytes((len(payload), kind)) + position.to_bytes(4, "little") + payload
     return data + _crc(data)
 
@@ -60,9 +63,9 @@ class Journal:
 
     def __init__(self, files, log, folder: str = "journal", limit: int = 393216,
                  reserve: int = 65536):  # fmt: skip
-        self._files = files
+        self.files = files
         self._log = log
-        self._folder = folder + "/"
+        self.folder = folder + "/"
         self.limit = limit
         self.reserve = reserve
         self.generation = 0
@@ -73,17 +76,17 @@ class Journal:
         for name in files.listdir(folder):
             if len(name) == 8:
                 self.segments.append(int(name, 16))
-                self.size += files.size(self._folder + name)
+                self.size += files.size(self.folder + name)
             elif name != "tail":
-                files.remove(self._folder + name)
+                files.remove(self.folder + name)
         self.segments.sort()
         self.next = 1
         if self.segments:
             self.next = self.segments[-1]
-            batch, offset = self._batch(self.segments[-1], 0)
+            batch, offset = self.batch(self.next, 0)
             while batch:
                 self.next = batch[-1][0] + 1
-                batch, offset = self._batch(self.segments[-1], offset)
+                batch, offset = self.batch(self.segments[-1], offset)
         self.flushed = self.next - 1  # the last position that is in a segment
         for number in range(_SLOTS):
             record = self._slot(number)
@@ -91,12 +94,12 @@ class Journal:
                 self.next = record[0] + 1
         self.measure()
 
-    def _name(self, base):
-        return "%s%08x" % (self._folder, base)
+    def name(self, base: int) -> str:
+        return "%s%08x" % (self.folder, base)
 
-    def measure(self):
+    def measure(self) -> None:
         """`room`: bytes that may still be written before the limit or the reserve is touched."""
-        self.room = min(self.limit - self.size, self._files.free() - self.reserve)
+        self.room = min(self.limit - self.size, self.files.free() - self.reserve)
 
     def _record(self, f):
         """(position, kind, payload) of the sound record that a file goes on with, else None;
@@ -109,11 +112,11 @@ class Journal:
             return None
         return int.from_bytes(head[2:], "little"), head[1], body[:-4]
 
-    def _batch(self, base, offset):
+    def batch(self, base: int, offset: int) -> tuple:
         """The next sound records of a segment: (list, empty at its end; where to go on)."""
         batch = []
         try:
-            with self._files.open(self._name(base), "rb") as f:
+            with self.files.open(self.name(base), "rb") as f:
                 f.seek(offset)
                 while len(batch) < _BATCH:
                     record = self._record(f)
@@ -129,7 +132,7 @@ class Journal:
 
     def _slot(self, position):
         try:
-            with self._files.open("%stail/%d" % (self._folder, position % _SLOTS), "rb") as f:
+            with self.files.open("%stail/%d" % (self.folder, position % _SLOTS), "rb") as f:
                 return self._record(f)
         except (OSError, EOFError):
             return None
@@ -147,8 +150,8 @@ class Journal:
                 if used >= _SLOTS or not spare:
                     raise
         position = self.next
-        with self._files.open("%stail/%d" % (self._folder, position % _SLOTS), "wb") as f:
-            f.write(_raw(position, kind, payload))
+        with self.files.open("%stail/%d" % (self.folder, position % _SLOTS), "wb") as f:
+            f.write(raw(position, kind, payload))
         self.next += 1
         return position
 
@@ -158,20 +161,20 @@ class Journal:
         if first == self.next:
             return
         base = self.segments[-1] if self.segments else 0
-        size = self._files.size(self._name(base)) if base else _SEGMENT
+        size = self.files.size(self.name(base)) if base else _SEGMENT
         if size >= _SEGMENT:
             base = first
             size = 0
-        with self._files.open(self._name(base), "ab") as f:
+        with self.files.open(self.name(base), "ab") as f:
             for position in range(first, self.next):
                 record = self._slot(position)
                 if record and record[0] == position:
-                    f.write(_raw(*record))
+                    f.write(raw(*record))
                 else:
                     self._log.error("record %d is damaged and left out", position)
         if base == first:
             self.segments.append(base)
-        self.size += self._files.size(self._name(base)) - size
+        self.size += self.files.size(self.name(base)) - size
         self.flushed = self.next - 1
         self.measure()
 
@@ -191,7 +194,7 @@ class Journal:
                 index -= 1
             offset = 0
             while generation == self.generation:
-                batch, offset = self._batch(self.segments[index], offset)
+                batch, offset = self.batch(self.segments[index], offset)
                 for record in batch:
                     if record[0] >= position and generation == self.generation:
                         position = record[0] + 1
@@ -203,46 +206,10 @@ class Journal:
                         position = self.flushed + 1
                         break
 
-    def compact(self, index: int, keep) -> int:
-        """Rewrites one segment (not the newest) with those records that `keep(record)` wants, and
-        joins it to the one before where both fit. Returns the bytes won. Raises OSError when
-        there is no room for the copy; nothing is lost then."""
-        base = self.segments[index]
-        old = self._files.size(self._name(base))
-        wanted = []
-        size = 0
-        batch, offset = self._batch(base, 0)
-        while batch:
-            for record in batch:
-                if keep(record):
-                    wanted.append(record[0])
-                    size += _HEAD + 4 + len(record[2])
-            batch, offset = self._batch(base, offset)
-        into = base
-        if index and size:
-            before = self._files.size(self._name(self.segments[index - 1]))
-            if before + size <= _SEGMENT:
-                into = self.segments[index - 1]
-                old += before
-        if size == old:
-            return 0
-        if size:
-            with self._files.open(self._folder + "tmp", "wb") as f:
-                last = 0
-                for source in (into, base) if into != base else (base,):
-                    batch, offset = self._batch(source, 0)
-                    while batch:
-                        for record in batch:
-                            if record[0] > last and (source != base or record[0] in wanted):
-                                last = record[0]
-                                f.write(_raw(*record))
-                        batch, offset = self._batch(source, offset)
-            size = self._files.size(self._folder + "tmp")
-            self._files.rename(self._folder + "tmp", self._name(into))
-        if into != base or not size:
-            self._files.remove(self._name(base))
-            self.segments.remove(base)
-        self.generation += 1
-        self.size += size - old
-        self.measure()
-        return old - size
+    def segment(self, after: int) -> tuple:
+        """(index, next one's first position) of the first segment from position `after` on; the
+        latter is None where that is the newest segment, or there is none."""
+        index = 0
+        while index < len(self.segments) and self.segments[index] < after:
+            index += 1
+        return index, self.segments[index + 1] if index + 1 < len(self.segments) else None

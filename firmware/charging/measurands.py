@@ -10,6 +10,7 @@ phases a one-phase station hangs on is not its to tell. A frequency has no unit 
 """
 
 from firmware.base.journal import ints, pack_ints
+from firmware.base.runtime import const
 
 # name, unit, decimals that the integer holds, what to send: field of the reading:phase
 _TABLE = """Current.Import A 3 i1:L1 i2:L2 i3:L3
@@ -26,6 +27,7 @@ CONTEXTS = (
     "Interruption.Begin Interruption.End"
 ).split()
 
+_ENERGY_BIT = const(16)  # of it among the packed values
 ENERGY = 4  # the mask of Energy.Active.Import.Register
 ALL = 127
 
@@ -96,14 +98,13 @@ def _values(data, at):
 
 def energy(data: bytes, at: int = 0) -> int | None:
     """The packed Energy.Active.Import.Register, Wh."""
-    for bit, field, _, _ in _fields(ENERGY):
-        return _values(data, at).get(bit)
+    return _values(data, at).get(_ENERGY_BIT)
 
 
 def unpack(data: bytes, mask: int, context: str, at: int = 0) -> list:
     """SampledValues (OCPP 7.43) of the packed values, from `at` on, that the mask asks for."""
     values = _values(data, at)
-    many = {words[0] for bit, _, phase, words in _fields(mask) if phase[:2] > "L1" and bit in values}
+    many = {row[0] for bit, _, phase, row in _fields(mask) if phase[:2] > "L1" and bit in values}
     sampled = []
     last = None
     for bit, _, phase, words in _fields(mask):

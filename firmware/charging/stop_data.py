@@ -1,0 +1,46 @@
+"""The transactionData of a StopTransaction (OCPP 3.16, errata 3.14 and 3.91); loaded for it."""
+
+from firmware.base.journal import ints
+from firmware.base.runtime import const
+from firmware.charging import measurands
+
+_START = const(1)
+_VALUES = const(2)
+_BEGIN = const(3)  # Transaction.Begin in measurands.CONTEXTS
+_END = const(4)
+
+
+def build(t, start: int, kept: int, ended: int, end: bytes) -> list:
+    """MeterValues: Begin, End, and of the `kept` between them what fits, evenly in time.
+    `start`: position of the START, `ended`: Unix seconds, `end`: the End values."""
+    last = t.sample(ended, _END, end, measurands.ALL)
+    room = t.data_values - len(last["sampledValue"])
+    data = []
+    begun = fits = slot = 0
+    for position, kind, payload in t.journal.records(start):
+        if kind > _VALUES:
+            if kind == 3:
+                break
+            continue
+        (_, boot, time, _, owner), at = ints(payload, 5)
+        time = t.time(boot, time)
+        if kind == _START:
+            if position != start:
+                break
+            begun = time
+            numbers, at = ints(payload, 5, at)
+            item = t.sample(time, _BEGIN, payload[at + numbers[4] :], measurands.ALL)
+            room -= len(item["sampledValue"])
+        else:
+            (_, context, _, mask), at = ints(payload, 4, at)
+            if not mask or position - owner != start:
+                continue
+            if kept > fits > 0 and (time - begun) * fits // (ended - begun + 1) < slot:
+                continue
+            item = t.sample(time, context, payload[at:], mask)
+            fits = fits or max(0, room) // len(item["sampledValue"])
+            slot = (time - begun) * fits // (ended - begun + 1) + 1
+            if not fits:
+                break
+        data.append(item)
+    return data + [last]

@@ -1,0 +1,84 @@
+"""Which of the transactions' records are still needed; loaded when a segment can be tidied."""
+
+from firmware.base import runtime
+from firmware.base.journal import ints
+from firmware.base.runtime import const
+
+_START = const(1)
+_VALUES = const(2)
+_STOP = const(3)
+_STATE = const(4)
+_GIVEN_UP = const(5)
+_TIME = const(6)
+_CLEARED = const(7)
+
+
+def _compact(t, index, keep):
+    if t.save():  # what the records that go have told
+        name = "firmware.base.compaction"
+        try:
+            runtime.load(name).compact(t.journal, index, keep)
+        except OSError as why:
+            t.log.error("no room to tidy the journal: %s", why)
+        runtime.drop(name)
+
+
+def sweep(t, index: int) -> None:
+    """Drops from a segment what is delivered and of no use to what is not. Segments are swept
+    from the oldest on: a START goes before its STOP, a record before the STATE that says it is
+    delivered."""
+    _compact(t, index, lambda record: _needed(t, record))
+
+
+def _needed(t, record):
+    position, kind, payload = record
+    open_ = t.running or t.interrupted
+    if kind <= _STOP:
+        (_, _, _, endpoint, owner), at = ints(payload, 5)
+        queue = t.queues[endpoint]
+        if open_ and position in (open_.position, open_.newest):
+            return True
+        if kind == _START:
+            return position >= queue.start
+        if kind == _VALUES and position - owner >= queue.start and ints(payload, 4, at)[0][3]:
+            return True
+        return position >= queue.done
+    if kind == _STATE:
+        endpoint = ints(payload, 1)[0][0]
+        queue = t.queues[endpoint]
+        if position != queue.saved:
+            return False
+        here = open_ and open_.endpoint == endpoint
+        return queue.pending > 0 or endpoint == t.endpoint or here
+    if kind == _GIVEN_UP:
+        return position > t.cleared
+    if kind == _TIME:
+        return any(position >= queue.start for queue in t.queues.values())
+    return kind != _CLEARED or position == t.cleared
+
+
+def thin(t) -> None:
+    """Flash is full: from the next segment, the periodic values of old transactions go."""
+    index, following = t.journal.segment(t.thinned)
+    if not following:
+        return
+    t.thinned = following
+    dropped = []
+    _compact(t, index, lambda record: not _old(t, record, dropped))
+    for endpoint in dropped:
+        t.queues[endpoint].pending -= 1
+    if dropped:
+        t.log.error("the flash is full: %d old MeterValues are dropped", len(dropped))
+
+
+def _old(t, record, dropped):
+    position, kind, payload = record
+    if kind != _VALUES or (t.head_record and t.head_record[0] == position):
+        return False
+    (_, _, _, endpoint, owner), at = ints(payload, 5)
+    open_ = t.running or t.interrupted
+    if ints(payload, 4, at)[0][3] or (open_ and open_.position == position - owner):
+        return False
+    if position >= t.queues[endpoint].done:
+        dropped.append(endpoint)
+    return True
