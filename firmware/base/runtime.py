@@ -98,3 +98,65 @@ def drop(name: str) -> None:
     if package and hasattr(package, leaf):
         delattr(package, leaf)
     gc.collect()
+
+
+class Stdin:
+    """The console's input. `await read()` gives some bytes, b"" at the end of file; a line half
+    typed never holds the loop."""
+
+    def __init__(self):
+        if MICROPYTHON:
+            self._stream = asyncio.StreamReader(sys.stdin.buffer)
+        else:
+            self._queue = asyncio.Queue()
+            import threading
+
+            loop = asyncio.get_running_loop()
+            threading.Thread(target=self._pump, args=(loop,), daemon=True).start()
+
+    def _pump(self, loop):
+        data = b"x"
+        while data:
+            try:
+                data = os.read(0, 256)
+            except OSError:
+                data = b""
+            try:
+                loop.call_soon_threadsafe(self._queue.put_nowait, data)
+            except RuntimeError:  # the loop has ended
+                return
+
+    async def read(self) -> bytes:
+        return await (self._stream.read(1) if MICROPYTHON else self._queue.get())
+
+
+def run(work) -> None:
+    """Runs a coroutine to its end: the whole program. Ctrl-C and SIGTERM end it in order where
+    the runtime has signals."""
+    if MICROPYTHON:
+        try:
+            asyncio.run(work)
+        except KeyboardInterrupt:
+            pass
+        return
+    import signal
+
+    async def main():
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+
+    asyncio.run(main())
+
+
+def exit_now(code: int) -> None:
+    """Ends the process at once: nothing is flushed, no `finally` runs (a PC only)."""
+    if MICROPYTHON:
+        import ffi
+
+        ffi.open(None).func("v", "_exit", "i")(code)
+    os._exit(code)

@@ -1,0 +1,32 @@
+"""The connector's status, derived from facts and never kept (OCPP 4.9, 7.7, errata 3.55, 3.64)."""
+
+# From B to C the contactor has 3 s, and as long a transaction to begin: until then the status stays.
+_CLOSING_MS = 3000
+
+
+def status(evse, session, operative: bool, before: str, ms: int) -> tuple:
+    """(status, info) of connector 1. `before` is the status until now, `ms` the station's time."""
+    if evse.faults.active:
+        return "Faulted", ""
+    if not operative:
+        return "Unavailable", ""
+    if session.transaction:
+        if not evse.plugged:
+            return "SuspendedEV", "EV side disconnected"
+        if not evse.contactor and ms - session.transaction.started_ms < _CLOSING_MS:
+            return before, ""
+        if not evse.enabled or evse.switching or evse.offered_ma < 6000 or evse.pilot in "DE":
+            return "SuspendedEVSE", ""
+        if evse.pilot == "B":
+            return "SuspendedEV", ""
+        if evse.contactor:
+            return "Charging", ""
+        closing = ms - evse.pilot_since < _CLOSING_MS
+        return (before if closing and before != "Charging" else "SuspendedEVSE"), ""
+    if session.authorised:
+        return "Preparing", ""
+    if session.reserved:
+        return "Reserved", ""
+    if evse.plugged:
+        return ("Finishing" if session.used else "Preparing"), ""
+    return "Available", ""

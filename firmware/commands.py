@@ -1,0 +1,237 @@
+"""What can be typed at the console (docs/operations.md). Each command returns its reply's lines
+and raises ValueError with what to do instead."""
+
+import json
+
+from firmware.base import runtime, times
+
+HELP = """help: the commands
+status: one line of JSON
+config [KEY [VALUE]]: the keys; sets one as ChangeConfiguration would
+authorize TAG: presents an id: starts or stops
+stop: stops the transaction
+unlock: unlocks the socket
+faults: the active vendor error codes
+queue: the transaction messages still to deliver
+queue clear: forgets those that were given up
+profiles: the installed charging profiles
+meter: the newest meter values
+tic: the newest good TIC frame
+log [debug|info|warning|error]: sets the level, or shows the last lines
+reset soft|hard: starts again
+quit: ends the process (PC only)
+sim plug|unplug|ready|pause|ventilate: the simulated car
+sim draw MA|house MA|volt V|temp C: the simulated world
+sim fault CODE on|off: a fault's physical cause
+sim link down|up: the network
+sim tic historique|standard|off: the simulated TIC line
+sim power off: the power fails"""
+
+
+async def execute(station, line: str):
+    """Runs a line; returns the reply's lines."""
+    words = line.split()
+    command = _COMMANDS.get(words[0])
+    if not command:
+        raise ValueError("no such command: %s; try help" % words[0][:40])
+    return await command(station, words, line)
+
+
+async def _help(station, words, line):
+    return HELP.split("\n")
+
+
+async def _status(station, words, line):
+    return [json.dumps(status(station))]
+
+
+def status(station) -> dict:
+    """What `status` shows."""
+    evse = station.evse
+    running = station.session.transaction
+    reading = station.meter.last or {}
+    active = evse.faults.active
+    energy = reading.get("energy", 0)
+    transaction = None
+    if running:
+        started = station.clock.epoch_at(running.started_ms)
+        transaction = {
+            "id": running.transaction_id,
+            "id_tag": running.id_tag,
+            "started": times.text(started) if started else None,
+            "energy_wh": max(0, energy - running.meter_start),
+        }
+    from firmware.charging import faults
+
+    return {
+        "status": station.notifier.status,
+        "error": faults.row(active[0])[4] if active else "NoError",
+        "vendor_error": active[0] if active else "",
+        "plugged": evse.plugged,
+        "pilot": evse.pilot,
+        "duty": evse.duty,
+        "contactor": "closed" if evse.contactor else "open",
+        "locked": evse.locked,
+        "phases": evse.phases,
+        "offered_ma": evse.offered_ma,
+        "limits": evse.limits.all(),
+        "transaction": transaction,
+        "energy_wh": energy,
+        "power_w": reading.get("power", 0) // 10,
+        "link": station.link.state,
+        "registration": station.registration.status,
+        "queue": station.transactions.pending,
+        "tic": {
+            "detected": bool(station.tic and station.tic.detected),
+            "mode": station.config.int("TICmode"),
+        },
+        "uptime_s": station.clock.ms() // 1000,
+        "heap_free": runtime.heap_free(),
+        "safe": station.safe,
+    }
+
+
+async def _config(station, words, line):
+    from firmware.ocpp import configuration, keys
+
+    config = station.config
+    if len(words) == 1:
+        return ["%s=%s" % (name, _shown(config, name)) for name in keys.names()]
+    if len(words) == 2:
+        key = keys.row(words[1])
+        if not key:
+            raise ValueError("no such key: %s" % words[1][:50])
+        return ["%s=%s" % (key[0], _shown(config, key[0]))]
+    value = line.split(None, 2)[2].strip()
+    if value == '""':
+        value = ""
+    result, name, why = configuration.change(config, words[1], value)
+    if result == "Accepted":
+        station.key_changed(name)
+    elif why:
+        station.log("config").info("%s %s: %s", result, name, why)
+    return [result]
+
+
+def _shown(config, name):
+    from firmware.ocpp import keys
+
+    if keys.row(name)[1] == "w":
+        return "(set)" if config.get(name) else "(not set)"
+    return config.get(name)
+
+
+async def _authorize(station, words, line):
+    if len(words) != 2 or len(words[1]) > 20:
+        raise ValueError("authorize TAG, a tag of 1 to 20 characters")
+    station.present(words[1])
+
+
+async def _stop(station, words, line):
+    if not station.session.transaction and not station.session.authorised:
+        raise ValueError("no transaction runs")
+    station.session.stop("Local")
+
+
+async def _unlock(station, words, line):
+    if not station.model.socket:
+        raise ValueError("an attached cable has no lock")
+    await station.session.stopped("Local")
+    if not await station.evse.unlock():
+        raise ValueError("the lock did not open: see faults")
+
+
+async def _faults(station, words, line):
+    from firmware.charging import faults
+
+    lines = []
+    for code in station.evse.faults.active:
+        since = (station.clock.ms() - station.evse.faults.since(code)) // 1000
+        lines.append("%s %s, for %d s" % (code, faults.row(code)[1], since))
+    return lines
+
+
+async def _queue(station, words, line):
+    if words[1:] == ["clear"]:
+        return ["%d forgotten" % station.transactions.clear_given_up()]
+    return list(station.transactions.listing())
+
+
+async def _profiles(station, words, line):
+    return station.profiles.listing()
+
+
+_UNITS = "energy Wh,reactive varh,power dW,p1 dW,p2 dW,p3 dW,i1 mA,i2 mA,i3 mA,v1 mV,v2 mV,v3 mV,frequency mHz"
+
+
+async def _meter(station, words, line):
+    reading = station.meter.last
+    if not reading:
+        raise ValueError("no reading of the meter: %s" % (station.meter.error or "none yet"))
+    lines = []
+    for item in _UNITS.split(","):
+        name, unit = item.split(" ")
+        if name in reading:
+            lines.append("%s=%d %s" % (name, reading[name], unit))
+    return lines
+
+
+async def _tic(station, words, line):
+    if not station.tic or not station.tic.frame:
+        raise ValueError("no good TIC frame yet")
+    return station.tic.frame.split("\n")
+
+
+async def _log(station, words, line):
+    from firmware.base import log
+
+    if len(words) == 1:
+        return list(station.log.lines)
+    if words[1] not in log.LEVELS:
+        raise ValueError("log debug, info, warning or error")
+    station.log.level = log.LEVELS[words[1]]
+
+
+async def _reset(station, words, line):
+    if words[1:] not in (["soft"], ["hard"]):
+        raise ValueError("reset soft or reset hard")
+    station.reset(words[1] == "hard")
+
+
+async def _quit(station, words, line):
+    if runtime.DEVICE:
+        raise ValueError("only on a PC; the device has maintenance")
+    station.end("quit")
+
+
+async def _sim(station, words, line):
+    if words[1:2] == ["link"] and words[2:] in (["down"], ["up"]):
+        station.link.sever(words[2] == "down")
+        return None
+    if not hasattr(station.board, "command"):
+        raise ValueError("this board is real: sim is for the simulated one")
+    return station.board.command(words[1:])
+
+
+async def _maintenance(station, words, line):
+    raise ValueError("not built yet" if runtime.DEVICE else "only on the device")
+
+
+_COMMANDS = {
+    "help": _help,
+    "status": _status,
+    "config": _config,
+    "authorize": _authorize,
+    "stop": _stop,
+    "unlock": _unlock,
+    "faults": _faults,
+    "queue": _queue,
+    "profiles": _profiles,
+    "meter": _meter,
+    "tic": _tic,
+    "log": _log,
+    "reset": _reset,
+    "quit": _quit,
+    "sim": _sim,
+    "maintenance": _maintenance,
+}

@@ -1,0 +1,123 @@
+"""Reading and changing the keys: GetConfiguration, ChangeConfiguration and the data reset.
+
+Loaded when used: what the station needs all the time is in `keys.py`.
+"""
+
+from firmware.ocpp import keys
+from firmware.ocpp.frames import CallError
+
+
+def GetConfiguration(station, payload):
+    """OCPP 5.8: all keys, or those asked for; unknown ones are named."""
+    asked = payload.get("key")
+    if asked and len(asked) > 100:
+        raise CallError("OccurenceConstraintViolation", "key: at most GetConfigurationMaxKeys")
+    config = station.config
+    found = []
+    unknown = []
+    for name in asked or keys.names():
+        key = keys.row(name)
+        if not key or (asked and key[1] == "w"):
+            unknown.append(name)
+        elif key[1] != "w":
+            item = {"key": key[0], "readonly": config.readonly(key), "value": config.get(key[0])}
+            found.append(item)
+    answer = {"configurationKey": found}
+    if unknown:
+        answer["unknownKey"] = unknown
+    return answer
+
+
+def ChangeConfiguration(station, payload):
+    """OCPP 5.3. What the new value does happens after the answer."""
+    status, name, why = change(station.config, payload["key"], payload["value"])
+    if why:
+        station.log("config").info("%s %s: %s", status, name, why)
+    answer = {"status": status}
+    if status == "Accepted":
+        return answer, lambda: station.key_changed(name)
+    return answer
+
+
+def change(config, name: str, value: str) -> tuple:
+    """As ChangeConfiguration would: (status, the key's own name, why not)."""
+    key = keys.row(name)
+    if not key:
+        return "NotSupported", name, "no such key"
+    name = key[0]
+    if config.readonly(key):
+        return "Rejected", name, "read-only"
+    try:
+        value = check(key, value)
+    except ValueError as why:
+        return "Rejected", name, str(why)
+    config.put(name, value)
+    return "Accepted", name, ""
+
+
+def reset(config) -> None:
+    """TriggerBackendConfigurationDataReset: back to the provisioned values and the defaults, but
+    never the means to reach the central system again (docs/guide-notes.md)."""
+    keep = ("AuthorizationKey", "SecurityProfile")
+    config.run.clear()
+    config.stored = {name: config.stored[name] for name in keep if name in config.stored}
+    config.save()
+
+
+def check(key: list, value: str) -> str:
+    """The value as it is stored, of a key's row. Raises ValueError saying what is wrong."""
+    kind = key[2]
+    if any(ord(c) < 32 or ord(c) == 127 for c in value):
+        raise ValueError("control characters")
+    if kind == "b":
+        value = value.strip().lower()
+        if value not in ("true", "false"):
+            raise ValueError("true or false")
+    elif kind == "i":
+        digits = value[1:] if value[:1] in ("-", "+") else value
+        if not (digits and len(digits) <= 9 and all("0" <= c <= "9" for c in digits)):
+            raise ValueError("a whole number")
+        number = int(value)
+        if len(key) > 4:
+            low, high = key[4].split("..")
+            if not int(low) <= number <= int(high):
+                raise ValueError("from %s to %s" % (low, high))
+        value = str(number)
+    elif kind == "m":
+        from firmware.charging import measurands
+
+        value = measurands.normal(value)
+    elif kind == "p":
+        value = _rotation(value)
+    else:
+        if len(key) > 4 and len(value) > int(key[4]):
+            raise ValueError("at most %s characters" % key[4])
+        if kind == "u" and value:
+            from firmware.net import address
+
+            address.parse_url(value)
+        if key[0] == "BoxIdentifier" and not value.strip():
+            raise ValueError("not empty")
+        if key[0] == "DefaultIdTag" and not 0 < len(value) <= 20:
+            raise ValueError("1 to 20 characters, as an idTag has")
+        if key[0] == "AuthorizationKey" and value and len(value) < 16:
+            raise ValueError("16 to 40 characters")
+    return value
+
+
+def _rotation(value):
+    """ConnectorPhaseRotation (OCPP 9.1.7): one value, or `0.RST,1.RTS`."""
+    out = []
+    for item in value.split(","):
+        item = item.strip()
+        connector, dot, phases = item.partition(".")
+        if not dot:
+            connector, phases = "", item
+        elif connector not in ("0", "1"):
+            raise ValueError("connector 0 or 1")
+        if phases not in ("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"):
+            raise ValueError("NotApplicable, Unknown, RST, RTS, SRT, STR, TRS or TSR")
+        out.append(connector + dot + phases)
+    if len(out) > 2:
+        raise ValueError("at most one for connector 0 and one for 1")
+    return ",".join(out)

@@ -1,0 +1,49 @@
+"""Transaction messages to the central system, in order, until each is answered (OCPP 4.8, 3.7)."""
+
+import asyncio
+
+from firmware.ocpp.frames import CallError
+
+
+class Delivery:
+    """Sends what the journal still owes. Retries and giving up are the journal's to count."""
+
+    def __init__(self, station):
+        self.station = station
+        self.log = station.log("delivery")
+        self.wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """While online. A dropped link ends it without an attempt being counted."""
+        station = self.station
+        transactions = station.transactions
+        while True:
+            await station.registration.online.wait()
+            self.wake.clear()
+            message = transactions.head(station.link.endpoint)
+            if not message:
+                await self.wake.wait()
+                continue
+            pause = transactions.next_attempt_ms - station.clock.ms()
+            if pause > 0:
+                await station.clock.sleep_ms(pause)
+            try:
+                answer = await station.rpc.call(message.action, message.payload)
+            except (CallError, asyncio.TimeoutError) as why:
+                self.log.warning("%s: %s", message.action, why or "no answer")
+                transactions.failed(station.clock.ms())
+                continue
+            info = transactions.delivered(answer)
+            if info and message.action == "StartTransaction":
+                station.session.answered(info)
+
+
+    async def emptied(self, seconds: int) -> None:
+        """Waits until all is delivered, at most so long, and only while there is a link."""
+        station = self.station
+        for _ in range(seconds * 10):
+            if not station.registration.online.is_set():
+                return
+            if not station.transactions.head(station.link.endpoint):
+                return
+            await asyncio.sleep(0.1)

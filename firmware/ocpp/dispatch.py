@@ -1,0 +1,44 @@
+"""Which module answers which call of the central system (guide pages 9 and 10).
+
+`~` marks a module that is loaded for the call and dropped after it: what is rarely asked for
+costs no memory while nobody asks.
+"""
+
+from firmware.base import runtime
+from firmware.ocpp.frames import CallError
+
+TABLE = """
+RemoteStartTransaction remote
+RemoteStopTransaction remote
+UnlockConnector ~maintenance
+Reset ~maintenance
+DataTransfer ~maintenance
+TriggerMessage ~trigger
+GetConfiguration ~configuration
+ChangeConfiguration ~configuration
+SetChargingProfile smart_charging
+ClearChargingProfile smart_charging
+GetCompositeSchedule smart_charging
+ReserveNow ~reservation
+CancelReservation ~reservation
+GetDiagnostics ~diagnostics
+UpdateFirmware ~update
+"""
+
+
+def dispatch(station, action: str, payload: dict):
+    """Calls the action's handler: (station, payload) -> answer, (answer, after) or a coroutine.
+
+    Raises CallError NotSupported for the four that the guide marks so; an action that the
+    schemas don't know has been refused before as NotImplemented.
+    """
+    at = TABLE.find("\n" + action + " ")
+    if at < 0:
+        raise CallError("NotSupported", action)
+    name = TABLE[TABLE.find(" ", at) + 1 : TABLE.find("\n", at + 1)]
+    module = "firmware.ocpp." + name.lstrip("~")
+    try:
+        return getattr(runtime.load(module), action)(station, payload)
+    finally:
+        if name[0] == "~":
+            runtime.drop(module)

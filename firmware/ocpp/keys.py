@@ -1,0 +1,138 @@
+"""The configuration keys: the guide's two tables (pages 12 to 15) and what OCPP 1.6 adds.
+
+A row: name, access, type, default, bounds. Access: r, rw, or w for a secret that is never read.
+Types: b boolean, i integer (lowest..highest), s string (longest), m measurands, p phase rotation,
+u URL. `-` is the empty value, `*` one that the station knows (model, meter, TIC).
+Rows under `# OCPP` are not in the guide: OCPP 1.6, its errata or the security white paper ask
+for them, or a bench and an installer do.
+"""
+
+TABLE = """
+AuthorizeRemoteTxRequests rw b true
+ClockAlignedDataInterval rw i 0 0..86400
+ConnectionTimeOut rw i 0 0..86400
+GetConfigurationMaxKeys r i 100
+HeartbeatInterval rw i 60 1..86400
+MeterValuesAlignedData rw m -
+MeterValuesAlignedDataMaxLength r i 0
+MeterValuesSampledData rw m Voltage,Power.Active.Import,Energy.Active.Import.Register,Current.Import,Current.Offered,Frequency
+MeterValuesSampledDataMaxLength r i 20
+MeterValueSampleInterval rw i 30 0..86400
+NumberOfConnectors r i 1
+ResetRetries rw i 0 0..10
+ConnectorPhaseRotation rw p NotApplicable
+ConnectorPhaseRotationMaxLength r i 0
+StopTransactionOnEVSideDisconnect rw b true
+StopTransactionOnInvalidId rw b true
+StopTxnAlignedData rw m -
+StopTxnAlignedDataMaxLength r i 0
+StopTxnSampledData rw m -
+StopTxnSampledDataMaxLength r i 0
+SupportedFeatureProfiles r s Core,FirmwareManagement,SmartCharging,RemoteTrigger
+TransactionMessageAttempts rw i 3 1..100
+TransactionMessageRetryInterval rw i 15 0..86400
+UnlockConnectorOnEVSideDisconnect rw b true
+MessageTimeout rw i 30 1..600
+WebSocketPingInterval rw i 60 0..86400
+SupportedFileTransferProtocols r s HTTP,HTTPS,FTP,FTPS
+ChargeProfileMaxStacklevel r i 200
+ChargingScheduleMaxPeriods r i 100
+ChargingScheduleAllowedChargingRateUnit r s Current,Power
+MaxChargingProfilesInstalled r i 200
+ConnectorSwitch3to1PhaseSupported r b *
+ReserveConnectorZeroSupported r b true
+SupervisionUrl rw u wss://sandbox.ecostruxure-ev-advisor.se.app/supervision/evcs/v1.6 199
+BoxIdentifier rw s * 50
+DefaultIdTag rw s FreeCharge 500
+TICdetection r b *
+TICmode rw i 0 0..3
+MeterType r i *
+IMaxUser r i *
+PhaseNumber r i *
+TriggerBackendConfigurationDataReset rw b false
+# OCPP
+LocalAuthorizeOffline rw b true
+LocalPreAuthorize rw b false
+AllowOfflineTxForUnknownId rw b true
+MinimumStatusDuration rw i 0 0..3600
+StopTransactionMaxMeterValues r i *
+AuthorizationKey w s - 40
+SecurityProfile rw i 0 0..2
+CpoName rw s - 100
+"""
+
+
+def row(name: str) -> list | None:
+    """The row [name, access, type, default, bounds] of a key, matched without regard to case."""
+    at = TABLE.find("\n" + name + " ")
+    if at >= 0 and " " not in name and name != "#":
+        return TABLE[at + 1 : TABLE.find("\n", at + 1)].split(" ")
+    name = name.lower()
+    for line in names():
+        if line.lower() == name:
+            return row(line)
+    return None
+
+
+def names():
+    """Yields every key's name in the guide's order."""
+    at = 0
+    while True:
+        end = TABLE.find("\n", at + 1)
+        if end < 0:
+            return
+        if TABLE[at + 1] != "#":
+            yield TABLE[at + 1 : TABLE.find(" ", at)]
+        at = end
+
+
+class Configuration:
+    """The values of the keys: this run's, else stored, else provisioned, else the default.
+
+    `store` keeps what ChangeConfiguration set, `run` is what the command line set for this run,
+    `provisioned` the installer's answers, `known` maps names to functions that know the value.
+    """
+
+    def __init__(self, store, run: dict, provisioned: dict, known: dict):
+        self.store = store
+        self.run = run
+        self.provisioned = provisioned
+        self.known = known
+        self.stored = {}
+        for line in (store.read("keys") or b"").decode().split("\n"):
+            name, sign, value = line.partition("=")
+            if sign and row(name):
+                self.stored[name] = value
+
+    def get(self, name: str) -> str:
+        """The value of a key by its exact name, as text."""
+        for layer in (self.run, self.stored, self.provisioned):
+            if name in layer:
+                return layer[name]
+        if name in self.known:
+            return self.known[name]()
+        default = row(name)[3]
+        return "" if default == "-" else default
+
+    def int(self, name: str) -> int:
+        return int(self.get(name))
+
+    def on(self, name: str) -> bool:
+        return self.get(name) == "true"
+
+    def readonly(self, key: list) -> bool:
+        """Whether a row's key can't be changed over OCPP here."""
+        if key[0] == "UnlockConnectorOnEVSideDisconnect" and key[0] in self.known:
+            return True  # attached cable: always false (errata 3.84)
+        return key[1] == "r"
+
+    def put(self, name: str, value: str) -> None:
+        """Stores a value that `check` passed, old or new after a power cut."""
+        self.run.pop(name, None)
+        if self.stored.get(name) != value:
+            self.stored[name] = value
+            self.save()
+
+    def save(self) -> None:
+        lines = ["%s=%s" % item for item in self.stored.items()]
+        self.store.write("keys", "\n".join(lines).encode())

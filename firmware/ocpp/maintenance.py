@@ -1,0 +1,25 @@
+"""Reset, UnlockConnector and DataTransfer (OCPP 5.14, 5.18, 5.6)."""
+
+
+def Reset(station, payload):
+    """The answer first; then the running transaction is stopped and delivered as far as it goes,
+    and the station starts again."""
+    return {"status": "Accepted"}, lambda: station.reset(payload["type"] == "Hard")
+
+
+async def _unlock(station):
+    if station.session.transaction:
+        await station.session.stopped("UnlockCommand")
+    return {"status": "Unlocked" if await station.evse.unlock() else "UnlockFailed"}
+
+
+def UnlockConnector(station, payload):
+    """Answered once the lock has moved, or has failed to."""
+    if payload["connectorId"] != 1 or not station.model.socket:
+        return {"status": "NotSupported"}  # errata 3.87
+    return _unlock(station)
+
+
+def DataTransfer(station, payload):
+    """No vendor's data is known (guide: "No specific data transfer")."""
+    return {"status": "UnknownVendorId"}

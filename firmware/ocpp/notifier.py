@@ -1,0 +1,125 @@
+"""StatusNotification (OCPP 4.9, errata 3.19 to 3.22): what changed, in order, no duplicates."""
+
+import asyncio
+
+from firmware.base import times
+from firmware.charging import connector, faults
+from firmware.ocpp.registration import VENDOR
+from firmware.ocpp.frames import CallError
+
+_KEEP = 20  # notifications waiting at most; the oldest goes first
+
+
+class Notifier:
+    """Watches the connector. `status` is connector 1's now."""
+
+    def __init__(self, station):
+        self.station = station
+        self.log = station.log("status")
+        self.status = "Available"
+        self.info = ""
+        self.since = 0
+        self._told = None  # what the central system was told last of connector 1
+        self._queue = []
+        self._wake = asyncio.Event()
+
+    def look(self) -> None:
+        """Derives the status; called after each step of the evse."""
+        station = self.station
+        ms = station.clock.ms()
+        status, info = connector.status(
+            station.evse, station.session, station.session.operative, self.status, ms
+        )
+        if status != self.status:
+            self.log.debug("%s", status)
+            self.status = status
+            self.since = ms
+        self.info = info
+        for code, _ in station.evse.faults.drain():
+            self._note(ms, code)
+        if self._settled(ms):
+            self._note(ms)
+
+    def finishing(self) -> None:
+        """A transaction ends by unplugging at the car (OCPP 4.9)."""
+        self._put(1, "Finishing", "EV side disconnected", None, self.station.clock.ms())
+
+    def _settled(self, ms):
+        shortest = self.station.config.int("MinimumStatusDuration") * 1000
+        return not shortest or ms - self.since >= shortest or self.status == "Faulted"
+
+    def _note(self, ms, changed=None):
+        active = self.station.evse.faults.active
+        fault = None
+        if self.status == "Faulted" and active:
+            # a code just raised is told; when one of several clears, the oldest that remains
+            fault = changed if changed in active else active[0]
+            if not changed and self._told and self._told[2] in active:
+                return
+        told = (self.status, self.info, fault)
+        if told != self._told:
+            self._put(1, self.status, self.info, fault, ms)
+
+    def _put(self, connector_id, status, info, fault, ms):
+        if connector_id:
+            self._told = (status, info, fault)
+        if not self.station.registration.online.is_set():
+            return  # at the next registration or reconnection the current status is sent
+        if len(self._queue) >= _KEEP:
+            self._queue.pop(0)
+        self._queue.append((connector_id, status, info, fault, ms))
+        self._wake.set()
+
+    def _now(self, connector_id):
+        ms = self.station.clock.ms()
+        if connector_id == 0:
+            operative = self.station.session.operative
+            return 0, "Available" if operative else "Unavailable", "", None, ms
+        active = self.station.evse.faults.active
+        return 1, self.status, self.info, active[0] if active else None, ms
+
+    def repeat(self) -> None:
+        """Accepted or connected again: the current status of both connectors (errata 3.22)."""
+        self._put(*self._now(0))
+        self._put(*self._now(1))
+
+    def trigger(self, connectors: tuple) -> None:
+        """TriggerMessage: sent even while the registration is Pending."""
+
+        async def send():
+            for number in connectors:
+                await self._send(self._now(number))
+
+        self.station.spawn(send())
+
+    def clear(self) -> None:
+        """The link is gone: history is not told, the current status will be."""
+        self._queue.clear()
+
+    async def run(self) -> None:
+        """While online: sends what waits, oldest first."""
+        while True:
+            await self.station.registration.online.wait()
+            while self._queue:
+                await self._send(self._queue.pop(0))
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _send(self, note):
+        connector_id, status, info, fault, ms = note
+        request = {"connectorId": connector_id, "status": status, "errorCode": "NoError"}
+        epoch = self.station.clock.epoch_at(ms)
+        if epoch:
+            request["timestamp"] = times.text(epoch)
+        if fault:
+            row = faults.row(fault)
+            request["errorCode"] = row[4]
+            request["info"] = row[1]
+            request["vendorId"] = VENDOR
+            request["vendorErrorCode"] = fault
+        elif info:
+            request["info"] = info
+        try:
+            await self.station.rpc.call("StatusNotification", request)
+        except (CallError, asyncio.TimeoutError) as why:
+            self.log.warning("StatusNotification: %s", why or "no answer")

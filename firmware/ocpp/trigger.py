@@ -1,0 +1,25 @@
+"""TriggerMessage (OCPP 5.17): the answer first, then the message with what is true now."""
+
+
+def TriggerMessage(station, payload):
+    message = payload["requestedMessage"]
+    connector = payload.get("connectorId")
+    if message in ("StatusNotification", "MeterValues") and connector not in (None, 0, 1):
+        return {"status": "Rejected"}
+    if message == "BootNotification":
+        after = station.registration.boot_again
+    elif message == "Heartbeat":
+        after = station.registration.beat
+    elif message == "StatusNotification":
+
+        def after():
+            station.notifier.trigger((0, 1) if connector is None else (connector,))
+
+    elif message == "MeterValues":
+        after = station.sampler.trigger
+    else:  # DiagnosticsStatusNotification, FirmwareStatusNotification
+
+        def after():
+            station.spawn(station.jobs.notify(message))
+
+    return {"status": "Accepted"}, after

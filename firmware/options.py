@@ -1,0 +1,93 @@
+"""The command line on a PC (see `--help`): loaded once at start-up."""
+
+HELP = """usage: main.py [options]
+  --simulate            the simulated board (the default on a PC)
+  --supervision-url URL SupervisionUrl for this run; empty means standalone
+  --box-id ID           BoxIdentifier
+  --model CR            the commercial reference, from the guide's table (Evh5A22N2S)
+  --state DIR           where the "flash" lives (./state)
+  --key NAME=VALUE      sets a configuration key before start-up, once per key
+  --meter MODEL:DEVICE[:UNIT]  a Modbus RTU meter on a serial device or a pty
+  --tic DEVICE          a TIC line on a serial device or a pty
+  --ca FILE             the CA (PEM or DER) that wss and https servers are checked against
+  --speed N             the station's clock runs N times faster (1 to 1000)"""
+
+
+class Options:
+    """What the command line says; `run` holds the keys set for this run."""
+
+    def __init__(self):
+        self.run = {}
+        self.model = "Evh5A22N2S"
+        self.state = "state"
+        self.meter = None  # (model, device, unit)
+        self.tic = None
+        self.ca = None
+        self.speed = 1
+
+
+def parse(words: list) -> Options:
+    """Raises ValueError with one clear line."""
+    options = Options()
+    words = list(words)
+    while words:
+        name, sign, value = words.pop(0).partition("=")
+        if name == "--simulate":
+            continue
+        if name not in HELP or name[:2] != "--":
+            raise ValueError("no such option: %s (see --help)" % name)
+        if not sign:
+            if not words:
+                raise ValueError("%s needs a value" % name)
+            value = words.pop(0)
+        _take(options, name, value)
+    return options
+
+
+def _take(options, name, value):
+    if name == "--supervision-url":
+        _key(options, "SupervisionUrl", value)
+    elif name == "--box-id":
+        _key(options, "BoxIdentifier", value)
+    elif name == "--model":
+        from firmware.charging.models import Model
+
+        options.model = Model(value).name
+    elif name == "--state":
+        options.state = value
+    elif name == "--key":
+        key, sign, value = value.partition("=")
+        if not sign:
+            raise ValueError("--key NAME=VALUE")
+        _key(options, key, value)
+    elif name == "--meter":
+        from firmware.sensing import meters
+
+        model, _, device = value.partition(":")
+        unit = 1
+        if ":" in device and device[device.rfind(":") + 1 :].isdigit():
+            device, _, number = device.rpartition(":")
+            unit = int(number)
+        if not device or not 1 <= unit <= 247:
+            raise ValueError("--meter MODEL:DEVICE[:UNIT], unit 1 to 247")
+        options.meter = (meters.known(model), device, unit)
+    elif name == "--tic":
+        options.tic = value
+    elif name == "--ca":
+        options.ca = value
+    elif name == "--speed":
+        if not value.isdigit() or not 1 <= int(value) <= 1000:
+            raise ValueError("--speed from 1 to 1000")
+        options.speed = int(value)
+
+
+def _key(options, name, value):
+    from firmware.ocpp import configuration, keys
+
+    key = keys.row(name)
+    if not key:
+        raise ValueError("no such key: %s" % name)
+    try:
+        options.run[key[0]] = configuration.check(key, value)
+    except ValueError as why:
+        raise ValueError("%s: %s" % (key[0], why))

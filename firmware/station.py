@@ -1,0 +1,257 @@
+"""One station: its parts, what connects them, and the tasks that keep it going."""
+
+import asyncio
+import binascii
+
+import firmware
+from firmware.base import runtime
+from firmware.charging.session import Session
+from firmware.ocpp.delivery import Delivery
+from firmware.ocpp.dispatch import dispatch
+from firmware.ocpp.link import Link
+from firmware.ocpp.notifier import Notifier
+from firmware.ocpp.registration import Registration
+from firmware.ocpp.frames import CallError
+from firmware.ocpp.rpc import LinkDown, Rpc
+from firmware.ocpp.sampler import Sampler
+
+_OFFLINE_MS = 60000  # no link for so long means offline (docs/guide-notes.md, guide page 16)
+_FLUSH_S = 10  # how long a reset waits for its last messages to be delivered
+_CRASHES = 3  # so many in a row end in the safe state
+
+
+class Station:
+    """A charging station. `app.py` builds the parts that depend on where it runs.
+
+    `run` returns what ended it: "reset", "hard reset" or "quit".
+    """
+
+    def __init__(self, board, clock, log, config, model, evse, meter, tic, transactions, governor):
+        self.board = board
+        self.clock = clock
+        self.log = log
+        self.config = config
+        self.model = model
+        self.evse = evse
+        self.meter = meter
+        self.tic = tic
+        self.transactions = transactions
+        self.governor = governor
+        self.profiles = governor.profiles
+        self.version = firmware.VERSION
+        self.build_epoch = firmware.BUILD
+        self.safe = False
+        self.session = Session(evse, meter, transactions, config, clock, log("session"))
+        self.rpc = Rpc(self._handle, log("rpc"), lambda: config.int("MessageTimeout"), clock.ms)
+        self.registration = Registration(self)
+        self.notifier = Notifier(self)
+        self.delivery = Delivery(self)
+        self.sampler = Sampler(self)
+        self.link = Link(self)
+        self._reading = None
+        self._tasks = []
+        self._ended = asyncio.Event()
+        self._outcome = ""
+        self.session.by_itself = self._by_itself
+        self.session.on_unplugged = self.notifier.finishing
+        self.session.stop_data = self.sampler.stop_data
+        self.transactions.on_record = self.delivery.wake.set
+        self.transactions.endpoint = self.endpoint()
+        self._retries()
+
+    # what connects the parts
+
+    def _handle(self, action, payload):
+        if self.registration.status == "Rejected":
+            return None  # OCPP 4.2: not answered
+        return dispatch(self, action, payload)
+
+    def endpoint(self) -> int:
+        """A number for where and as whom the station talks: messages belong to it. 0: to nobody."""
+        url = self.config.get("SupervisionUrl")
+        return binascii.crc32((url + "\n" + self.config.get("BoxIdentifier")).encode()) if url else 0
+
+    def _by_itself(self):
+        """Whether a car just plugged in is charged without asking (guide page 16)."""
+        config = self.config
+        if not config.get("SupervisionUrl"):
+            return True
+        lost = self.link.lost_ms
+        return (
+            lost is not None
+            and self.clock.ms() - lost >= _OFFLINE_MS
+            and self.link.accepted_here()
+            and config.on("LocalAuthorizeOffline")
+            and config.on("AllowOfflineTxForUnknownId")
+        )
+
+    def present(self, id_tag: str) -> None:
+        """An id is presented, by a RemoteStart or locally: stops, or asks and starts."""
+        if self.session.stops_for(id_tag, None):
+            self.session.stop("Local", id_tag)
+        else:
+            self.spawn(self._authorise(id_tag))
+
+    async def _authorise(self, id_tag):
+        info = {"status": "Invalid"}
+        if not self.config.get("SupervisionUrl"):
+            info["status"] = "Accepted"
+        else:
+            try:
+                if not self.registration.online.is_set():
+                    raise LinkDown
+                answer = await self.rpc.call("Authorize", {"idTag": id_tag})
+                info = answer["idTagInfo"]
+            except LinkDown:  # OCPP 3.5.3, 3.5.4: an unknown id while offline
+                offline = ("LocalAuthorizeOffline", "AllowOfflineTxForUnknownId")
+                if self.link.accepted_here() and all(self.config.on(key) for key in offline):
+                    info["status"] = "Accepted"
+            except (CallError, asyncio.TimeoutError) as why:
+                self.log("session").warning("Authorize: %s", why or "no answer")
+        parent = info.get("parentIdTag")
+        if self.session.stops_for(id_tag, parent):
+            self.session.stop("Local", id_tag)
+        elif info["status"] != "Accepted" or not self.session.authorise(id_tag, parent):
+            self.log("session").info("%s may not charge: %s", id_tag, info["status"])
+            self.session.profile = None
+
+    def booted(self) -> None:
+        """The central system accepted the station."""
+        self.link.remember()
+        self.transactions.clock_set()
+        self.delivery.wake.set()
+
+    def _retries(self):
+        self.transactions.attempts = self.config.int("TransactionMessageAttempts")
+        self.transactions.retry_s = self.config.int("TransactionMessageRetryInterval")
+
+    def key_changed(self, name: str) -> None:
+        """What a key's new value does at once (guide page 15: effective instantly)."""
+        self.log("config").info("%s changed", name)
+        if name in ("SupervisionUrl", "BoxIdentifier"):
+            self.spawn(self.link.move())
+        elif name in ("AuthorizationKey", "SecurityProfile"):
+            self.link.redial()
+        elif name == "TriggerBackendConfigurationDataReset" and self.config.on(name):
+            self.spawn(self._data_reset())
+        elif name == "TICmode" and self.tic:
+            self.tic.mode = self.config.int(name)
+        self._retries()
+        self.registration.wake()
+        self.link.ping_changed()
+        self.sampler.wake.set()
+
+    async def _data_reset(self):
+        before = self.endpoint()
+        configuration = runtime.load("firmware.ocpp.configuration")
+        configuration.reset(self.config)
+        self.profiles.clear()
+        self.session.reservation = None
+        if self.endpoint() != before:
+            await self.link.move()
+
+    def profiles_changed(self) -> None:
+        """Profiles, or the transaction that they are for, changed: the limit moves at once."""
+        self.governor.wake.set()
+
+    def reset(self, hard: bool) -> None:
+        """Stops the transaction, delivers what can be delivered, and starts again."""
+        self.spawn(self._reset(hard))
+
+    async def _reset(self, hard):
+        self.log("station").warning("%s reset", "hard" if hard else "soft")
+        self.session.operative = False
+        await self.session.stopped("HardReset" if hard else "SoftReset")
+        await self.delivery.emptied(_FLUSH_S)
+        self.evse.faults.reset()
+        self.transactions.save()
+        self.end("hard reset" if hard else "reset")
+
+    # the tasks
+
+    def end(self, outcome: str) -> None:
+        self._outcome = self._outcome or outcome
+        self._ended.set()
+
+    def spawn(self, work) -> None:
+        """A piece of work of its own; what goes wrong in it is logged and nothing else."""
+
+        async def guard():
+            try:
+                await work
+            except LinkDown:
+                pass
+            except Exception as error:
+                self.log("station").error("%s", runtime.trace(error))
+
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(guard()))
+
+    async def _keep(self, name, work):
+        """A task that must live: logged and started again; the control task three times at most,
+        then the permit stays off and the console says why."""
+        crashes = 0
+        while True:
+            begun = self.clock.ms()
+            try:
+                return await work()
+            except Exception as error:
+                self.log(name).error("%s", runtime.trace(error))
+            if self.clock.ms() - begun > 60000 * self.clock.speed:
+                crashes = 0
+            crashes += 1
+            if name in ("control", "session"):
+                self.board.permit(False)
+                if crashes >= _CRASHES:
+                    self.safe = True
+                    self.log(name).error("crashed %d times: no more charging; reset me", crashes)
+                    return None
+            await asyncio.sleep(min(crashes, 30))
+
+    async def _control(self):
+        while not self.safe:
+            pause = self.evse.step()
+            self._metered()
+            self.notifier.look()
+            if self.evse.changed:
+                self.evse.changed = False
+                self.session.wake.set()
+            await self.board.wait(pause)
+
+    def _metered(self):
+        """Hands each new reading on: the evse watches its voltages and currents."""
+        reading = self.meter.last
+        if reading is not self._reading:
+            self._reading = reading
+            self.evse.reading(reading)
+        self.evse.meter_error(self.meter.error is not None)
+
+    async def run(self, extra=()) -> str:
+        """Runs until a reset or the end. `extra`: (name, function) of more tasks to keep."""
+        works = (
+            ("control", self._control),
+            ("session", self.session.run),
+            ("link", self.link.run),
+            ("meter", self.meter.run),
+            ("sampler", self.sampler.run),
+            ("governor", self.governor.run),
+        ) + tuple(extra)
+        if self.tic:
+            works += (("tic", self.tic.run),)
+        tasks = [asyncio.create_task(self._keep(name, work)) for name, work in works]
+        try:
+            await self._ended.wait()
+        finally:
+            self.board.permit(False)
+            for task in tasks + self._tasks:
+                task.cancel()
+            for task in tasks + self._tasks:
+                try:
+                    await task
+                except asyncio.CancelledError:
+                    pass
+            await self.link.close()
+            self.transactions.save()
+        return self._outcome
+
+

@@ -1,0 +1,130 @@
+"""The configuration keys: values, layers, and what ChangeConfiguration refuses."""
+
+from firmware.ocpp import configuration, keys
+
+
+class Memory:
+    """A store in RAM."""
+
+    def __init__(self):
+        self.values = {}
+
+    def read(self, name):
+        return self.values.get(name)
+
+    def write(self, name, data):
+        self.values[name] = data
+
+
+def config(run=None, provisioned=None, known=None, store=None):
+    return keys.Configuration(store or Memory(), run or {}, provisioned or {}, known or {})
+
+
+def test_every_row_has_a_default_that_its_own_check_accepts():
+    for name in keys.names():
+        key = keys.row(name)
+        assert key[1] in ("r", "rw", "w") and key[2] in "bismpu", key
+        if key[3] not in ("*", "-") and "w" in key[1]:
+            assert configuration.check(key, key[3]) == key[3], key
+
+
+def test_names_match_without_regard_to_case():
+    assert keys.row("heartbeatinterval")[0] == "HeartbeatInterval"
+    assert keys.row("HEARTBEATINTERVAL")[0] == "HeartbeatInterval"
+
+
+def test_what_is_no_name_is_no_key():
+    for name in ("", "#", "# OCPP", "Nope", "HeartbeatInterval rw", "Heartbeat", "\nMeterType"):
+        assert keys.row(name) is None, name
+
+
+def test_a_changed_value_is_stored_and_read_back():
+    store = Memory()
+    first = config(store=store)
+    assert configuration.change(first, "heartbeatinterval", "120")[:2] == (
+        "Accepted",
+        "HeartbeatInterval",
+    )
+    again = config(store=store)
+    assert again.int("HeartbeatInterval") == 120
+    assert config().int("HeartbeatInterval") == 60
+
+
+def test_this_run_beats_stored_beats_provisioned():
+    store = Memory()
+    config(store=store).put("CpoName", "stored")
+    assert config(provisioned={"CpoName": "first"}).get("CpoName") == "first"
+    assert config(store=store, provisioned={"CpoName": "first"}).get("CpoName") == "stored"
+    now = config(run={"CpoName": "run"}, store=store)
+    assert now.get("CpoName") == "run"
+    now.put("CpoName", "new")
+    assert now.get("CpoName") == "new"
+
+
+def test_what_is_refused():
+    refused = (
+        ("NumberOfConnectors", "2"),
+        ("HeartbeatInterval", "0"),
+        ("HeartbeatInterval", "ten"),
+        ("HeartbeatInterval", "1.5"),
+        ("HeartbeatInterval", "99999999999"),
+        ("HeartbeatInterval", ""),
+        ("WebSocketPingInterval", "-1"),
+        ("AuthorizeRemoteTxRequests", "yes"),
+        ("MeterValuesSampledData", "Voltage,Temperature"),
+        ("ConnectorPhaseRotation", "XYZ"),
+        ("ConnectorPhaseRotation", "2.RST"),
+        ("SupervisionUrl", "http://example.com"),
+        ("SupervisionUrl", "ws://bad host"),
+        ("SupervisionUrl", "ws://h/" + "x" * 200),
+        ("BoxIdentifier", ""),
+        ("BoxIdentifier", "x" * 51),
+        ("BoxIdentifier", "a\nb"),
+        ("DefaultIdTag", "x" * 21),
+        ("TICmode", "4"),
+        ("AuthorizationKey", "short"),
+    )
+    values = config()
+    for name, value in refused:
+        before = values.get(name)
+        status, _, why = configuration.change(values, name, value)
+        assert status == "Rejected" and why, (name, value)
+        assert values.get(name) == before
+    assert configuration.change(values, "Nonsense", "1")[0] == "NotSupported"
+
+
+def test_what_is_accepted_and_how_it_is_kept():
+    taken = (
+        ("AuthorizeRemoteTxRequests", "False", "false"),
+        ("AuthorizeRemoteTxRequests", " TRUE ", "true"),
+        ("MeterValueSampleInterval", "0060", "60"),
+        ("MeterValuesSampledData", "", ""),
+        ("MeterValuesSampledData", "Voltage; Energy.Active.Import",
+         "Voltage,Energy.Active.Import.Register"),
+        ("ConnectorPhaseRotation", "0.RST, 1.RTS", "0.RST,1.RTS"),
+        ("SupervisionUrl", "", ""),
+        ("SupervisionUrl", "wss://cs.example:8443/ocpp", "wss://cs.example:8443/ocpp"),
+    )  # fmt: skip
+    values = config()
+    for name, value, kept in taken:
+        assert configuration.change(values, name, value)[0] == "Accepted", (name, value)
+        assert values.get(name) == kept
+
+
+def test_an_attached_cable_unlocks_nothing():
+    values = config(known={"UnlockConnectorOnEVSideDisconnect": lambda: "false"})
+    name = "UnlockConnectorOnEVSideDisconnect"
+    assert values.get(name) == "false"
+    assert configuration.change(values, name, "true")[0] == "Rejected"
+
+
+def test_the_data_reset_keeps_the_way_back():
+    values = config(provisioned={"BoxIdentifier": "BOX"})
+    values.put("AuthorizationKey", "0123456789abcdef")
+    values.put("BoxIdentifier", "OTHER")
+    values.put("CpoName", "x")
+    values.put("TriggerBackendConfigurationDataReset", "true")
+    configuration.reset(values)
+    assert values.get("BoxIdentifier") == "BOX" and values.get("CpoName") == ""
+    assert values.get("AuthorizationKey") == "0123456789abcdef"
+    assert values.get("TriggerBackendConfigurationDataReset") == "false"

@@ -1,0 +1,179 @@
+"""make demo: a charging session, from plugging in to the bill, over a real central system.
+
+Starts the central system of `central.py` on loopback and the firmware with its simulated charger
+(on CPython, or with --runtime micropython on desktop MicroPython), plugs a car in, starts it
+remotely, shows what happens and stops it. On a terminal a console to play with is left open.
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools import runtimes  # noqa: E402
+from tools.central import House  # noqa: E402
+
+BOX = "WALLBRIDGE-DEMO"
+SPEED = 60  # a second of the demo is a minute of charging
+COLOUR = sys.stdout.isatty()
+
+
+def say(text="", colour=""):
+    print("\033[%sm%s\033[0m" % (colour, text) if COLOUR and colour else text, flush=True)
+
+
+def brief(value, width=96):
+    text = json.dumps(value, separators=(", ", ": ")).strip("{}").replace('"', "")
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+class Demo:
+    """The two processes and what they say."""
+
+    def __init__(self, runtime):
+        self.runtime = runtime
+        self.asked = {}
+        self.show = True
+        self.house = House(interval=3600, watch=self.message)
+        self.process = None
+
+    def message(self, box_id, way, message):
+        """Prints an OCPP message, answers under the name of their call."""
+        if not self.show:
+            return
+        arrow = "station -> central" if way == "<" else "station <- central"
+        if message[0] == 2:
+            self.asked[message[1]] = message[2]
+            say("  %s  %-22s %s" % (arrow, message[2], brief(message[3])), "36")
+        else:
+            name = self.asked.pop(message[1], "?")
+            what = "error" if message[0] == 4 else "answer"
+            body = message[2:4] if message[0] == 4 else message[2]
+            say("  %s    %s to %s: %s" % (arrow, what, name, brief(body)), "2;36")
+
+    async def start(self, url, state):
+        python = {
+            "cpython": lambda: [sys.executable],
+            "micropython": lambda: runtimes.command(64),
+            "micropython32": lambda: runtimes.command(32),
+        }[self.runtime]()
+        runtimes.compile_mpy()
+        command = python + [
+            "main.py", "--supervision-url", url, "--box-id", BOX,
+            "--state", state, "--speed", str(SPEED),
+        ]  # fmt: skip
+        self.process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=ROOT,
+            env=runtimes.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    async def console(self, line):
+        """Types one command at the station's console; returns the reply's lines."""
+        self.process.stdin.write((line + "\n").encode())
+        await self.process.stdin.drain()
+        reply = []
+        while True:
+            text = (await asyncio.wait_for(self.process.stdout.readline(), 30)).decode().rstrip()
+            if text == "ok" or text.startswith("error:") or self.process.returncode is not None:
+                return reply if text == "ok" else reply + [text]
+            reply.append(text)
+
+    async def progress(self, seconds):
+        """Shows the session, a line a second of the demo."""
+        for _ in range(seconds):
+            state = json.loads((await self.console("status"))[0])
+            running = state["transaction"] or {}
+            minute = running.get("energy_wh", 0)
+            bar = "#" * min(20, state["power_w"] // 1100)
+            say(
+                "%-12s offered %4.1f A  %6.2f kW %-20s %7.3f kWh"
+                % (state["status"], state["offered_ma"] / 1000, state["power_w"] / 1000, bar,
+                   minute / 1000),
+                "32",
+            )  # fmt: skip
+            await asyncio.sleep(1)
+
+    async def until(self, status, timeout=30):
+        async def look():
+            while json.loads((await self.console("status"))[0])["status"] != status:
+                await asyncio.sleep(0.1)
+
+        await asyncio.wait_for(look(), timeout)
+
+    async def play(self):
+        """A console on the terminal until its end or `quit`."""
+        say("\nThe station's console is yours: try help, status, sim unplug, quit.", "1")
+        self.show = False
+        loop = asyncio.get_running_loop()
+        while self.process.returncode is None:
+            line = await loop.run_in_executor(None, sys.stdin.readline)
+            if not line or line.strip() == "quit":
+                return
+            if line.strip():
+                for text in await self.console(line.strip()):
+                    say(text)
+
+    async def run(self):
+        url = await self.house.open()
+        say("Central system on %s, firmware on %s, %d times faster than real time."
+            % (url, self.runtime, SPEED), "1")  # fmt: skip
+        with tempfile.TemporaryDirectory() as state:
+            try:
+                await self.start(url, state)
+                await self.session()
+                if sys.stdin.isatty():
+                    await self.play()
+                await self.console("quit")
+                await asyncio.wait_for(self.process.wait(), 10)
+            finally:
+                if self.process and self.process.returncode is None:
+                    self.process.kill()
+                    await self.process.wait()
+                await self.house.close()
+
+    async def session(self):
+        say("\n1. The station registers.", "1")
+        point = await self.house.point(BOX)
+        await asyncio.wait_for(self.house.booted.wait(), 30)
+        say("\n2. A car is plugged in and asks for energy; the station waits for a start.", "1")
+        await self.console("sim plug")
+        await self.console("sim ready")
+        await self.until("Preparing")
+        say("\n3. The central system starts a transaction remotely.", "1")
+        await point.ask("RemoteStartTransaction", id_tag="DRIVER-1", connector_id=1)
+        await self.until("Charging")
+        await self.progress(10)
+        say("\n4. The central system stops it.", "1")
+        start = self.house.calls("StartTransaction")[-1]
+        number = self.house.next_transaction - 1
+        await point.ask("RemoteStopTransaction", transaction_id=number)
+        stop = await self.house.heard_of("StopTransaction")
+        await self.until("Finishing")
+        await self.console("sim unplug")
+        await self.until("Available")
+        energy = stop["meterStop"] - start["meterStart"]
+        say("\nCharged %.3f kWh, from %s to %s; %d messages, %d of them refused."
+            % (energy / 1000, start["timestamp"], stop["timestamp"], len(self.house.messages),
+               len(self.house.errors())), "1")  # fmt: skip
+        if self.house.errors():
+            raise SystemExit("the central system refused a message: %s" % self.house.errors())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runtime", default="cpython", choices=("cpython", "micropython", "micropython32"))
+    asyncio.run(Demo(parser.parse_args().runtime).run())
+
+
+if __name__ == "__main__":
+    main()
