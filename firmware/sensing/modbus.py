@@ -1,0 +1,135 @@
+"""Modbus RTU master (Modbus over serial line 1.02): reads registers on a half-duplex line.
+
+Frames are found by their length and CRC, not by the pauses between characters, which USB
+adapters and busy loops blur; so noise around an answer, other slaves' frames and an unasked-for
+echo of the request are passed over.
+"""
+
+from array import array
+
+_MOST = 512  # bytes listened to for one answer; the longest frame has 256
+
+# A byte's share of the CRC: its bits at two places, and the polynomial when their number is odd.
+_CRC = array(
+    "H", (x << 6 ^ x << 7 ^ (0x6996 >> ((x ^ x >> 4) & 15) & 1) * 0xC001 for x in range(256))
+)
+
+_CODES = {1: "illegal function", 2: "illegal data address", 3: "illegal data value", 6: "busy"}
+
+
+class ModbusError(Exception):
+    """No usable answer (`code` 0), or the slave refused (`code` as in the Modbus exception)."""
+
+    def __init__(self, text: str, code: int = 0):
+        super().__init__(text)
+        self.code = code
+
+
+def crc(data) -> int:
+    """CRC-16 of Modbus; 0 over a whole undamaged frame, its CRC included."""
+    value = 0xFFFF
+    for byte in data:
+        value = value >> 8 ^ _CRC[(value ^ byte) & 255]
+    return value
+
+
+def seal(data: bytes) -> bytes:
+    """The frame with its CRC, low byte first."""
+    value = crc(data)
+    return data + bytes((value & 255, value >> 8))
+
+
+def request(unit: int, function: int, address: int, count: int) -> bytes:
+    """The frame that reads `count` registers from the 0-based `address` (function 3 or 4)."""
+    return seal(bytes((unit, function, address >> 8, address & 255, count >> 8, count & 255)))
+
+
+def find(got: bytes, sent: bytes) -> bytes | None:
+    """The registers' bytes out of what was heard after the request `sent`; None: not there yet.
+
+    Raises ModbusError for the slave's exception.
+    """
+    size = 2 * (sent[4] << 8 | sent[5])
+    refusal = bytes((sent[0], sent[1] | 128))
+    for head, length in ((sent[:2] + bytes((size & 255,)), size + 5), (refusal, 5)):
+        at = got.find(head)
+        while 0 <= at <= len(got) - length:
+            if crc(got[at : at + length]) == 0:
+                if head is refusal:
+                    code = got[at + 2]
+                    raise ModbusError("exception %d %s" % (code, _CODES.get(code, "")), code)
+                return got[at + 3 : at + length - 2]
+            at = got.find(head, at + 1)
+    return None
+
+
+class Master:
+    """The only master on a line: one request at a time (callers take turns).
+
+    `port` has read(n) and write(data), neither of which waits; `clock` has ms() and sleep_ms(),
+    in the line's own time. `timeout`: ms that a slave may take before its answer begins. `tries`:
+    requests sent before giving up. `echo`: the adapter hears what it sends; the echo is dropped
+    to the byte, and one that differs is a collision.
+    """
+
+    def __init__(self, port, baud: int, clock, timeout: int = 1000, tries=2, echo=False):
+        self.port = port
+        self.clock = clock
+        self.timeout = timeout
+        self.tries = tries
+        self.echo = echo
+        self.baud = baud
+        self._silence = 2 if baud > 19200 else -(-38500 // baud)  # t3.5, ms
+        self._heard = clock.ms()
+
+    async def read(self, unit: int, function: int, address: int, count: int) -> bytes:
+        """The bytes of `count` registers, as they come. Raises ModbusError; the port's OSError."""
+        sent = request(unit, function, address, count)
+        tries = self.tries
+        while True:
+            tries -= 1
+            try:
+                return await self._exchange(sent, 2 * count + 5)
+            except ModbusError as why:
+                # What a slave refuses it refuses again, unless it is only busy (6).
+                if not tries or why.code not in (0, 6):
+                    raise
+
+    async def _exchange(self, sent, length):
+        await self._quiet()
+        clock = self.clock
+        drop = len(sent) if self.echo else 0
+        self.port.write(sent)
+        until = clock.ms() + self.timeout + (len(sent) + length) * 11000 // self.baud
+        got = b""
+        while True:
+            data = self.port.read(256)
+            if data:
+                self._heard = clock.ms()
+                got += data
+                if drop and got[:drop] != sent[: len(got)]:
+                    raise ModbusError("collision: the echo is not what was sent")
+                found = find(got[drop:], sent)
+                if found is not None:
+                    return found
+                if len(got) > _MOST:
+                    raise ModbusError("noise without end")
+            elif clock.ms() >= until:
+                raise ModbusError("damaged answer" if len(got) > drop else "no answer")
+            else:
+                missing = (drop + length - len(got)) * 11000 // self.baud
+                await clock.sleep_ms(min(max(missing, 2), 20))
+
+    async def _quiet(self):
+        """Waits until nothing came for t3.5; what comes, a late answer say, is dropped."""
+        clock = self.clock
+        until = clock.ms() + self.timeout
+        while True:
+            if self.port.read(256):
+                self._heard = clock.ms()
+                if self._heard >= until:
+                    raise ModbusError("the line is never silent")
+            left = self._heard + self._silence - clock.ms()
+            if left <= 0:
+                return
+            await clock.sleep_ms(left)
