@@ -1,0 +1,62 @@
+"""The other end: a meter that answers Modbus RTU out of a reading. The simulation's only."""
+
+from firmware.sensing.meters import Map, nearest
+from firmware.sensing.modbus import crc, seal
+
+
+def _float32(number, divisor):
+    """The bits of the float32 nearest to number/divisor."""
+    if not number:
+        return 0
+    sign = number < 0
+    number = abs(number)
+    power = len(bin(number)) - len(bin(divisor)) - 24  # leaves 24 or 25 bits
+    while True:
+        mantissa = nearest(number << max(-power, 0), divisor << max(power, 0))
+        if mantissa < 1 << 24:
+            break
+        power += 1
+    if mantissa < 1 << 23 or power + 150 < 1:
+        raise ValueError("no normal float32")
+    if power + 150 > 254:
+        return sign << 31 | 0x7F800000
+    return sign << 31 | (power + 150) << 23 | mantissa & 0x7FFFFF
+
+
+def encode(number: int | None, registers: int, kind: str, factor: int, divisor: int) -> bytes:
+    """A register's bytes; None, and what does not fit, as not available."""
+    top = 1 << (16 * registers - 1)
+    if kind[0] == "f":
+        raw = 0x7FC00000 if number is None else _float32(number * divisor, factor)
+    else:
+        low, high = (0, 2 * top - 1) if kind[0] == "u" else (1 - top, top - 1)
+        raw = high if number is None else nearest(number * divisor, factor)
+        raw = (raw if low <= raw < high else high) & (2 * top - 1)
+    data = raw.to_bytes(2 * registers, "big")
+    if kind[-1] == "<":
+        data = b"".join([data[i : i + 2] for i in range(len(data) - 2, -1, -2)])
+    return data
+
+
+def answer(meter: Map, unit: int, request: bytes, reading: dict) -> bytes:
+    """The answer's frame; b"" where a slave keeps silent: a damaged frame, or another's."""
+    if len(request) != 8 or crc(request) or request[0] != unit:
+        return b""
+    function = request[1]
+    first = request[2] << 8 | request[3]
+    count = request[4] << 8 | request[5]
+    if function != meter.function:
+        return seal(bytes((unit, function | 128, 1)))
+    if not 1 <= count <= meter.most:
+        return seal(bytes((unit, function | 128, 3)))
+    data = None
+    for address, registers, field, kind, factor, divisor in meter.rows:
+        if first <= address and address + registers <= first + count:
+            data = data or bytearray(2 * count)
+            at = 2 * (address - first)
+            data[at : at + 2 * registers] = encode(
+                reading.get(field), registers, kind, factor, divisor
+            )
+    if data is None:
+        return seal(bytes((unit, function | 128, 2)))
+    return seal(bytes((unit, function, 2 * count)) + data)

@@ -1,0 +1,194 @@
+"""Registers to readings, in integers, and the simulated slave that answers them."""
+
+from firmware.sensing import meter_slave, meters, modbus
+
+ALL = (
+    "iEM3150 iEM3155 iEM3250 iEM3255 iEM3350 iEM3355 SDM120 SDM72DM SDM72DM-V2 SDM630 B23 EM340"
+).split()
+
+READING = {
+    "energy": 12345600,
+    "reactive": 45600,
+    "power": 220800,
+    "p1": 73600,
+    "p2": 73500,
+    "p3": -12300,
+    "i1": 32000,
+    "i2": 31990,
+    "i3": 500,
+    "v1": 230000,
+    "v2": 231100,
+    "v3": 229900,
+    "frequency": 49900,
+}
+
+
+def decode(kind, hexes, factor=1, divisor=1):
+    return meters.value(bytes.fromhex(hexes), kind, factor, divisor)
+
+
+def ask(meter, reading):
+    """Reads the slave as the master would."""
+    blocks = []
+    for address, count in meter.reads:
+        sent = modbus.request(1, meter.function, address, count)
+        blocks.append(modbus.find(meter_slave.answer(meter, 1, sent, reading), sent))
+    return meter.decode(blocks)
+
+
+def test_names():
+    for name in ALL:
+        assert meters.known(name) == name
+        assert meters.known(name.upper()) == name
+        assert meters.Map(name.lower()).model == name
+    try:
+        meters.known("SDM999")
+        raise AssertionError("known")
+    except ValueError as why:
+        assert "SDM999" in str(why) and "SDM630" in str(why)
+
+
+def test_float32():
+    assert decode("f2", "43660000", 1000) == 230000  # 230.0
+    assert decode("f2", "c3660000", 1000) == -230000
+    assert decode("f2", "00000000", 1000) == 0
+    assert decode("f2", "80000000", 1000) == 0
+    assert decode("f2", "00000001", 1000) == 0  # the smallest there is
+    assert decode("f2", "3f800000", 1) == 1
+    # a half goes to the even neighbour, on both sides of zero
+    assert [decode("f2", h) for h in ("3f000000", "3fc00000", "40200000")] == [0, 2, 2]
+    assert [decode("f2", h) for h in ("bf000000", "bfc00000", "c0200000")] == [0, -2, -2]
+    assert decode("f2", "3f000001") == 1
+    # above 16,384 kWh a float32 steps by 2 Wh, and each step counts
+    assert decode("f2", "46800000", 1000) == 16384000
+    assert decode("f2", "46800001", 1000) == 16384002
+    assert decode("f2", "46800003", 1000) == 16384006
+    # 1 GWh and one step more: 64/1000 kWh
+    assert decode("f2", "49742400", 1000) == 1000000000
+    assert decode("f2", "49742401", 1000) == 1000000062
+    assert decode("f2", "7f7fffff", 1) == (2**24 - 1) << 104
+    for not_available in ("7fc00000", "ffc00000", "7f800000", "ff800000", "ffffffff", "7fffffff"):
+        assert decode("f2", not_available, 1000) is None
+
+
+def test_integers():
+    assert decode("s4", "0000000001000001") == 16777217  # no float32 on the way
+    assert decode("u4", "00000000ffffffff", 10) == 42949672950
+    assert decode("u4", "ffffffffffffffff") is None
+    assert decode("s4", "8000000000000000") is None
+    assert decode("s4", "7fffffffffffffff") is None
+    assert decode("u2", "000008fc", 100) == 230000
+    assert decode("u2", "ffffffff") is None
+    assert decode("s2", "7fffffff") is None
+    assert decode("s2", "80000000") is None
+    assert decode("s2", "ffffffff") == -1  # a watt back into the house, not "not available"
+    assert decode("s2", "00035e80", 1, 10) == 22080
+    assert [decode("s2", "0000000" + d, 1, 10) for d in "45f"] == [0, 0, 2]
+    assert decode("u1", "1388", 10) == 50000
+    assert decode("u1", "ffff") is None
+    assert decode("s1", "01f3", 100) == 49900
+    assert decode("s1", "7fff") is None
+    assert decode("s1", "ff9c") == -100
+    assert decode("s2<", "5e600003") == 0x00035E60
+    assert decode("s2<", "fffeffff") == -2
+    assert decode("s2<", "ffff7fff") is None
+
+
+def test_few_requests_and_within_the_limits():
+    for name in ALL:
+        meter = meters.Map(name)
+        assert len(meter.reads) == (2 if name[:3] in ("iEM", "B23", "EM3") else 1), name
+        limit = {"3": 125, "4": 50 if name == "EM340" else 80}[str(meter.function)]
+        assert all(count <= limit for _, count in meter.reads)
+        # a late answer must not pass for the one to another request
+        assert len({count for _, count in meter.reads}) == len(meter.reads)
+        # and each register is asked for once, whole
+        for row in meter.rows:
+            whole = [a <= row[0] and row[0] + row[1] <= a + n for a, n in meter.reads]
+            assert sum(whole) == 1
+
+
+def test_the_notes_requests():
+    assert meters.Map("SDM630").reads == [(0, 78)]
+    assert meters.Map("iEM3155").reads == [(0x0BB7, 112), (0x0C83, 20)]
+    assert meters.Map("iEM3150").reads == [(0x0BB7, 112), (0x0C83, 4)]
+    assert meters.Map("SDM72DM").reads == [(0x34, 22)]
+    assert meters.Map("B23").reads == [(0x5000, 16), (0x5B00, 45)]
+    assert meters.Map("EM340").reads == [(0, 42), (0x33, 5)]
+
+
+def test_delivered_settings():
+    for name, baud, parity in (
+        ("iEM3155", 19200, "E"),
+        ("SDM120", 2400, "N"),
+        ("B23", 19200, "E"),
+    ):
+        meter = meters.Map(name)
+        assert (meter.baud, meter.parity) == (baud, parity)
+    assert [n for n in ALL if meters.Map(n).mid] == ["iEM3155", "iEM3255", "iEM3355", "B23"]
+
+
+def test_every_meter_tells_what_it_has():
+    for name in ALL:
+        meter = meters.Map(name)
+        fields = {row[2] for row in meter.rows}
+        reading = ask(meter, READING)
+        assert reading == {field: READING[field] for field in fields}, name
+        assert "energy" in fields and "power" in fields
+    assert "reactive" not in ask(meters.Map("iEM3250"), READING)
+    assert "v1" not in ask(meters.Map("SDM72DM"), READING)
+    assert "v2" not in ask(meters.Map("SDM120"), READING)
+    assert "reactive" not in ask(meters.Map("SDM72DM-V2"), READING)
+
+
+def test_what_is_missing_stays_missing():
+    for name in ALL:
+        meter = meters.Map(name)
+        assert ask(meter, {"energy": 100}) == {"energy": 100}
+        assert ask(meter, {}) == {}
+
+
+def test_energy_is_never_negative():
+    meter = meters.Map("iEM3155")
+    blocks = [bytes(2 * count) for _, count in meter.reads]
+    blocks[1] = b"\xff" * 8 + blocks[1][8:]
+    assert "energy" not in meter.decode(blocks)
+    assert meter.decode(blocks)["reactive"] == 0
+
+
+def test_narrow_reads_say_the_same():
+    for name in ALL:
+        meter = meters.Map(name)
+        reading = ask(meter, READING)
+        meter.plan(10, 0)
+        assert all(count <= 10 for _, count in meter.reads)
+        assert sum(count for _, count in meter.reads) == sum(row[1] for row in meter.rows)
+        assert ask(meter, READING) == reading
+
+
+def test_steps():
+    assert meters.Map("B23").step(5) == 10
+    assert meters.Map("EM340").step(10**9) == 100
+    assert meters.Map("iEM3155").step(10**9) == 1
+    assert meters.Map("SDM630").step(0) == 1
+    assert meters.Map("SDM630").step(16384000) == 2
+    for kwh_bits in (0x46800000, 0x46FFFFFF, 0x49742400, 0x4B000000):
+        here, next_one = (decode("f2", "%08x" % (kwh_bits + i), 1000) for i in (0, 1))
+        assert next_one - here <= meters.Map("SDM630").step(here)
+
+
+def test_the_slave_refuses_as_modbus_says():
+    meter = meters.Map("SDM630")
+    good = modbus.request(1, 4, 0, 2)
+
+    def answer(frame):
+        return meter_slave.answer(meter, 1, frame, READING)
+
+    assert answer(good)[:3] == b"\x01\x04\x04"
+    assert answer(good[:-1] + b"\x00") == b""
+    assert answer(good[:-1]) == b""
+    assert answer(modbus.request(2, 4, 0, 2)) == b""
+    assert answer(modbus.request(1, 3, 0, 2)) == modbus.seal(b"\x01\x83\x01")
+    assert answer(modbus.request(1, 4, 0x400, 2)) == modbus.seal(b"\x01\x84\x02")
+    assert answer(modbus.request(1, 4, 0, 81)) == modbus.seal(b"\x01\x84\x03")
+    assert answer(modbus.request(1, 4, 0, 0)) == modbus.seal(b"\x01\x84\x03")
