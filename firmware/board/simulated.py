@@ -31,7 +31,7 @@ class Board:
     (request bytes, meter reading) -> answer bytes, the Modbus side of the meter; `encode`:
     ("historique" or "standard", reading of the house) -> bytes of one TIC frame; `power_off`:
     ends the process at once. The car: `draw` mA, `ask` "B", "C" or "D", `car_phases`, `asleep`,
-    `diode`.
+    `diode`; its cable: `cable_ohm`.
     """
 
     def __init__(self, clock, phases=3, path=None, slave=None, encode=None, power_off=None):
@@ -42,7 +42,7 @@ class Board:
         self.encode = encode
         self.power_off = power_off
         self.burst = array("h", [12000] * 8)
-        self.pp_ohm = 220
+        self.pp_ohm = self.cable_ohm = 220
         self.contactor = self.lock_closed = False
         self.ground_ok = True
         self.residual_trip = self.tamper = False
@@ -226,7 +226,7 @@ class Board:
         if burst[0] != high or burst[7] != low:
             for n in range(8):
                 burst[n] = high if n < 4 else low
-        self.pp_ohm = 30 if "0x100218" in faults else 220
+        self.pp_ohm = 30 if "0x100218" in faults else self.cable_ohm
         self.contactor = self.closed != ("0x100208" in faults)
         self.lock_closed = not self._lock_to if "0x100205" in faults else self._lock
         self.ground_ok = "0x100206" not in faults

@@ -80,6 +80,7 @@ class Evse:
         self._want_lock = False
         self._lock_ms = self._now - _LOCK_MS  # the newest pulse
         self._tries = 0
+        self._tried = True  # a pulse has followed the wish: feedback alone might be stuck
         self._jammed = False
         self._asked = False
         self._answered = asyncio.Event()
@@ -185,7 +186,7 @@ class Evse:
         self.faults.cause(codes.METERING, present, self.ms())
 
     def _permit(self, now):
-        locked = not self.socket or (self.board.lock_closed and self._want_lock)
+        locked = not self.socket or (self.board.lock_closed and self._want_lock and self._tried)
         if self._on:
             unloaded = self._bad > 1 or (self._bad and self._gap >= _GAP_MS)
             late = not self.offered_ma and now - self._duty_ms >= _LOAD_MS
@@ -271,12 +272,13 @@ class Evse:
         if want != self._want_lock:
             self._want_lock = want
             self._tries = 0
+            self._tried = False
         waited = now - self._lock_ms
-        tried = self._jammed and self._tries and waited >= _LOCK_MS
-        if self._asked and not want and (tried or not closed):
+        probed = self._jammed and self._tries and waited >= _LOCK_MS
+        if self._asked and not want and (probed or not (closed or self._jammed)):
             self._asked = False
             self._answered.set()
-        if closed == want and (tried or not self._jammed):
+        if closed == want and self._tried and (probed or not self._jammed):
             self._jammed = False  # once jammed, only a pulse that works says that it is well again
             self._tries = 0
         elif waited < (_PROBE_MS if self._jammed and self._tries else _LOCK_MS):
@@ -286,6 +288,7 @@ class Evse:
         elif self._tries < _LOCK_TRIES or self._jammed:
             board.lock(want)
             self._tries += 1
+            self._tried = True
             self._lock_ms = now
             return
         else:

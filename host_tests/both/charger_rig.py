@@ -102,6 +102,7 @@ class Rig:
         self.steps = 0
         self.meter = True  # a reading a second
         self._read_ms = 0
+        self.next = 0  # when the next sample is due
         self.start(ma)
 
     def start(self, ma=32000):
@@ -117,6 +118,8 @@ class Rig:
     def sim(self, *lines):
         for line in lines:
             self.board.command(line.split())
+            if not self.sample:
+                self.next = self.clock.now  # the simulated board's wait returns
 
     def step(self):
         """One sample; returns the ms to the next."""
@@ -135,8 +138,10 @@ class Rig:
     def run(self, ms):
         """Lets `ms` pass."""
         end = self.clock.now + ms
-        while self.clock.now < end:
-            self.clock.now = min(end, self.clock.now + self.step())
+        while self.next <= end:
+            self.clock.now = self.next
+            self.next += self.step()
+        self.clock.now = end
         self.board.advance()
 
     def until(self, condition, most=120000):
@@ -156,12 +161,12 @@ class Rig:
         self.board.events.clear()
         return self
 
-    def times(self, what, value=None):
-        """When it happened, ms."""
+    def times(self, what, *values):
+        """When it happened, ms; with a value, when it became that."""
         return [
             at
-            for at, name, now in self.board.events
-            if name == what and (value is None or now == value)
+            for at, name, v in self.board.events
+            if name == what and (not values or v == values[0])
         ]
 
     def outputs(self):
