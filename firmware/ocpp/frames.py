@@ -1,23 +1,16 @@
-"""OCPP-J frames: one scan over the bytes before the parser sees them (OCPP-J 4.1.2, 4.2).
+"""OCPP-J frames: bytes to lists and dicts (OCPP-J 4.1.2, 4.2), in bounded time and space.
 
-The runtimes' JSON parsers differ: MicroPython's takes `[1 2]` and `{1:2}`, CPython's takes NaN,
-and both would fill the heap from a small frame. So what passes here is strict JSON (RFC 8259) in
-UTF-8, no deeper than 8, with a bounded estimate of the heap that its values take. Of a name given
-twice in one object the last counts, on every runtime.
+An own parser, since the runtimes' differ: MicroPython's takes `[1 2]` and `{1:2}`, CPython's NaN,
+and both hold the loop and fill the heap as long as the frame likes. What passes here is strict
+JSON (RFC 8259) in UTF-8, an array no deeper than 8, with integers of 64 bits and a bounded
+estimate of the heap that it takes. Of a name given twice in an object the last value counts.
 """
 
 import asyncio
 import gc
 
-from firmware.base import runtime
-
-_DEPTH = 8
-_HEAP = 32768  # 100 charging periods of three members are estimated at 25 KB
-_WINDOW = 256  # bytes looked at between two chances for other tasks
-_AHEAD = 40  # a number, literal or escape is never cut by the end of a window
-
-# what may come next
-_START, _VALUE, _FIRST, _KEY, _FIRST_KEY, _COLON, _NEXT, _END = range(8)
+_WINDOW = 384
+_HEAP = 24576  # 100 charging periods of three members are estimated at 16 KB
 
 
 class CallError(Exception):
@@ -61,12 +54,6 @@ def _text(chunk):
         _bad("not UTF-8")
 
 
-def _digits(data, i):
-    while 48 <= data[i] <= 57:
-        i += 1
-    return i
-
-
 def _hex(data, i):
     code = 0
     for c in data[i : i + 4]:
@@ -76,55 +63,72 @@ def _hex(data, i):
     return code
 
 
-def _string(data, i, odd, pairs):
-    """The closing quote of the string that begins at i; -1 where the window ends before it.
-    Where escaped surrogate pairs are goes to `pairs`."""
+def _string(data, i, odd):
+    """(closing quote, bytes) of the string that begins at i, escapes resolved; (-1, None) where
+    the window ends before it does."""
+    out = bytearray()
     while True:
         end = data.find(b'"', i)
         if end < 0:
-            return -1
+            return -1, None
         stop = data.find(b"\\", i, end)
+        piece = data[i : end if stop < 0 else stop]
         if odd:
-            _text(data[i : end if stop < 0 else stop])
+            _text(piece)
+        out.extend(piece)
         if stop < 0:
-            return end
+            return end, bytes(out)
+        c = data[stop + 1]
         i = stop + 2
-        if data[i - 1] != 117:
-            if data[i - 1] not in b'"\\/bfnrt':
+        if c != 117:
+            c = b'"\\/bfnrt'.find(bytes((c,)))
+            if c < 0:
                 _bad("not an escape")
+            out.append(b'"\\/\b\f\n\r\t'[c])
             continue
         code = _hex(data, i)
         i += 4
-        if code >> 11 == 0x1B:
-            if code > 0xDBFF or data[i : i + 2] != b"\\u" or _hex(data, i + 2) >> 10 != 0x37:
+        if code >> 11 == 0x1B:  # surrogates come in pairs
+            low = _hex(data, i + 2)
+            if code > 0xDBFF or data[i : i + 2] != b"\\u" or low >> 10 != 0x37:
                 _bad("half a character")
-            pairs.append(stop)
+            code = 0x10000 + ((code & 0x3FF) << 10) + (low & 0x3FF)
             i += 6
+        out.extend(chr(code).encode())
+
+
+def _digits(data, i, most):
+    """The end of the digits at i: 1 to `most` of them."""
+    j = i
+    while 48 <= data[j] < 58:
+        j += 1
+    if not i < j <= i + most:
+        raise IndexError
+    return j
 
 
 def _odd(data):
     """Whether a byte is not printable ASCII: has neither bit 6 nor 5, or has bit 7. Big integers
     tell it in a tenth of the time of a loop."""
-    for i in range(0, len(data), 512):
-        bits = int.from_bytes(data[i : i + 512], "big")
-        mask = int.from_bytes(b"@" * min(512, len(data) - i), "big")
+    for i in range(0, len(data), _WINDOW):
+        bits = int.from_bytes(data[i : i + _WINDOW], "big")
+        mask = int.from_bytes(b"@" * min(_WINDOW, len(data) - i), "big")
         if (bits | bits << 1) & mask != mask or bits & mask << 1:
             return True
     return False
 
 
-async def scan(view) -> list:
-    """Refuses what is not a frame: CallError FormationViolation. Lets other tasks run meanwhile.
-
-    Returns where escaped surrogate pairs begin.
-    """
+async def _tree(view):
     size = len(view)
     at = i = end = 0  # data is view[at : at + end], looked at from i
     brink = -1  # beyond it a number or literal might be cut by the window's end
-    span = 512
-    nest = 1  # below the first 1 a bit for each level: 1 object, 0 array
-    heap = 0  # on 32 bits: 24 for a value and its slot, 40 for a string, 48 for a container
-    pairs = []
+    span = _WINDOW
+    top = root = []  # the container that is open
+    outer = []  # those around it
+    nest = 2  # below the first 1 a bit for each of them: 1 object, 0 array
+    names = {}  # bytes to text: a name that comes often is kept once
+    name = ""
+    heap = 0  # on 32 bits
     # what may come: 0 the frame, 1 value, 2 value or ], 3 name, 4 name or }, 5 colon,
     # 6 comma or the end of the container, 7 nothing
     state = 0
@@ -133,133 +137,130 @@ async def scan(view) -> list:
             if i > brink:
                 if at or i:
                     await asyncio.sleep(0)
+                if heap > _HEAP:
+                    _bad("too large")
                 at += i
                 i = 0
                 data = bytes(view[at : at + span])
                 end = len(data)
                 brink = end - 64 if at + end < size else size
-                span = 512
+                span = _WINDOW
                 odd = _odd(data)
-                escapes = b"\\" in data
-                if heap > _HEAP:
-                    _bad("too large")
+                escapes = odd or b"\\" in data
             c = data[i]
             i += 1
             if c == 34:
                 if not 0 < state < 5:
                     break
-                if odd or escapes:
-                    found = []
-                    j = _string(data, i, odd, found)
-                    for k in found:
-                        pairs.append(at + k)
+                if escapes:
+                    j, value = _string(data, i, odd)
                 else:
                     j = data.find(b'"', i)
-                if j < 0:
+                    value = data[i:j]
+                if j < 0:  # again, with a window that holds more of it
                     if at + end == size:
                         break
                     i -= 1
                     brink = -1
                     span = 2 * end
                     continue
-                heap += 40 + j - i
                 i = j + 1
-                if state < 3:
-                    state = 6
-                elif i < end and data[i] == 58:
-                    i += 1
-                    state = 1
-                else:
+                if state > 2:
+                    name = names.get(value)
+                    if name is None:
+                        name = names[value] = str(value, "utf-8")
+                        heap += 64 + len(value)
+                    heap += 12
                     state = 5
+                    if i < end and data[i] == 58:
+                        i += 1
+                        state = 1
+                    continue
+                value = str(value, "utf-8")
+                heap += 24 + len(value)
             elif 44 < c < 58:
+                start = i - 1
                 j = i - (c != 45)
                 i = j
                 while 48 <= data[i] < 58:
                     i += 1
-                # at most 18 digits, so that an integer fits 64 bits
-                if not 0 < state < 3 or not 0 < i - j < 19 or (data[j] == 48 and i > j + 1):
+                # at most 18 digits, so that it fits 64 bits
+                if not 0 < state < 3 or not j < i <= j + 18 or (data[j] == 48 and i > j + 1):
                     break
-                if data[i] == 46:
-                    j = i + 1
-                    i = _digits(data, j)
-                    if not 0 < i - j < 19:
-                        break
                 c = data[i]
-                if c == 69 or c == 101:
-                    j = i + 1 + (data[i + 1] in b"+-")
-                    i = _digits(data, j)
-                    if not 0 < i - j < 3:
-                        break
-                    c = data[i]
-                heap += 24
-                state = 6
-                if c == 44:
-                    i += 1
-                    state = 3 if nest & 1 else 1
+                if c == 46 or c == 69 or c == 101:
+                    if c == 46:
+                        i = _digits(data, i + 1, 18)
+                        c = data[i]
+                    if c == 69 or c == 101:
+                        i = _digits(data, i + 1 + (data[i + 1] in b"+-"), 2)
+                    value = float(data[start:i])
+                else:
+                    value = int(data[start:i])
             elif c == 44:
                 if state != 6:
                     break
                 state = 3 if nest & 1 else 1
+                continue
             elif c == 93 or c == 125:
                 if nest & 1 != (c == 125) or state & 1 or not state:
                     break
+                top = outer.pop()
                 nest >>= 1
-                state = 6 if nest > 1 else 7
+                state = 6 if outer else 7
+                continue
             elif c == 58:
                 if state != 5:
                     break
                 state = 1
+                continue
             elif c < 33:
                 if c not in b" \t\r\n":
                     break
+                continue
             elif state > 2 or (state == 0 and c != 91):
                 break
             elif c == 91 or c == 123:
-                nest = nest << 1 | (c == 123)
-                if nest > 511:
+                value = {} if c == 123 else []
+                heap += 40
+            else:
+                start = i - 1
+                word = b"true" if c == 116 else b"false" if c == 102 else b"null"
+                value = None if c == 110 else c == 116
+                i = start + len(word)
+                if data[start:i] != word:
+                    break
+            heap += 16
+            if nest & 1:
+                top[name] = value
+            else:
+                top.append(value)
+            if c == 91 or c == 123:
+                outer.append(top)
+                top = value
+                if len(outer) > 8:
                     _bad("nested too deep")
-                heap += 48
+                nest = nest << 1 | (c == 123)
                 state = 4 if c == 123 else 2
             else:
-                for word in (b"true", b"false", b"null"):
-                    if data[i - 1 : i - 1 + len(word)] == word:
-                        i += len(word) - 1
-                        break
-                else:
-                    break
-                heap += 24
                 state = 6
     except IndexError:
         if state == 7:
             if heap > _HEAP:
                 _bad("too large")
-            return pairs
+            return root[0]
     _bad("not JSON at byte %d", at + i)
 
 
-def _joined(view, pairs):
-    """The frame with its escaped surrogate pairs as characters, which MicroPython's parser would
-    leave apart."""
-    out = bytearray()
-    end = 0
-    for at in pairs:
-        code = 0x10000 + ((_hex(view, at + 2) & 0x3FF) << 10) + (_hex(view, at + 8) & 0x3FF)
-        out.extend(view[end:at])
-        out.extend(chr(code).encode())
-        end = at + 12
-    out.extend(view[end:])
-    return out
-
-
 async def parse(view) -> list:
-    """[2, id, action, payload], [3, id, payload] or [4, id, code, description, details].
+    """[2, id, action, payload], [3, id, payload] or [4, id, code, description, details] of a
+    memoryview. Lets other tasks run meanwhile.
 
-    Raises CallError where the frame is none of these: FormationViolation, or InternalError when
-    there is no room for it. The payload of an answer is not looked at.
+    Raises CallError where it is none of these: FormationViolation, or InternalError when there is
+    no room for it. The payload of an answer is not looked at.
     """
-    pairs = await scan(view)
     try:
-        frame = runtime.json_loads(_joined(view, pairs) if pairs else view)
+        frame = await _tree(view)
     except MemoryError:
         gc.collect()
         raise CallError("InternalError", "no room for it")

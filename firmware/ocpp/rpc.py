@@ -95,7 +95,7 @@ class Rpc:
             self.on_message("received", str(view, "utf-8"))
         kind, uid = frame[:2]
         if kind == 2:
-            await self._reply(link, uid, frame[2], self._dispatch(frame[2], frame.pop()))
+            await self._reply(link, uid, frame[2], await self._dispatch(frame))
         elif kind == 3:
             self._resolve(uid, frame)
         else:
@@ -122,9 +122,10 @@ class Rpc:
         elif kind:
             self._resolve(uid, error)
 
-    def _dispatch(self, action, payload):
+    async def _dispatch(self, frame):
+        action = frame[2]
         try:
-            return self._handler(action, schemas.check(action, "req", payload))
+            return self._handler(action, await schemas.checked(action, frame.pop()))
         except Exception as error:
             return self._failure(action, error)
 

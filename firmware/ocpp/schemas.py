@@ -9,10 +9,30 @@ Here is what the station receives, and the names of what it does not support. Wh
 `sent.py`: only tests load that.
 """
 
+import asyncio
+
 from firmware.base import times
 from firmware.ocpp.frames import CallError
 
 ROWS = """
+ChargingProfile chargingProfileId:i! transactionId:i stackLevel:i0! \
+chargingProfilePurpose:Purpose! chargingProfileKind:Absolute|Recurring|Relative! \
+recurrencyKind:Daily|Weekly validFrom:t validTo:t chargingSchedule:ChargingSchedule!
+ChargingSchedule duration:i0 startSchedule:t chargingRateUnit:A|W! \
+chargingSchedulePeriod:[ChargingSchedulePeriod+]! minChargingRate:d
+ChargingSchedulePeriod startPeriod:i0! limit:d! numberPhases:i
+IdTagInfo expiryDate:t parentIdTag:s20 status:Accepted|Blocked|ConcurrentTx|Expired|Invalid!
+Purpose ChargePointMaxProfile|TxDefaultProfile|TxProfile
+Authorize.conf idTagInfo:IdTagInfo!
+BootNotification.conf currentTime:t! interval:i! status:Accepted|Pending|Rejected!
+DataTransfer.conf data:s status:Accepted|Rejected|UnknownMessageId|UnknownVendorId!
+DiagnosticsStatusNotification.conf
+FirmwareStatusNotification.conf
+Heartbeat.conf currentTime:t!
+MeterValues.conf
+StartTransaction.conf idTagInfo:IdTagInfo! transactionId:i!
+StatusNotification.conf
+StopTransaction.conf idTagInfo:IdTagInfo
 CancelReservation.req reservationId:i!
 ChangeConfiguration.req key:s50! value:s500!
 ClearChargingProfile.req id:i connectorId:i0 chargingProfilePurpose:Purpose stackLevel:i0
@@ -33,24 +53,6 @@ ChangeAvailability.
 ClearCache.
 GetLocalListVersion.
 SendLocalList.
-Authorize.conf idTagInfo:IdTagInfo!
-BootNotification.conf currentTime:t! interval:i! status:Accepted|Pending|Rejected!
-DataTransfer.conf data:s status:Accepted|Rejected|UnknownMessageId|UnknownVendorId!
-DiagnosticsStatusNotification.conf
-FirmwareStatusNotification.conf
-Heartbeat.conf currentTime:t!
-MeterValues.conf
-StartTransaction.conf idTagInfo:IdTagInfo! transactionId:i!
-StatusNotification.conf
-StopTransaction.conf idTagInfo:IdTagInfo
-ChargingProfile chargingProfileId:i! transactionId:i stackLevel:i0! \
-chargingProfilePurpose:Purpose! chargingProfileKind:Absolute|Recurring|Relative! \
-recurrencyKind:Daily|Weekly validFrom:t validTo:t chargingSchedule:ChargingSchedule!
-ChargingSchedule duration:i0 startSchedule:t chargingRateUnit:A|W! \
-chargingSchedulePeriod:[ChargingSchedulePeriod+]! minChargingRate:d
-ChargingSchedulePeriod startPeriod:i0! limit:d! numberPhases:i
-IdTagInfo expiryDate:t parentIdTag:s20 status:Accepted|Blocked|ConcurrentTx|Expired|Invalid!
-Purpose ChargePointMaxProfile|TxDefaultProfile|TxProfile
 """
 
 
@@ -80,7 +82,7 @@ def _violated(kind, why):
     raise CallError(kind + "ConstraintViolation", ": " + why)
 
 
-def _value(kind, value, strict, rows):
+def _value(kind, value, strict, rows, later):
     """The value, or what it stands for in an answer. Raises CallError without the name."""
     first = kind[0]
     if first == "d":
@@ -106,13 +108,7 @@ def _value(kind, value, strict, rows):
             kind = kind[:-1]
             if not value:
                 _violated("Occurence", "empty")
-        kind = _resolved(kind[1:-1], rows)
-        try:
-            for i in range(len(value)):
-                value[i] = _value(kind, value[i], strict, rows)
-        except CallError as error:
-            error.description = "[%d]%s" % (i, error.description)
-            raise
+        later.append(["", _resolved(kind[1:-1], rows), value])
     elif first == "b":
         if type(value) is not bool:
             _violated("Type", "not a boolean")
@@ -122,7 +118,7 @@ def _value(kind, value, strict, rows):
         if type(kind) is list:
             if type(value) is not dict:
                 _violated("Type", "not an object")
-            return _members(kind, value, strict, rows)
+            return _members(kind, value, strict, rows, later)
         if type(value) is not str:
             _violated("Type", "not a string")
         if kind == "t":
@@ -138,7 +134,7 @@ def _value(kind, value, strict, rows):
     return value
 
 
-def _members(fields, members, strict, rows):
+def _members(fields, members, strict, rows, later):
     known = 0
     for name, kind, required in fields:
         try:
@@ -147,7 +143,10 @@ def _members(fields, members, strict, rows):
                 known += 1
                 continue
             if value is not None or (strict and name in members):
-                members[name] = _value(kind, value, strict, rows)
+                lists = len(later)
+                members[name] = _value(kind, value, strict, rows, later)
+                for entry in later[lists:]:
+                    entry[0] = ".%s%s" % (name, entry[0])
                 known += 1
                 continue
             if required:
@@ -174,20 +173,47 @@ def fields(action: str, direction: str, rows: str = ROWS) -> list:
     return found
 
 
+def _steps(action, direction, payload, strict, rows):
+    """Generator: checks, with pauses where it has taken long."""
+    found = fields(action, direction, rows)
+    if type(payload) is not dict:
+        raise CallError("FormationViolation", "the payload is not an object")
+    yield
+    later = []  # the lists: [where, kind, items]
+    where = ""
+    try:
+        _members(found, payload, strict, rows, later)
+        for name, kind, items in later:
+            for i in range(len(items)):
+                if i & 7 == 0 and len(items) > 8:
+                    yield
+                where = "%s[%d]" % (name, i)
+                lists = len(later)
+                items[i] = _value(kind, items[i], strict, rows, later)
+                for entry in later[lists:]:
+                    entry[0] = where + entry[0]
+    except CallError as error:
+        error.description = (where + error.description)[1:]
+        raise
+
+
 def check(action: str, direction: str, payload, strict: bool = True, rows: str = ROWS) -> dict:
     """The payload of a message, `direction` "req" or "conf", checked against its row.
 
     Strict: raises CallError at the first thing wrong, naming the field. Else, for answers: drops
-    nulls and optional fields that are wrong, ignores unknown members, takes 30.0 for an integer,
-    and raises only for what is required. null is a payload without members (OCPP-J 4.2.1).
+    nulls and optional fields that are wrong, ignores unknown members, takes 30.0 for an integer
+    and any emptiness for an object without members, and raises only for what is required.
     """
-    found = fields(action, direction, rows)
     if payload is None or (not strict and not payload):
-        payload = {}
-    if type(payload) is not dict:
-        raise CallError("FormationViolation", "the payload is not an object")
-    try:
-        return _members(found, payload, strict, rows)
-    except CallError as error:
-        error.description = error.description[1:]
-        raise
+        payload = {}  # OCPP-J 4.2.1
+    for _ in _steps(action, direction, payload, strict, rows):
+        pass
+    return payload
+
+
+async def checked(action: str, payload) -> dict:
+    """As `check` of a call, but other tasks run while a long list is gone through."""
+    payload = {} if payload is None else payload
+    for _ in _steps(action, "req", payload, True, ROWS):
+        await asyncio.sleep(0)
+    return payload
