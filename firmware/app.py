@@ -162,7 +162,8 @@ class World:
         journal = Journal(self.files, log("journal"))
         transactions = Transactions(journal, self.store, self.clock, log("journal"), firmware.BUILD)
         tic = self._tic(config)
-        governor = Governor(evse, meter, None, transactions, config, self.clock, self.store)
+        line = self.real_clock if self.options.tic else self.clock
+        governor = Governor(evse, meter, None, transactions, config, self.clock, line, self.store)
         tic.on_frame = governor.house
         tic.mode = config.int("TICmode")
         station = Station(

@@ -243,13 +243,7 @@ class Station:
             await self._ended.wait()
         finally:
             self.board.permit(False)
-            for task in tasks + self._tasks:
-                task.cancel()
-            for task in tasks + self._tasks:
-                try:
-                    await task
-                except asyncio.CancelledError:
-                    pass
+            await runtime.stop(tasks + self._tasks)
             await self.link.close()
             self.transactions.save()
         return self._outcome

@@ -186,6 +186,17 @@ def test_an_adapter_pulled_out_and_put_back(ptys, tmp_path):
     assert [level for level, _ in log.lines] == ["error", "info"]
 
 
+def test_a_device_that_is_only_read_is_missed_too(ptys):
+    master, slave, device = ptys()
+    log = Quiet()
+    port = SerialPort(device, 9600, log=log)
+    os.close(slave)
+    os.close(master)
+    for _ in range(5):
+        assert port.read(10) == b""
+    assert [level for level, _ in log.lines] == ["error"]
+
+
 @pytest.mark.parametrize("bits", [64, 32])
 def test_micropython(ptys, micropython, tmp_path, bits):
     master, slave, device = ptys()

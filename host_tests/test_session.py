@@ -5,49 +5,26 @@ The same sessions with the firmware on CPython (in virtual time) and on both Mic
 
 import pytest
 
-from host_tests.rig import RUNTIMES, Rig
-from tools import runtimes
-
-RETRY = {"micropython": 64, "micropython32": 32}
+from host_tests.station import RUNTIMES, Rig, play
 
 
 @pytest.fixture(params=RUNTIMES)
 def runtime(request):
-    if request.param in RETRY and runtimes.find(RETRY[request.param]) is None:
-        pytest.skip(runtimes.why_missing(RETRY[request.param]))
     return request.param
 
 
-@pytest.fixture
-def loop(runtime, request):
-    """Virtual time for the firmware in this process, real time for processes."""
-    return request.getfixturevalue("virtual_loop") if runtime == "cpython" else None
+def statuses(house):
+    """Connector 1's, without the short suspensions on the way."""
+    told = [p["status"] for p in house.calls("StatusNotification") if p["connectorId"]]
+    return [status for status in told if not status.startswith("Suspended")]
 
 
-def run(loop, coroutine):
-    import asyncio
-
-    return loop.run_until_complete(coroutine) if loop else asyncio.run(coroutine)
-
-
-async def charge(rig, tag="DRIVER-1"):
-    """Plugs in and starts remotely; returns the central system's side."""
-    point = await rig.online()
-    await rig.console("sim plug")
-    await rig.console("sim ready")
-    await rig.until(status="Preparing")
-    answer = await point.ask("RemoteStartTransaction", id_tag=tag, connector_id=1)
-    assert answer.status == "Accepted"
-    await rig.until(status="Charging")
-    return point
-
-
-def test_a_session_from_plug_to_bill(runtime, loop, tmp_path):
+def test_a_session_from_plug_to_bill(runtime, tmp_path):
     async def session():
-        async with Rig(runtime, tmp_path / "state", "--key", "MeterValueSampleInterval=30") as rig:
+        async with Rig(runtime, tmp_path) as rig:
             house = rig.house
-            point = await charge(rig)
-            state = await rig.until(timeout=90, power_w=22080)
+            point = await rig.charge()
+            state = await rig.until(power_w=22066)  # 53.3 % of duty is 31.98 A
             assert state["offered_ma"] == 32000 and state["duty"] == 533
             assert state["contactor"] == "closed" and state["locked"] is True
             assert state["transaction"]["id_tag"] == "DRIVER-1"
@@ -58,14 +35,17 @@ def test_a_session_from_plug_to_bill(runtime, loop, tmp_path):
             await house.heard_of("StopTransaction")
             await rig.until(status="Finishing", contactor="open", locked=False)
             await rig.console("sim unplug")
-            await rig.until(status="Available")
-            await house.heard_of("StatusNotification", lambda p: p["status"] == "Available", 2)
+            await rig.until(status="Available", queue=0)
+            await house.heard_of(
+                "StatusNotification",
+                lambda p: p["connectorId"] == 1 and p["status"] == "Available",
+                2,
+            )
 
             assert house.errors() == []
-            boot = house.calls("BootNotification")
-            assert len(boot) == 1
-            assert boot[0]["chargePointModel"] == "Evh5A22N2S"
-            assert boot[0]["chargePointVendor"] == "Schneider Electric"
+            (boot,) = house.calls("BootNotification")
+            assert boot["chargePointModel"] == "Evh5A22N2S"
+            assert boot["chargePointVendor"] == "Schneider Electric"
             assert [p["idTag"] for p in house.calls("Authorize")] == ["DRIVER-1"]
             (start,) = house.calls("StartTransaction")
             (stop,) = house.calls("StopTransaction")
@@ -82,8 +62,7 @@ def test_a_session_from_plug_to_bill(runtime, loop, tmp_path):
                 "Current.Offered",
                 "Frequency",
             }
-            statuses = [p["status"] for p in house.calls("StatusNotification") if p["connectorId"]]
-            assert [s for s in statuses if not s.startswith("Suspended")] == [
+            assert statuses(house) == [
                 "Available",
                 "Preparing",
                 "Charging",
@@ -91,4 +70,69 @@ def test_a_session_from_plug_to_bill(runtime, loop, tmp_path):
                 "Available",
             ]
 
-    run(loop, session())
+    play(runtime, session())
+
+
+def test_standalone_charges_by_itself_once_for_each_plugging_in(runtime, tmp_path):
+    async def session():
+        async with Rig(runtime, tmp_path, "--supervision-url", "", house=False) as rig:
+            await rig.until(link="off")
+            await rig.console("sim ready")
+            await rig.console("sim plug")
+            state = await rig.until(status="Charging")
+            assert state["transaction"]["id_tag"] == "freeCharge"
+            await rig.console("stop")
+            await rig.until(status="Finishing")
+            await rig.sleep(30)
+            assert (await rig.status())["status"] == "Finishing"
+            await rig.console("sim unplug")
+            await rig.until(status="Available")
+            await rig.console("sim plug")
+            await rig.until(status="Charging")
+            await rig.console("sim unplug")
+            state = await rig.until(status="Available", transaction=None)
+            assert state["queue"] == 0
+
+    play(runtime, session())
+
+
+def test_unplugging_ends_the_transaction_and_says_so(runtime, tmp_path):
+    async def session():
+        async with Rig(runtime, tmp_path) as rig:
+            await rig.charge()
+            await rig.console("sim unplug")
+            stop = await rig.house.heard_of("StopTransaction")
+            assert stop["reason"] == "EVDisconnected"
+            await rig.until(status="Available")
+            finishing = await rig.house.heard_of(
+                "StatusNotification", lambda p: p["status"] == "Finishing"
+            )
+            assert finishing["info"] == "EV side disconnected"
+            assert finishing["errorCode"] == "NoError"
+            assert rig.house.errors() == []
+
+    play(runtime, session())
+
+
+def test_what_happened_offline_is_delivered_in_order(runtime, tmp_path):
+    async def session():
+        async with Rig(runtime, tmp_path, "--key", "MeterValueSampleInterval=20") as rig:
+            house = rig.house
+            await rig.charge()
+            await house.heard_of("StartTransaction")
+            await rig.console("sim link down")
+            await rig.sleep(90)
+            await rig.console("stop")
+            state = await rig.until(status="Finishing")
+            assert state["link"] != "online" and state["queue"] >= 4
+            assert not house.calls("StopTransaction")
+            await rig.console("sim link up")
+            stop = await house.heard_of("StopTransaction", timeout=120)
+            await rig.until(queue=0)
+            assert stop["transactionId"] == house.next_transaction - 1
+            times = [v["meterValue"][0]["timestamp"] for v in house.calls("MeterValues")]
+            assert times == sorted(set(times)) and len(times) >= 4
+            assert len(house.calls("BootNotification")) == 1  # OCPP-J 5.4
+            assert house.errors() == []
+
+    play(runtime, session())

@@ -59,18 +59,18 @@ class Demo:
 
     async def start(self, url, state):
         python = {
-            "cpython": lambda: [sys.executable],
-            "micropython": lambda: runtimes.command(64),
-            "micropython32": lambda: runtimes.command(32),
+            "cpython": lambda: [sys.executable, "main.py"],
+            "micropython": lambda: [*runtimes.command(64), "-m", "main"],
+            "micropython32": lambda: [*runtimes.command(32), "-m", "main"],
         }[self.runtime]()
         runtimes.compile_mpy()
         command = python + [
-            "main.py", "--supervision-url", url, "--box-id", BOX,
+            "--supervision-url", url, "--box-id", BOX,
             "--state", state, "--speed", str(SPEED),
         ]  # fmt: skip
         self.process = await asyncio.create_subprocess_exec(
             *command,
-            cwd=ROOT,
+            cwd=ROOT if self.runtime == "cpython" else runtimes.MPY,
             env=runtimes.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -23,6 +23,7 @@ SOURCES = (
     "firmware",
     "host_tests/both",
     "host_tests/both_runner.py",
+    "host_tests/rig.py",
     "host_tests/virtual.py",
 )
 
@@ -36,7 +37,7 @@ def find(bits: int) -> Path | None:
 def why_missing(bits: int) -> str:
     """What to tell the user when `find` has nothing."""
     why = BIN / ("micropython.missing" if bits == 64 else "micropython32.missing")
-    reason = why.read_text() if why.exists() else "run `make setup`"
+    reason = why.read_text().splitlines()[0] if why.exists() else "run `make setup`"
     return f"no {bits}-bit MicroPython: {reason}"
 
 

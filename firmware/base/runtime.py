@@ -100,6 +100,15 @@ def drop(name: str) -> None:
     gc.collect()
 
 
+async def stop(tasks) -> None:
+    """Cancels tasks and waits for their end. Asks again until they are done: MicroPython's
+    wait_for can swallow a cancellation that comes as it times out."""
+    for task in tasks:
+        while not task.done():
+            task.cancel()
+            await asyncio.sleep(0)
+
+
 class Stdin:
     """The console's input. `await read()` gives some bytes, b"" at the end of file; a line half
     typed never holds the loop."""

@@ -9,7 +9,8 @@ class Governor:
     """Keeps the limits "tic" and "profile" true. `wake` is set when profiles or the transaction
     changed; else it looks once a second of station time, or when the next period begins."""
 
-    def __init__(self, evse, meter, profiles, transactions, config, clock, store):
+    def __init__(self, evse, meter, profiles, transactions, config, clock, line, store):
+        # `line` is the time in which the TIC line lives: a real one knows no --speed
         self.evse = evse
         self.meter = meter
         self.profiles = profiles
@@ -18,7 +19,7 @@ class Governor:
         self.clock = clock
         self.store = store
         self.wake = asyncio.Event()
-        self.balance = Balance(clock, store.read("tic-seen") is not None)
+        self.balance = Balance(line, store.read("tic-seen") is not None)
 
     def house(self, facts: dict) -> None:
         """A good TIC frame: what the house leaves for the car."""

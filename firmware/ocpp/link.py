@@ -165,8 +165,7 @@ class Link:
                 await station.rpc.received(await socket.recv())
         finally:
             station.rpc.detach()
-            for task in tasks:
-                task.cancel()
+            await runtime.stop(tasks)
 
     async def _guard(self, work, socket):
         """A part of the connection that ends takes the connection with it."""

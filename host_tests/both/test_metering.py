@@ -219,6 +219,17 @@ async def test_full_power_is_believed():
     b.task.cancel()
 
 
+async def test_a_register_that_lags_is_believed():
+    """Meters renew their registers every second or two, not when they are asked."""
+    b = bench(model="iEM3155")
+    start = b.clock.ms()
+    while b.clock.ms() - start < 60000:
+        b.sees(1000000 + 25440 * ((b.clock.ms() - start) // 2000 * 2000) // 3600000)
+        await b.clock.sleep_ms(100)
+        assert b.meter.error is None and not b.meter._odd
+    b.task.cancel()
+
+
 async def test_after_a_long_silence_much_may_have_flowed():
     b = bench()
     await b.seconds(3)

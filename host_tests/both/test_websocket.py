@@ -6,8 +6,7 @@ import os
 from binascii import b2a_base64
 
 from firmware.base import runtime
-from firmware.net import address, websocket
-from firmware.net.websocket import Closed, Refused
+from firmware.net import Closed, Refused, address, websocket
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 LIMIT = 1100  # of most links here: what the tests take themselves is a load on the device's heap
@@ -385,21 +384,23 @@ async def test_every_address_is_tried_and_the_good_one_remembered():
             asked.append((host, port))
             found.append(list(answers) if answers else OSError("no DNS"))
 
+        async def dial(port):
+            reader, writer = await address.dial("box.example", port, known=known)
+            runtime.sockets.abort(writer)
+
         address._look_up = fake
+        known = {}
         try:
-            known = {}
             for _ in range(3):
-                link = await websocket.connect("ws://box.example:%d/" % peer.port, known=known)
-                link.drop()
+                await dial(peer.port)
                 best = known[("box.example", peer.port)]
                 assert best == numeric(peer.port)
             addresses = await address.resolve("box.example", peer.port, 5, known)
             assert addresses == [numeric(peer.port), numeric(gone.port)]
             del answers[:]  # DNS is down: the last good address serves
-            link = await websocket.connect("ws://box.example:%d/" % peer.port, known=known)
-            link.drop()
+            await dial(peer.port)
             try:
-                await websocket.connect("ws://other.example/", known=known)
+                await address.dial("other.example", 80, known=known)
                 assert False, "connected"
             except OSError as error:
                 assert "no address for other.example: no DNS" in str(error), error
