@@ -1,0 +1,212 @@
+"""A whole station under test: driven through its console, seen through a real central system.
+
+`Rig("cpython")` runs the firmware in this process, in virtual time where the test's loop is one;
+`Rig("micropython")` and `Rig("micropython32")` start the real MicroPython from .mpy files, with the
+device's heap, and talk to it over pipes.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+import urllib.parse
+from pathlib import Path
+
+import pytest
+
+from firmware import app, options
+from host_tests import virtual
+from tools import runtimes
+from tools.central import House
+
+BITS = {"micropython": 64, "micropython32": 32}
+RUNTIMES = ("cpython", *BITS)
+BOX = "BOX 1/é"
+
+
+def play(runtime, session):
+    """Runs a test's coroutine: in virtual time with the firmware in this process, in real time
+    with a MicroPython; skips without one."""
+    if runtime == "cpython":
+        return virtual.run(session)
+    if runtimes.find(BITS[runtime]) is None:
+        session.close()
+        pytest.skip(runtimes.why_missing(BITS[runtime]))
+    return asyncio.run(session)
+
+
+class Rig:
+    """`async with Rig(runtime, folder, ...) as rig`. `house` is the central system, or None.
+
+    `args` are more command-line options. A station in a process of its own runs `speed` times
+    faster than real time.
+    """
+
+    def __init__(self, runtime, folder, *args, house=True, speed=20, box=BOX, heap=None):
+        self.runtime = runtime
+        self.folder = Path(folder)
+        self.args = list(args)
+        self.box = box
+        self.heap = heap
+        loop = asyncio.get_running_loop()
+        self.inside = runtime == "cpython" and isinstance(loop, virtual.VirtualLoop)
+        self.speed = 1 if self.inside else speed
+        self.house = House(now=self._now if self.inside else None) if house else None
+        self.url = ""
+        self.process = None
+
+    @staticmethod
+    def _now():
+        return 1800000000 + asyncio.get_running_loop().time()
+
+    async def __aenter__(self):
+        if self.house:
+            self.url = await self.house.open()
+        await self.start()
+        return self
+
+    async def __aexit__(self, *error):
+        await self.end()
+        if self.house:
+            await self.house.close()
+
+    def words(self):
+        words = ["--state", str(self.folder / "state"), "--box-id", self.box]
+        if "--supervision-url" not in self.args:
+            words += ["--supervision-url", self.url]
+        return words + ["--speed", str(self.speed)] + self.args
+
+    async def start(self):
+        """Starts the firmware: a new process, or as good as one."""
+        if self.inside:
+            self._typed = asyncio.Queue()
+            self._said = asyncio.Queue()
+            self._text = ""
+            work = app.serve(options.parse(self.words()), self._typed.get, self._write)
+            self.task = asyncio.create_task(work)
+            return
+        runtimes.compile_mpy()
+        if self.runtime == "cpython":
+            command = [sys.executable, str(runtimes.ROOT / "main.py")]
+        else:
+            command = [*runtimes.command(BITS[self.runtime], self.heap), "-m", "main"]
+        self.errors = open(self.folder / "station.log", "ab")
+        self.process = await asyncio.create_subprocess_exec(
+            *command,
+            *self.words(),
+            cwd=runtimes.MPY,
+            env=runtimes.environment(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=self.errors,
+        )
+
+    def log(self):
+        """What a process wrote to stderr so far."""
+        return (self.folder / "station.log").read_text(errors="replace")
+
+    def _write(self, text):
+        self._text += text
+        while "\n" in self._text:
+            line, _, self._text = self._text.partition("\n")
+            self._said.put_nowait(line)
+
+    async def _line(self):
+        if self.process:
+            line = await self.process.stdout.readline()
+            assert line, f"the station ended\n{self.log()[-3000:]}"
+            return line.decode().rstrip("\n")
+        said = asyncio.ensure_future(self._said.get())
+        await asyncio.wait((said, self.task), return_when=asyncio.FIRST_COMPLETED)
+        if not said.done():
+            said.cancel()
+            self.task.result()
+            raise AssertionError("the station ended")
+        return said.result()
+
+    async def ask(self, line):
+        """Types a line; returns (reply's lines, None or the error's text)."""
+        data = (line + "\n").encode()
+        if self.process:
+            self.process.stdin.write(data)
+            await self.process.stdin.drain()
+        else:
+            self._typed.put_nowait(data)
+        lines = []
+        while True:
+            said = await asyncio.wait_for(self._line(), 60)
+            if said == "ok":
+                return lines, None
+            if said.startswith("error: "):
+                return lines, said[7:]
+            lines.append(said)
+
+    async def console(self, line):
+        """Types a line that must succeed; returns the reply's lines."""
+        lines, error = await self.ask(line)
+        assert error is None, f"{line}: {error}"
+        return lines
+
+    async def status(self):
+        return json.loads((await self.console("status"))[0])
+
+    async def until(self, timeout=60, **wanted):
+        """Waits until `status` shows these values; returns it. Seconds of the test's loop."""
+        last = {}
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    last = await self.status()
+                    if all(last[name] == value for name, value in wanted.items()):
+                        return last
+                    await asyncio.sleep(0.1 if self.inside else 0.02)
+        except TimeoutError:
+            raise AssertionError(f"not {wanted} within {timeout} s: {last}") from None
+
+    async def sleep(self, seconds):
+        """Station seconds."""
+        await asyncio.sleep(seconds / self.speed)
+
+    async def online(self):
+        """Waits until the station is accepted; returns the central system's side of it."""
+        await self.until(registration="Accepted", link="online")
+        return await self.house.point(urllib.parse.quote(self.box, safe=""))
+
+    async def charge(self, tag="DRIVER-1"):
+        """Plugs a car in and starts remotely; returns the central system's side."""
+        point = await self.online()
+        await self.console("sim plug")
+        await self.console("sim ready")
+        await self.until(status="Preparing")
+        answer = await point.ask("RemoteStartTransaction", id_tag=tag, connector_id=1)
+        assert answer.status == "Accepted"
+        await self.until(status="Charging")
+        return point
+
+    async def end(self):
+        """Ends the firmware in an orderly way."""
+        if self.process:
+            if self.process.returncode is None:
+                self.process.stdin.write(b"quit\n")
+                try:
+                    await asyncio.wait_for(self.process.wait(), 10)
+                finally:
+                    if self.process.returncode is None:
+                        self.process.kill()
+                        await self.process.wait()
+            self.errors.close()
+            self.process = None
+        elif not self.task.done():
+            self._typed.put_nowait(b"quit\n")
+            await asyncio.wait_for(self.task, 60)
+
+    async def kill(self):
+        """SIGKILL; or in this process the nearest to it."""
+        if self.process:
+            self.process.send_signal(signal.SIGKILL)
+            await self.process.wait()
+            self.errors.close()
+            self.process = None
+        else:
+            self.task.cancel()
+            await asyncio.wait((self.task,))
