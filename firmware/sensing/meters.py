@@ -38,7 +38,7 @@ def value(data: bytes, kind: str, factor: int, divisor: int) -> int | None:
         number = raw & 0x7FFFFF | (0x800000 if power else 0)
         if raw & top:
             number = -number
-        power = (power or 1) - 150
+        power -= 150  # (a subnormal's is -149; both are far below any unit)
         if power > 0:
             factor <<= power
         else:

@@ -82,6 +82,14 @@ async def test_echo_dropped_to_the_byte():
     assert await master.read(1, 4, 0, 1) == b"\x0e\x02"
 
 
+async def test_an_echo_that_could_be_an_answer_is_dropped():
+    ask = modbus.request(4, 4, 0x02B1, 1)  # its first seven bytes are a frame by themselves
+    assert modbus.crc(ask[:7]) == 0
+    answer = modbus.seal(b"\x04\x04\x02\x12\x34")
+    master, wire, clock = on([[(1, ask), (9, answer)]], echo=True)
+    assert await master.read(4, 4, 0x02B1, 1) == b"\x12\x34"
+
+
 async def test_a_different_echo_is_a_collision():
     broken = bytes.fromhex("01040001000131ca")
     master, wire, clock = on([[(1, broken + ANSWER)]], echo=True, tries=1)
