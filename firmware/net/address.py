@@ -13,15 +13,6 @@ _HOST = _PLAIN[:64] + b"_"  # letters, digits, "-", "." and the underscore of so
 _TLS_ROOM = 40000  # bytes outside of our heap that a link and its handshake take
 
 
-class TlsFailed(OSError):
-    """No TLS with this peer. `check` names what failed: "certificate authority", "host name",
-    "expired", "not yet valid", "TLS version", "cipher suites" or "handshake"."""
-
-    def __init__(self, check: str, text: str):
-        super().__init__("TLS: %s: %s" % (check, text))
-        self.check = check
-
-
 def parse_url(url: str, schemes: str = "ws wss") -> tuple:
     """(scheme, user, password, host, port, path); user and password are None without "@".
 

@@ -7,7 +7,7 @@ import binascii
 
 from firmware.base import times
 from firmware.base.runtime import sockets
-from firmware.net.address import TlsFailed
+from firmware.net import TlsFailed
 
 # What the runtimes (OpenSSL, mbedTLS) say, the gravest first: one text may hold several. mbedTLS
 # doesn't tell which alert it got: a server without our TLS versions or suites is "handshake".

@@ -1,41 +1,15 @@
 """A WebSocket client (RFC 6455) as OCPP-J wants it: text messages, subprotocol `ocpp1.6`."""
 
 import asyncio
-import hashlib
-from binascii import b2a_base64
 
 from firmware.base import runtime
 from firmware.base.runtime import sockets
-from firmware.net import address
+from firmware.net import Closed
 
 _PIECE = 1024  # bytes of a frame that are masked and written at a time
 _AHEAD = 256  # bytes read ahead: a header, or a whole control frame
-_LINE = 512  # bytes of a header line that are kept
-_HEADERS = (
-    b"upgrade connection sec-websocket-accept sec-websocket-protocol sec-websocket-extensions"
-)
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CLOSE_S = 5
 _LINGER_S = 2
-
-
-class Refused(OSError):
-    """The server's answer is no WebSocket for us. `status` is HTTP's: 101 when only something
-    else was wrong, 0 when it was no HTTP."""
-
-    def __init__(self, status: int, text: str):
-        super().__init__(text)
-        self.status = status
-
-
-class Closed(OSError):
-    """The link is gone. `code` is the peer's or ours (RFC 6455, 7.4): 1005 when the peer gave
-    none, 1006 when the connection was lost."""
-
-    def __init__(self, code: int, reason: str):
-        super().__init__("closed: %d %s" % (code, reason))
-        self.code = code
-        self.reason = reason
 
 
 def backoff(attempt: int, random: int) -> int:
@@ -78,52 +52,22 @@ def valid_utf8(data) -> bool:
     return not need
 
 
-async def connect(
-    url: str,
-    headers=(),
-    tls=None,
-    limit: int | bytearray = 8192,
-    timeout_s: int = 30,
-    known: dict | None = None,
-    protocol: str = "ocpp1.6",
-) -> "WebSocket":
-    """Opens a link. `headers`: (name, value) pairs to send as well; `tls`: net/tls.py's context,
-    for wss; `limit`: the longest message in bytes, or the buffer to receive into, for who keeps
-    one from start-up (later 8 KB in one piece may be hard to find); `known`: see `address.dial`.
+async def connect(url: str, headers=(), tls=None, **options) -> "WebSocket":
+    """Opens a link to a ws or wss URL.
 
-    Raises ValueError for a bad URL or header, before anything is sent, else `Refused` with the
-    HTTP status, `address.TlsFailed`, or OSError.
+    `headers`: (name, value) pairs to send as well. `tls`: net/tls.py's context, for wss.
+    Options: `limit` (8192): the longest message in bytes, or the buffer to receive into, for who
+    keeps one from start-up: later, 8 KB in one piece may be hard to find. `timeout_s` (30): for
+    each step. `known`: see `address.dial`. `protocol` ("ocpp1.6").
+
+    Raises ValueError for a bad URL or header, before anything is sent, else net's `Refused` with
+    the HTTP status, `TlsFailed`, or OSError. What only a handshake needs is loaded for it.
     """
-    scheme, user, _, host, port, path = address.parse_url(url)
-    if user is not None:
-        raise ValueError("a user or password does not belong into SupervisionUrl")
-    if scheme == "wss" and not tls:
-        raise ValueError("wss without a CA certificate")
-    key = b2a_base64(runtime.urandom(16)).decode().strip()
-    name = "[%s]" % host if ":" in host else host
-    if port != address.PORTS[scheme]:
-        name += ":%d" % port
-    request = "GET %s HTTP/1.1\r\nHost: %s\r\n" % (path, name)
-    request += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    request += "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Protocol: %s\r\n" % (key, protocol)
-    for name, value in headers:
-        for c in name + value:
-            if not " " <= c <= "~":
-                raise ValueError("control or non-ASCII character in header %r" % name)
-        request += "%s: %s\r\n" % (name, value)
-    request = (request + "\r\n").encode()
-    tls = tls if scheme == "wss" else None
-    streams = await address.dial(host, port, tls, request, timeout_s, known)
-    link = WebSocket(streams, limit, timeout_s)
     try:
-        await asyncio.wait_for(link._accept(key, protocol), timeout_s)
-        return link
-    except (EOFError, asyncio.TimeoutError):
-        failed = OSError("no answer to the WebSocket handshake")
-    except BaseException as error:
-        failed = error
-    link.drop()
-    raise failed
+        return await runtime.load("firmware.net.handshake").connect(url, headers, tls, **options)
+    finally:
+        runtime.drop("firmware.net.handshake")
+        runtime.drop("firmware.net.address")
 
 
 class WebSocket:
@@ -150,52 +94,6 @@ class WebSocket:
         self._receiving = False
         self._life = asyncio.Event()  # something came since the last ping
         self._gone = asyncio.Event()
-
-    # --- opening ---
-
-    async def _line(self):
-        """A header line without its end, or its first part. Counts the bytes in _size."""
-        line = bytearray()
-        while True:
-            if self._at == self._end:
-                await self._need(1)
-            c = self._ahead[self._at]
-            self._at += 1
-            self._size += 1
-            if self._size > len(self._message):
-                raise Refused(0, "HTTP headers over %d bytes" % self._size)
-            if c == 10:
-                return bytes(line).strip()
-            if len(line) < _LINE:
-                line.append(c)
-
-    async def _accept(self, key, protocol):
-        """Checks the server's answer (RFC 6455, 4.1)."""
-        line = await self._line()
-        if not line.startswith(b"HTTP/1.") or not line[9:12].isdigit():
-            raise Refused(0, "the server does not speak HTTP")
-        status = int(line[9:12])
-        if status != 101:
-            text = "".join(chr(c) if 31 < c < 127 else "?" for c in line[13:80])
-            raise Refused(status, "HTTP %d %s" % (status, text))
-        got = dict.fromkeys(_HEADERS.split(), b"")
-        while line:
-            line = await self._line()
-            name, _, value = line.partition(b":")
-            name, value = name.lower(), value.strip()
-            if name in got:
-                got[name] = got[name] + b", " + value if got[name] else value
-        self._size = 0
-        connection = [token.strip() for token in got[b"connection"].lower().split(b",")]
-        digest = hashlib.sha1(key.encode() + _GUID).digest()
-        if got[b"upgrade"].lower() != b"websocket" or b"upgrade" not in connection:
-            raise Refused(101, "no upgrade to a WebSocket")
-        if got[b"sec-websocket-accept"] != b2a_base64(digest).strip():
-            raise Refused(101, "wrong Sec-WebSocket-Accept")
-        if got[b"sec-websocket-protocol"] != protocol.encode():
-            raise Refused(101, "the server does not speak " + protocol)
-        if got[b"sec-websocket-extensions"]:
-            raise Refused(101, "the server wants extensions that were not offered")
 
     # --- receiving ---
 
