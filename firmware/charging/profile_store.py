@@ -1,0 +1,240 @@
+"""The installed charging profiles: a row of 32 bytes each in RAM, the periods in flash.
+
+A value of the store, named by its slot: the row (charging/profiles.py), when it was received, a
+sequence number, the periods. The newest profiles wait in RAM, 2 KB at most, so that one replaced
+soon after it came costs no write of its own: a slot is written 5 s after its profile came, and a
+minute after it was last written at the earliest. A power cut loses what waits; the profile that it
+was to replace is there then. TxProfiles are only written to make room: no transaction outlives a
+restart.
+"""
+
+from struct import calcsize, pack_into, unpack_from
+
+from firmware.charging import profiles
+from firmware.charging.profiles import EPOCH, NEVER, PERIOD_SIZE, ROW, TX
+
+MOST = 200
+MOST_PERIODS = 100
+HEAD = 40  # of a record: the row, received (i), sequence (I)
+NUMBER_AT = 20  # of the transaction's number
+
+_ROW = calcsize(ROW)
+_CHUNK = 25  # rows in one piece of RAM
+_WAITING = 2048
+_SOON_MS = 5000
+_APART_MS = 60000
+
+
+class ProfileStore:
+    """`store`: a Store of its own. Indexed by slot it gives rows; `orders`: the slots of the
+    ChargePointMaxProfiles and of the others, as they win."""
+
+    def __init__(self, store, clock, log):
+        self._store = store
+        self._clock = clock
+        self._log = log
+        self._chunks = []
+        self.orders = (b"", b"")
+        self._waiting = {}  # slot: record
+        self._due = {}  # slot: when to write it, ms; of those that wait
+        self._written = {}  # slot: when it was written, ms; of some
+        self._sequence = 0
+        self._newest = 0  # when the newest was received
+        self._held = None  # what `limit` gave, and how long it holds
+        self._load()
+
+    def _load(self):
+        seen = {}
+        for name in self._store.names():
+            data = self._store.read(name) if name.isdigit() else None
+            rest = len(data) - HEAD if data else 0
+            if rest < 1 or rest != data[3] * PERIOD_SIZE or data[0] == TX or int(name) >= MOST:
+                self._store.remove(name)
+                continue
+            slot = int(name)
+            received, sequence = unpack_from("<iI", data, _ROW)
+            self._newest = max(self._newest, received)
+            self._sequence = max(self._sequence, sequence)
+            self._place(slot, data)
+            # Of two that exclude each other, the older was to be removed when the power failed.
+            for key in (self[slot][9], data[:2]):
+                other, age = seen.get(key, (slot, sequence))
+                if other != slot:
+                    self._erase(other if age < sequence else slot)
+                if age <= sequence:
+                    seen[key] = (slot, sequence)
+        self._arrange()
+
+    def __getitem__(self, slot):
+        return unpack_from(ROW, self._chunks[slot // _CHUNK], slot % _CHUNK * _ROW)
+
+    def slots(self) -> bytes:
+        """The slots in use, in the order in which profiles win."""
+        return self.orders[0] + self.orders[1]
+
+    def periods(self, slot: int) -> bytes:
+        """The packed periods; empty when they are lost."""
+        data = self._waiting.get(slot) or self._store.read(str(slot))
+        if not data and self[slot][3]:
+            self._log.error("profile %d is lost: its file is damaged", self[slot][9])
+        return data[HEAD:] if data else b""
+
+    def _place(self, slot, record):
+        while len(self._chunks) <= slot // _CHUNK:
+            self._chunks.append(bytearray(_CHUNK * _ROW))
+        at = slot % _CHUNK * _ROW
+        self._chunks[slot // _CHUNK][at : at + _ROW] = record[:_ROW]
+
+    def _erase(self, slot):
+        self._chunks[slot // _CHUNK][slot % _CHUNK * _ROW + 3] = 0
+        self._wait(slot, None)
+        self._store.remove(str(slot))
+
+    def _wait(self, slot, record):
+        """Puts a record among those that wait for flash, or takes it out."""
+        self._waiting.pop(slot, None)
+        if record is None:
+            self._due.pop(slot, None)
+            return
+        self._waiting[slot] = record
+        if slot not in self._due:
+            now = self._clock.ms()
+            last = self._written.get(slot, -_APART_MS)
+            self._due[slot] = max(now + _SOON_MS, last + _APART_MS)
+
+    def _arrange(self):
+        keys = []
+        slot = 0
+        for chunk in self._chunks:
+            for at in range(0, len(chunk), _ROW):
+                if chunk[at + 3]:
+                    keys.append(((chunk[at] << 8) + chunk[at + 1] << 8) + slot)
+                slot += 1
+        keys.sort()
+        self.orders = tuple(
+            bytes([key & 255 for key in keys if (key >> 16 > 0) == others])
+            for others in (False, True)
+        )
+        self._held = None
+
+    def put(self, record: bytearray) -> bool:
+        """Installs a record: HEAD bytes, of which `put` fills those after the row, and periods.
+        Replaces the profile of the same id, and the one of the same purpose, stack level and
+        connector. False: there is no room."""
+        row = unpack_from(ROW, record)
+        used = self.slots()
+        same = []
+        for slot in used:
+            old = self[slot]
+            if old[9] == row[9] or old[:2] == row[:2]:
+                same.append(slot)
+        slot = 0
+        if same:
+            slot = same.pop()
+        else:
+            while slot in used:
+                slot += 1
+            if slot >= MOST:
+                return False
+        waiting = sum(len(data) for other, data in self._waiting.items() if other != slot)
+        if waiting + len(record) > _WAITING and not self._flush(list(self._waiting)):
+            return False
+        self._sequence += 1
+        self._newest = max(self._newest, self._now())
+        pack_into("<iI", record, _ROW, self._newest, self._sequence)
+        self._place(slot, record)
+        self._wait(slot, record)
+        if row[0] == TX:
+            self._due.pop(slot)
+            self._store.remove(str(slot))  # or what it replaced would be back after a restart
+        if same:
+            self._flush([slot])  # first there is the new one, then no more old one
+            self._erase(same[0])
+        self._arrange()
+        return True
+
+    def remove(self, slot: int) -> None:
+        """Removes the profile in a slot."""
+        self._erase(slot)
+        gone = bytes([slot])
+        self.orders = tuple(order.replace(gone, b"") for order in self.orders)
+        self._held = None
+
+    def clear(self) -> None:
+        """Removes all; holds the loop for a while where there are many."""
+        for slot in self.slots():
+            self.remove(slot)
+
+    def step(self, running) -> None:
+        """To be called about each second: writes what has waited long enough, and removes the
+        TxProfiles of transactions that are over. `running`: the running Transaction or None."""
+        for slot in self.orders[1]:
+            row = self[slot]
+            if row[0] > TX:
+                break
+            if not running or row[8] != running.position:
+                self.remove(slot)
+        now = self._clock.ms()
+        self._flush([slot for slot in self._due if self._due[slot] <= now])
+
+    def flush(self) -> None:
+        """Writes what waits: before an orderly restart."""
+        self._flush(list(self._due))
+
+    def _flush(self, slots):
+        """False: the flash did not take it; it goes on waiting."""
+        for slot in slots:
+            try:
+                self._store.write(str(slot), self._waiting[slot])
+            except OSError as why:
+                self._log.error("the flash does not take a charging profile: %s", why)
+                self._due[slot] = self._clock.ms() + _APART_MS
+                return False
+            if len(self._written) > 8:
+                self._written.clear()
+            self._written[slot] = self._clock.ms()
+            self._wait(slot, None)
+        return True
+
+    def _now(self):
+        now = self._clock.epoch()
+        return self._newest if now is None else now - EPOCH
+
+    def moment(self, running) -> tuple:
+        """(t, number, started) for `profiles.limits`. While nobody knows what time it is: the
+        time when the newest profile was received."""
+        t = self._now()
+        if not running:
+            return t, -1, t
+        started = self._clock.epoch_at(running.started_ms)
+        if started is None:
+            return t, running.position, t - (self._clock.ms() - running.started_ms) // 1000
+        return t, running.position, min(started - EPOCH, t)
+
+    def limit(self, running, phases: int, top: int) -> tuple:
+        """(mA on each phase, W limit in 0.1 W or profiles.NEVER, phases wished, Unix time when
+        this changes by itself or None). `top`: the station's own maximum, mA."""
+        t, number, started = self.moment(running)
+        key = (number, phases, top)
+        if not self._held or self._held[0] != key or not self._held[1] <= t < self._held[2][0]:
+            pieces = profiles.limits(
+                self, self.orders, self.periods, t, number, started, phases, top
+            )
+            self._held = (key, t, next(pieces))
+        until, ma, watts, wish = self._held[2]
+        changes = until < NEVER and self._clock.epoch() is not None
+        return ma, watts, wish, until + EPOCH if changes else None
+
+    def listing(self):
+        """Yields a line for each profile, as they win."""
+        for slot in self.slots():
+            rank, below, flags, count, _, _, _, _, _, identity = self[slot]
+            yield "%d %s connector %d level %d %s, %d periods in %s" % (
+                identity,
+                profiles.PURPOSES[min(rank, 2)],
+                rank in (1, 2),
+                255 - below,
+                ("Absolute", "Daily", "Weekly", "Relative")[flags & profiles.KIND],
+                count,
+                "W" if flags & profiles.POWER else "A",
+            )

@@ -1,0 +1,180 @@
+"""Charging profiles to limits (OCPP 3.13, 5.16, 7.8 to 7.14): one pure pipeline of integers.
+
+A profile is a row and its periods. A row is the tuple that ROW unpacks: rank (purpose and
+connector, below), 255 - stack level, flags (KIND bits, and POWER where limits are in W), number of
+periods, validFrom, validTo, startSchedule, duration, the transaction's number, id. Periods are
+packed one after the other as PERIOD: start in s, limit in 0.1 A or 0.1 W, 1 or 3 phases wished.
+
+Times are seconds since EPOCH, so that they are small integers on 32 bits until 2059; NEVER and
+ALWAYS stand for all that is outside of these.
+"""
+
+import asyncio
+from array import array
+from struct import unpack_from
+
+EPOCH = 1735689600  # 2025-01-01, in Unix seconds
+NEVER = (1 << 30) - 1
+ALWAYS = -(1 << 30)
+
+ROW = "<BBBBiiiiiq"
+PERIOD = "<IIB"
+PERIOD_SIZE = 9
+
+# The rank: ChargePointMaxProfile; then, whichever comes first, TxProfile, TxDefaultProfile on the
+# connector, TxDefaultProfile on connector 0.
+STATION, TX, OWN_DEFAULT, DEFAULT = range(4)
+PURPOSES = ("ChargePointMaxProfile", "TxProfile", "TxDefaultProfile")
+ABSOLUTE, DAILY, WEEKLY, RELATIVE = range(4)
+KIND, POWER = 3, 4
+RECURRENCE = (0, 86400, 604800, 0)
+
+_KEPT = 3  # profiles whose periods are kept while a schedule goes to and fro between them
+_STEPS = 1000  # changes that a composite schedule looks at, with and without effect
+
+
+def spell(row: tuple, t: int, started: int) -> tuple:
+    """(seconds that the schedule has been running at t, or -1 when it isn't running; until when
+    this holds). `started`: when the transaction started, for Relative."""
+    kind = row[2] & KIND
+    first, last, start, duration = row[4:8]
+    if t < first:
+        return -1, first
+    if t >= last:
+        return -1, NEVER
+    if kind == RELATIVE:
+        start = started
+    run = t - start
+    if run < 0:
+        return -1, min(start, last)
+    recurrence = RECURRENCE[kind]
+    if recurrence:
+        run %= recurrence
+        if run >= duration:
+            return -1, min(t - run + recurrence, last)
+    elif duration == NEVER:
+        return run, last
+    elif run >= duration:
+        return -1, last
+    return run, min(t - run + duration, last)
+
+
+def _stack(rows, order, periods, t, number, started, phases, power):
+    """One of the two stacks: yields as `limits` does, NEVER standing for no limit. The first
+    profile in the order that runs wins; what comes after it isn't looked at, and periods are read
+    only of winners."""
+    wake = array("i", [t] * len(order))  # until when a profile need not be looked at again
+    kept = {}
+    while True:
+        until = NEVER
+        run = -1
+        overruled = False
+        for k in range(len(order)):
+            end = wake[k]
+            if end <= t:
+                row = rows[order[k]]
+                if row[0] > TX and overruled:
+                    break
+                if row[0] == TX and row[8] != number:
+                    wake[k] = end = NEVER
+                else:
+                    run, end = spell(row, t, started)
+                    if row[0] == TX and row[4] <= t < row[5]:
+                        overruled = True  # valid: TxDefaultProfiles don't count, running or not
+                    elif run < 0:
+                        wake[k] = end
+            if end < until:
+                until = end
+            if run >= 0:
+                break
+        found = [until, NEVER, NEVER, 3]
+        if run >= 0:
+            data = kept.get(k)
+            if data is None:
+                if len(kept) >= _KEPT:
+                    kept.clear()
+                data = kept[k] = periods(order[k])
+            if not data:  # lost: as if it weren't there
+                wake[k] = NEVER
+                continue
+            low = 0
+            high = len(data) // PERIOD_SIZE
+            while high - low > 1:
+                middle = (low + high) // 2
+                if unpack_from("<I", data, middle * PERIOD_SIZE)[0] <= run:
+                    low = middle
+                else:
+                    high = middle
+            _, limit, wish = unpack_from(PERIOD, data, low * PERIOD_SIZE)
+            if high * PERIOD_SIZE < len(data):
+                following = t - run + unpack_from("<I", data, high * PERIOD_SIZE)[0]
+                found[0] = until = min(until, following)
+            watts = row[2] & POWER
+            if power:
+                found[1] = limit if watts else limit * 230 * phases
+            else:
+                found[1] = limit * 10 // (23 * phases) if watts else limit * 100
+            if watts:
+                found[2] = limit
+            found[3] = wish
+        yield found
+        t = until
+
+
+def limits(rows, orders, periods, t: int, number: int, started: int, phases: int, top: int,
+           power: bool = False):  # fmt: skip
+    """Yields what holds from t on, piece by piece: [until, limit, W limit, phases wished].
+
+    `rows`: anything indexable that gives rows; `orders`: the indices of the ChargePointMaxProfiles
+    and of all others, each sorted by rank and the byte after it; `periods(index)`: the packed
+    periods. `number`: of the running transaction, `started`: when it did. The limit is in mA on
+    each phase, with `power` in 0.1 W over the `phases` connected, and at most `top`; the W limit
+    (0.1 W, NEVER: none) is the least that was given in W. Two pieces in a row may be equal; the
+    last has until NEVER.
+    """
+    one = _stack(rows, orders[0], periods, t, number, started, phases, power)
+    two = _stack(rows, orders[1], periods, t, number, started, phases, power)
+    first = next(one)
+    second = next(two)
+    while True:
+        both = [min(a, b) for a, b in zip(first, second)]
+        both[1] = min(both[1], top)
+        yield both
+        if both[0] >= NEVER:
+            return
+        if first[0] == both[0]:
+            first = next(one)
+        if second[0] == both[0]:
+            second = next(two)
+
+
+async def composite(pieces, t: int, duration: int, most: int, unit: int = 1) -> tuple:
+    """The composite schedule of what `limits` yields from t on (OCPP 5.7): a list of (offset in s,
+    limit // unit), equal neighbours merged, and the seconds that it covers: less than the duration
+    where that has more than `most` periods. Lets other tasks run after each piece."""
+    end = min(t + duration, NEVER)
+    begin = t
+    steps = _STEPS
+    found = []
+    for until, limit, _, _ in pieces:
+        limit //= unit
+        if not found or limit != found[-1][1]:
+            if len(found) == most:
+                break
+            found.append((t - begin, limit))
+        t = min(until, end)
+        steps -= 1
+        if t >= end or not steps:
+            break
+        await asyncio.sleep(0)
+    return found, t - begin
+
+
+def want_phases(watts: int, wish: int, connected: int, most: int) -> int:
+    """The phases to connect, 1 or 3: one where the profile wishes so, or where its W limit (0.1 W)
+    is too little for 6 A on three; back on three at 6.6 A. Too little for one, too: no change."""
+    if most < 3 or wish < 3:
+        return 1
+    if watts < 13800:
+        return connected
+    return 1 if watts < (41400 if connected > 1 else 45540) else 3

@@ -1,0 +1,200 @@
+"""SetChargingProfile, ClearChargingProfile, GetCompositeSchedule, and the profile inside
+RemoteStartTransaction (OCPP 3.13, 5.5, 5.7, 5.16)."""
+
+import asyncio
+from struct import pack_into
+
+from firmware.base import times
+from firmware.charging import profiles
+from firmware.charging.profile_store import HEAD, MOST_PERIODS, NUMBER_AT
+from firmware.charging.profiles import ALWAYS, EPOCH, NEVER
+from firmware.ocpp.schemas import CallError
+
+_HIGHEST = 200  # ChargeProfileMaxStacklevel
+_ANSWERED = 100  # periods in a composite schedule
+
+
+def _time(where, name, absent):
+    if name not in where:
+        return absent
+    return max(ALWAYS, min(NEVER, times.parse(where[name]) - EPOCH))
+
+
+def _must(fine, why):
+    if not fine:
+        raise ValueError(why)
+
+
+def pack(profile: dict, connector: int, number: int, now: int) -> bytearray:
+    """The record of a ChargingProfile that the schemas passed. `number`: of the transaction,
+    `now`: seconds since profiles.EPOCH. Raises ValueError with the reason to reject it."""
+    purpose = profile["chargingProfilePurpose"]
+    rank = profiles.PURPOSES.index(purpose)
+    _must(rank == 2 or rank == connector, purpose + " on the wrong connector")
+    if rank == 2 and not connector:
+        rank = profiles.DEFAULT
+    _must(rank == profiles.TX or "transactionId" not in profile, "a transactionId in a " + purpose)
+    level = profile["stackLevel"]
+    _must(level <= _HIGHEST, "stack level over %d" % _HIGHEST)
+    first = _time(profile, "validFrom", ALWAYS)
+    last = _time(profile, "validTo", NEVER)
+    _must(first < last, "never valid")
+
+    schedule = profile["chargingSchedule"]
+    duration = min(schedule.get("duration", NEVER), NEVER)
+    _must(duration, "duration 0")
+    kind = profile["chargingProfileKind"]
+    start = now
+    if kind == "Recurring":
+        _must("recurrencyKind" in profile, "no recurrencyKind")
+        _must("startSchedule" in schedule, "no startSchedule")
+        kind = profiles.DAILY if profile["recurrencyKind"] == "Daily" else profiles.WEEKLY
+        recurrence = profiles.RECURRENCE[kind]
+        duration = min(duration, recurrence)
+        start = times.parse(schedule["startSchedule"]) - EPOCH
+        if start < ALWAYS:
+            start += (ALWAYS - start + recurrence - 1) // recurrence * recurrence
+        start = min(start, NEVER)
+    elif kind == "Absolute" and "startSchedule" in schedule:
+        kind = profiles.ABSOLUTE
+        start = _time(schedule, "startSchedule", now)
+    elif rank == profiles.STATION:  # knows no transaction: from when it came or becomes valid
+        kind = profiles.ABSOLUTE
+        start = max(now, first)
+    else:
+        kind = profiles.RELATIVE
+
+    power = schedule["chargingRateUnit"] == "W"
+    highest = 100000000 if power else 100000  # so that all that is computed stays small
+    periods = schedule["chargingSchedulePeriod"]
+    _must(len(periods) <= MOST_PERIODS, "over %d periods" % MOST_PERIODS)
+    record = bytearray(HEAD + len(periods) * profiles.PERIOD_SIZE)
+    flags = kind | (profiles.POWER if power else 0)
+    row = (rank, 255 - level, flags, len(periods), first, last, start, duration, number)
+    pack_into(profiles.ROW, record, 0, *(row + (profile["chargingProfileId"],)))
+    at = HEAD
+    before = -1
+    for period in periods:
+        begin = period["startPeriod"]
+        _must(begin > before if at > HEAD else begin == 0, "periods begin at 0 and ascend")
+        _must(begin < NEVER, "startPeriod too large")
+        before = begin
+        limit = int(min(period["limit"], highest) * 10 + 0.5)
+        wish = 1 if 0 < period.get("numberPhases", 3) < 3 else 3
+        pack_into(profiles.PERIOD, record, at, begin, limit, wish)
+        at += profiles.PERIOD_SIZE
+    return record
+
+
+def SetChargingProfile(station, payload):
+    """Installs or replaces a profile. What can't be installed is Rejected, with the reason in the
+    log; a connector that isn't there is a CALLERROR (errata 3.39)."""
+    connector = payload["connectorId"]
+    if connector > 1:
+        raise CallError("PropertyConstraintViolation", "connectorId: there are 0 and 1")
+    profile = payload["csChargingProfiles"]
+    store = station.profiles
+    running = station.transactions.running
+    now, number, _ = store.moment(running)
+    try:
+        if profile["chargingProfilePurpose"] == "TxProfile":
+            _must(running, "no transaction is running")
+            wanted = profile.get("transactionId", running.transaction_id)
+            _must(wanted == running.transaction_id, "not the running transaction")
+        record = pack(profile, connector, number, now)
+        _must(store.put(record), "no room for one more")
+    except ValueError as why:
+        station.log("profiles").warning("rejected: %s", why)
+        return {"status": "Rejected"}
+    station.profiles_changed()
+    return {"status": "Accepted"}
+
+
+def install_for_start(station, profile: dict) -> bool:
+    """Takes the chargingProfile of a RemoteStartTransaction (OCPP 5.16.2): it is installed when
+    the transaction starts. False: it can't be used."""
+    try:
+        _must(profile["chargingProfilePurpose"] == "TxProfile", "not a TxProfile")
+        _must("transactionId" not in profile, "with a transactionId")
+        record = pack(profile, 1, 0, 0)
+    except ValueError as why:
+        station.log("profiles").warning("remote start rejected: its profile: %s", why)
+        return False
+
+    def started(running):
+        pack_into("<i", record, NUMBER_AT, running.position)
+        if not station.profiles.put(record):
+            station.log("profiles").error("no room for the profile of the remote start")
+        station.profiles_changed()
+
+    station.session.profile = started
+    return True
+
+
+async def ClearChargingProfile(station, payload):
+    """Removes the profile with the id, else those that match all that is given (errata 3.25,
+    3.26)."""
+    store = station.profiles
+    wanted = payload.get("id")
+    purpose = payload.get("chargingProfilePurpose")
+    connector = payload.get("connectorId")
+    level = payload.get("stackLevel")
+    status = "Unknown"
+    for slot in store.slots():
+        row = store[slot]
+        rank = row[0]
+        if wanted is not None:
+            fits = row[9] == wanted
+        else:
+            fits = (
+                (purpose is None or profiles.PURPOSES[min(rank, 2)] == purpose)
+                and (connector is None or (rank in (1, 2)) == connector)
+                and (level is None or 255 - row[1] == level)
+            )
+        if fits and slot in store.slots():  # others ran meanwhile
+            store.remove(slot)
+            status = "Accepted"
+            await asyncio.sleep(0)
+    if status == "Accepted":
+        station.profiles_changed()
+    return {"status": status}
+
+
+async def GetCompositeSchedule(station, payload):
+    """What is planned from now on, at most _ANSWERED periods: `duration` says how far they go.
+    Connector 0 consumes what its one connector does."""
+    connector = payload["connectorId"]
+    if connector > 1:
+        return {"status": "Rejected"}
+    store = station.profiles
+    unit = payload.get("chargingRateUnit", "A")
+    power = unit == "W"
+    phases = station.evse.phases
+    top = station.max_ma
+    if power:
+        top = top * 23 * phases // 10
+    found = orders = None
+    while orders is not store.orders:  # else what was found is out of date
+        orders = store.orders
+        now, number, started = store.moment(station.transactions.running)
+        pieces = profiles.limits(
+            store, orders, store.periods, now, number, started, phases, top, power
+        )
+        unit_size = 1 if power else 100
+        found, covered = await profiles.composite(
+            pieces, now, payload["duration"], _ANSWERED, unit_size
+        )
+    periods = []
+    for offset, limit in found:
+        limit = limit // 10 if limit % 10 == 0 else limit / 10
+        periods.append({"startPeriod": offset, "limit": limit})
+    return {
+        "status": "Accepted",
+        "connectorId": connector,
+        "scheduleStart": times.text(now + EPOCH),
+        "chargingSchedule": {
+            "duration": covered,
+            "chargingRateUnit": unit,
+            "chargingSchedulePeriod": periods,
+        },
+    }

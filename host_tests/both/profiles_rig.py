@@ -1,0 +1,186 @@
+"""What the handlers of smart charging see of a station, for tests on every Python."""
+
+from firmware.base import times
+from firmware.charging.profile_store import ProfileStore
+from firmware.ocpp import schemas, smart_charging
+
+NOW = 1800000000  # 2027-01-15T08:00:00Z
+
+
+class Clock:
+    """Stands still; `now` is the wall time, None while unknown; `at_ms` the station's."""
+
+    def __init__(self, now=NOW):
+        self.now = now
+        self.at_ms = 0
+
+    def ms(self):
+        return self.at_ms
+
+    def epoch(self):
+        return self.now
+
+    def epoch_at(self, ms):
+        return None if self.now is None else self.now - (self.at_ms - ms) // 1000
+
+    def pass_s(self, seconds):
+        self.at_ms += seconds * 1000
+        self.now += seconds
+
+
+class Values:
+    """A Store in RAM that counts, and is full when told so."""
+
+    def __init__(self):
+        self.values = {}
+        self.writes = self.reads = self.read_bytes = 0
+        self.full = False
+
+    def read(self, name):
+        self.reads += 1
+        data = self.values.get(name)
+        self.read_bytes += len(data or b"")
+        return data
+
+    def write(self, name, data):
+        if self.full:
+            raise OSError(28)
+        self.writes += 1
+        self.values[name] = bytes(data)
+
+    def remove(self, name):
+        self.values.pop(name, None)
+
+    def names(self, prefix=""):
+        return sorted(name for name in self.values if name.startswith(prefix))
+
+
+class Lines:
+    """A log."""
+
+    def __init__(self):
+        self.lines = []
+
+    def __call__(self, part):
+        return self
+
+    def warning(self, text, *args):
+        self.lines.append(text % args)
+
+    error = info = debug = warning
+
+
+class Running:
+    """A running transaction."""
+
+    def __init__(self, position, transaction_id, started_ms):
+        self.position = position
+        self.transaction_id = transaction_id
+        self.started_ms = started_ms
+
+
+class _Thing:
+    pass
+
+
+class Station:
+    """A 32 A station on three phases."""
+
+    def __init__(self, values=None, clock=None, phases=3, max_ma=32000):
+        self.values = values or Values()
+        self.clock = clock or Clock()
+        self.log = Lines()
+        self.profiles = ProfileStore(self.values, self.clock, self.log)
+        self.transactions = _Thing()
+        self.transactions.running = None
+        self.session = _Thing()
+        self.session.profile = None
+        self.evse = _Thing()
+        self.evse.phases = self.max_phases = phases
+        self.max_ma = max_ma
+        self.changes = 0
+
+    def profiles_changed(self):
+        self.changes += 1
+
+    def restart(self):
+        """After a power cut: only the values are left, and no transaction."""
+        return Station(self.values, self.clock, self.evse.phases, self.max_ma)
+
+    def start(self, transaction_id=7, ago=0, position=40):
+        started_ms = self.clock.ms() - ago * 1000
+        self.transactions.running = Running(position, transaction_id, started_ms)
+
+    def stop(self):
+        self.transactions.running = None
+
+    def set(self, profile, connector=1):
+        """SetChargingProfile as it comes over the wire; the status."""
+        payload = {"connectorId": connector, "csChargingProfiles": profile}
+        schemas.check("SetChargingProfile", "req", payload)
+        return smart_charging.SetChargingProfile(self, payload)["status"]
+
+    async def clear(self, **filters):
+        schemas.check("ClearChargingProfile", "req", filters)
+        return (await smart_charging.ClearChargingProfile(self, filters))["status"]
+
+    async def composite(self, duration, unit=None, connector=1):
+        payload = {"connectorId": connector, "duration": duration}
+        if unit:
+            payload["chargingRateUnit"] = unit
+        schemas.check("GetCompositeSchedule", "req", payload)
+        return await smart_charging.GetCompositeSchedule(self, payload)
+
+    async def plan(self, duration, unit=None):
+        """The composite schedule as [(offset, limit)]."""
+        answer = await self.composite(duration, unit)
+        schedule = answer["chargingSchedule"]
+        assert schedule["duration"] == duration, schedule
+        periods = schedule["chargingSchedulePeriod"]
+        return [(period["startPeriod"], period["limit"]) for period in periods]
+
+    def limit(self):
+        """mA, and in how many seconds it changes (None: never)."""
+        ma, _, _, until = self.profiles.limit(
+            self.transactions.running, self.evse.phases, self.max_ma
+        )
+        return ma, None if until is None else until - self.clock.now
+
+
+def profile(limits, level=0, purpose="TxDefault", kind="Absolute", start=NOW, **more):
+    """A ChargingProfile. `limits`: one number, or (startPeriod, limit[, numberPhases]) each.
+    `more`: identity, unit, duration, transaction, recurrency, first, last (validFrom, validTo)."""
+    if not isinstance(limits, list):
+        limits = [(0, limits)]
+    periods = []
+    for item in limits:
+        period = {"startPeriod": item[0], "limit": item[1]}
+        if len(item) > 2:
+            period["numberPhases"] = item[2]
+        periods.append(period)
+    schedule = {"chargingRateUnit": more.get("unit", "A"), "chargingSchedulePeriod": periods}
+    if start is not None:
+        schedule["startSchedule"] = times.text(start)
+    if "duration" in more:
+        schedule["duration"] = more["duration"]
+    if kind in ("Daily", "Weekly"):
+        more["recurrency"] = kind
+        kind = "Recurring"
+    made = {
+        "chargingProfileId": more.get("identity", 1),
+        "stackLevel": level,
+        "chargingProfilePurpose": purpose if "Max" in purpose else purpose + "Profile",
+        "chargingProfileKind": kind,
+        "chargingSchedule": schedule,
+    }
+    if "transaction" in more:
+        made["transactionId"] = more["transaction"]
+    if "recurrency" in more:
+        made["recurrencyKind"] = more["recurrency"]
+    for name, key in (("first", "validFrom"), ("last", "validTo")):
+        if name in more:
+            made[key] = times.text(more[name])
+    return made
+
+
+MAX = "ChargePointMaxProfile"

@@ -1,0 +1,462 @@
+"""Charging profiles through the handlers: OCPP 3.13, 5.5, 5.7, 5.16 and their errata."""
+
+from firmware.charging import profiles
+from firmware.ocpp import smart_charging
+from firmware.ocpp.schemas import CallError
+from host_tests.both.profiles_rig import MAX, NOW, Station, profile
+
+DAY = 86400
+MIDNIGHT = NOW - NOW % DAY
+
+
+async def test_example_of_ocpp_3_13_7():
+    """6 kW between 08:00 and 20:00, every day; it is 08:00."""
+    station = Station()
+    periods = [(0, 11000, 3), (28800, 6000, 3), (72000, 11000, 3)]
+    example = profile(periods, kind="Daily", start=1356998400, duration=DAY, unit="W")
+    assert station.set(example, 0) == "Accepted"
+    assert await station.plan(DAY, "W") == [(0, 6000), (43200, 11000)]
+    assert await station.plan(2 * DAY, "W") == [
+        (0, 6000), (43200, 11000), (DAY, 6000), (DAY + 43200, 11000),
+    ]  # fmt: skip
+    assert await station.plan(DAY, "A") == [(0, 8.6), (43200, 15.9)]
+    assert station.limit() == (8695, 43200)
+    station.clock.pass_s(43199)
+    assert station.limit() == (8695, 1)
+    station.clock.pass_s(1)
+    assert station.limit() == (15942, 14400)  # midnight: looked at again, nothing changes
+
+
+async def test_the_highest_level_that_is_valid_and_runs():
+    station = Station()
+    station.set(profile(10, level=0, identity=1))
+    station.set(profile(20, level=5, identity=2, start=NOW + 100, duration=50))
+    station.set(profile(6, level=9, identity=3, first=NOW + 120, last=NOW + 130))
+    assert await station.plan(200) == [(0, 10), (100, 20), (120, 6), (130, 20), (150, 10)]
+    assert station.limit() == (10000, 100)
+
+
+async def test_without_a_profile_that_runs_the_station_s_own_maximum():
+    station = Station()
+    assert await station.plan(3600) == [(0, 32)]
+    assert await station.plan(3600, "W") == [(0, 22080)]
+    assert station.limit() == (32000, None)
+    station.set(profile(16, start=NOW + 10, duration=20))
+    assert await station.plan(60) == [(0, 32), (10, 16), (30, 32)]
+    station.set(profile(50))
+    assert await station.plan(60) == [(0, 32)]
+
+
+async def test_the_least_of_the_purposes():
+    station = Station()
+    station.set(profile([(0, 16), (100, 10)], identity=1))
+    station.set(profile([(0, 12), (50, 32), (150, 6)], purpose=MAX, identity=2), 0)
+    assert await station.plan(200) == [(0, 12), (50, 16), (100, 10), (150, 6)]
+    assert (await station.composite(200, None, 0))["chargingSchedule"] == (
+        (await station.composite(200))["chargingSchedule"]
+    )
+
+
+async def test_a_tx_profile_overrules_the_default_even_when_it_has_ended():
+    station = Station()
+    station.set(profile(6, identity=1))
+    station.start(7)
+    tx = profile(20, purpose="Tx", identity=2, start=NOW + 10, duration=20, transaction=7)
+    assert station.set(tx) == "Accepted"
+    assert await station.plan(60) == [(0, 32), (10, 20), (30, 32)]
+    tx["validFrom"] = "2027-01-15T08:00:05Z"
+    tx["validTo"] = "2027-01-15T08:00:40Z"
+    assert station.set(tx) == "Accepted"
+    assert await station.plan(60) == [(0, 6), (5, 32), (10, 20), (30, 32), (40, 6)]
+    station.stop()
+    assert await station.plan(60) == [(0, 6)]
+
+
+async def test_a_default_on_the_connector_overrules_one_for_all():
+    station = Station()
+    station.set(profile(6, level=200, identity=1), 0)
+    station.set(profile(20, level=0, identity=2, start=NOW + 10, duration=20), 1)
+    assert await station.plan(60) == [(0, 6), (10, 20), (30, 6)]
+
+
+async def test_recurring_daily_with_gaps_falls_back():
+    station = Station()
+    station.set(profile(6, level=0, identity=1))
+    daily = profile([(0, 16), (600, 20)], level=1, identity=2, kind="Daily", start=NOW - 3 * DAY)
+    daily["chargingSchedule"]["duration"] = 1200
+    station.set(daily)
+    assert await station.plan(DAY + 700) == [
+        (0, 16),
+        (600, 20),
+        (1200, 6),
+        (DAY, 16),
+        (DAY + 600, 20),
+    ]
+
+
+async def test_a_schedule_longer_than_its_recurrence_is_cut():
+    station = Station()
+    long = [(0, 10), (DAY - 100, 16), (DAY + 100, 20)]
+    station.set(profile(long, kind="Daily", start=NOW - DAY, duration=3 * DAY))
+    assert await station.plan(DAY + 50) == [(0, 10), (DAY - 100, 16), (DAY, 10)]
+
+
+async def test_weekly_keeps_day_and_time():
+    station = Station()
+    station.set(profile(10, kind="Weekly", start=NOW - 5 * DAY, duration=3600))
+    assert await station.plan(7 * DAY) == [(0, 32), (2 * DAY, 10), (2 * DAY + 3600, 32)]
+
+
+async def test_recurring_does_not_run_before_its_first_start():
+    station = Station()
+    station.set(profile(10, kind="Daily", start=NOW + 2 * DAY, duration=DAY))
+    assert await station.plan(3 * DAY) == [(0, 32), (2 * DAY, 10)]
+
+
+async def test_recurring_since_before_anybody_s_clock():
+    station = Station()
+    start = MIDNIGHT - 20468 * DAY + 8 * 3600 - 100  # in 1970
+    station.set(profile(10, kind="Daily", start=start, duration=300))
+    assert await station.plan(DAY) == [(0, 10), (200, 32), (DAY - 100, 10)]
+
+
+async def test_relative_counts_from_the_start_of_the_transaction():
+    station = Station()
+    relative = profile([(0, 8), (100, 16)], kind="Relative", start=None, duration=300)
+    station.set(relative)
+    assert await station.plan(400) == [(0, 8), (100, 16), (300, 32)]  # one that starts now
+    station.start(ago=30)
+    assert await station.plan(400) == [(0, 8), (70, 16), (270, 32)]
+    assert station.limit() == (8000, 70)
+
+
+async def test_absolute_without_start_is_relative():
+    station = Station()
+    station.start(ago=30)
+    station.set(profile([(0, 8), (100, 16)], start=None))
+    assert await station.plan(400) == [(0, 8), (70, 16)]
+
+
+async def test_relative_maximum_counts_from_its_receipt():
+    station = Station()
+    station.start(ago=1000)
+    relative = profile([(0, 8), (100, 16)], purpose=MAX, kind="Relative", start=None)
+    assert station.set(relative, 0) == "Accepted"
+    station.clock.pass_s(30)
+    assert await station.plan(400) == [(0, 8), (70, 16)]
+    relative["validFrom"] = "2027-01-15T08:10:00Z"
+    station.set(relative, 0)
+    assert await station.plan(1000) == [(0, 32), (570, 8), (670, 16)]
+
+
+async def test_duration_ends_the_schedule_or_the_last_period_lasts():
+    station = Station()
+    station.set(profile([(0, 8), (100, 16), (500, 20)], duration=300))
+    assert await station.plan(1000) == [(0, 8), (100, 16), (300, 32)]
+    station.set(profile([(0, 8), (100, 16)], duration=3600))
+    assert await station.plan(4000) == [(0, 8), (100, 16), (3600, 32)]
+
+
+async def test_zero_time_and_endless_durations():
+    station = Station()
+    odd = profile(9, duration=2147483647)
+    odd["chargingSchedule"]["startSchedule"] = "0001-01-01T00:00:00Z"
+    odd["validTo"] = "9999-12-31T23:59:59Z"
+    odd["validFrom"] = "1970-01-01T00:00:00Z"
+    assert station.set(odd) == "Accepted"
+    assert await station.plan(DAY) == [(0, 9)]
+    assert station.limit() == (9000, None)
+
+
+async def test_watts_by_the_phases_connected():
+    station = Station()
+    station.set(profile(4140, unit="W"))
+    assert station.limit()[0] == 6000
+    station.evse.phases = 1
+    assert station.limit()[0] == 18000
+    assert await station.plan(60, "W") == [(0, 4140)]
+    station.set(profile(10.5))
+    assert await station.plan(60, "W") == [(0, 2415)]
+    station.evse.phases = 3
+    assert await station.plan(60, "W") == [(0, 7245)]
+    station.set(profile(1000.7, unit="W"))
+    assert await station.plan(60, "W") == [(0, 1000.7)]
+    assert await station.plan(60) == [(0, 1.4)]
+    assert station.limit()[0] == 1450
+
+
+async def test_number_phases_is_a_wish_and_never_changes_the_limit():
+    station = Station()
+    for unit, limit in (("A", 10), ("W", 6900)):
+        for wish in (None, 1, 2, 3):
+            station.set(profile([(0, limit) if wish is None else (0, limit, wish)], unit=unit))
+            ma, watts, phases, _ = station.profiles.limit(None, 3, 32000)
+            assert ma == 10000
+            assert watts == (69000 if unit == "W" else profiles.NEVER)
+            assert phases == (1 if wish in (1, 2) else 3)
+
+
+def test_phases_for_a_limit_in_watts():
+    never = profiles.NEVER
+    for watts, wish, connected, most, wanted in (
+        (never, 3, 3, 3, 3),
+        (never, 1, 3, 3, 1),
+        (never, 3, 1, 3, 3),
+        (never, 3, 1, 1, 1),
+        (41400, 3, 3, 3, 3),
+        (41390, 3, 3, 3, 1),
+        (41400, 3, 1, 3, 1),
+        (45540, 3, 1, 3, 3),
+        (13790, 3, 3, 3, 3),
+        (0, 3, 1, 3, 1),
+        (0, 1, 3, 3, 1),
+    ):
+        assert profiles.want_phases(watts, wish, connected, most) == wanted, watts
+
+
+async def test_what_is_rejected():
+    station = Station()
+    fine = profile(10)
+    assert station.set(profile([(i, i) for i in range(100)], level=200)) == "Accepted"
+    rejected = (
+        (profile([(i, i) for i in range(101)]), 1),
+        (profile(10, level=201), 1),
+        (profile(10, purpose=MAX), 1),
+        (profile(10, purpose="Tx"), 1),
+        (profile(10, transaction=7), 1),
+        (profile([(10, 10)]), 1),
+        (profile([(0, 10), (60, 12), (60, 13)]), 1),
+        (profile([(0, 10), (60, 12), (30, 13)]), 1),
+        (profile(10, duration=0), 1),
+        (profile(10, first=NOW, last=NOW), 1),
+        (profile(10, kind="Daily", start=None), 1),
+        (profile(10, kind="Recurring"), 1),
+    )
+    for wrong, connector in rejected:
+        assert station.set(wrong, connector) == "Rejected", wrong
+    assert len(station.log.lines) == len(rejected)
+    station.start(7)
+    assert station.set(profile(10, purpose="Tx", transaction=8)) == "Rejected"
+    assert station.set(profile(10, purpose="Tx"), 0) == "Rejected"
+    assert station.set(profile(10, purpose="Tx")) == "Accepted"
+    station.start(None)
+    assert station.set(profile(10, purpose="Tx", transaction=7)) == "Rejected"
+    station.start(-3)
+    assert station.set(profile(10, purpose="Tx", transaction=-3)) == "Accepted"
+    try:
+        station.set(fine, 2)
+        assert False
+    except CallError as error:
+        assert error.code == "PropertyConstraintViolation"
+
+
+async def test_replaces_by_id_and_by_level():
+    station = Station()
+    station.set(profile(10, level=1, identity=1))
+    station.set(profile(11, level=2, identity=2))
+    station.set(profile(12, level=3, identity=3))
+    assert len(station.profiles.slots()) == 3
+    station.set(profile(13, level=3, identity=4))
+    assert len(station.profiles.slots()) == 3
+    assert station.limit()[0] == 13000
+    station.set(profile(14, level=2, identity=4))  # two at once
+    assert len(station.profiles.slots()) == 2
+    assert station.limit()[0] == 14000
+    station.set(profile(15, level=2, identity=5), 0)  # another connector
+    station.set(profile(16, level=2, identity=6, purpose=MAX), 0)  # another purpose
+    assert len(station.profiles.slots()) == 4
+    assert sorted(line.split()[0] for line in station.profiles.listing()) == ["1", "4", "5", "6"]
+    station.set(profile(20, level=2, identity=4, purpose=MAX), 0)
+    assert sorted(line.split()[0] for line in station.profiles.listing()) == ["1", "4", "5"]
+
+
+async def test_no_start_schedule_inside_and_decimals():
+    station = Station()
+    station.set(profile([(0, 16), (10, 8.1), (20, 0)]))
+    answer = await station.composite(30, "A", 1)
+    assert answer == {
+        "status": "Accepted",
+        "connectorId": 1,
+        "scheduleStart": "2027-01-15T08:00:00Z",
+        "chargingSchedule": {
+            "duration": 30,
+            "chargingRateUnit": "A",
+            "chargingSchedulePeriod": [
+                {"startPeriod": 0, "limit": 16},
+                {"startPeriod": 10, "limit": 8.1},
+                {"startPeriod": 20, "limit": 0},
+            ],
+        },
+    }
+    import json
+
+    assert ": 8.1}" in json.dumps(answer)
+    assert ": 16}" in json.dumps(
+        {"limit": answer["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"]}
+    )
+    assert await station.composite(30, "A", 2) == {"status": "Rejected"}
+
+
+async def test_composite_is_bounded():
+    station = Station()
+    station.set(profile([(i * 60, 6 + i % 2) for i in range(100)], kind="Daily", start=NOW - DAY))
+    schedule = (await station.composite(10**9))["chargingSchedule"]
+    assert len(schedule["chargingSchedulePeriod"]) == 100
+    assert schedule["duration"] == DAY
+    station.set(profile(10, kind="Daily", start=NOW - DAY, duration=DAY - 1))
+    station.set(profile(10, level=1, identity=2, kind="Daily", start=NOW - 1, duration=1))
+    schedule = (await station.composite(10**9))["chargingSchedule"]
+    assert schedule["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 10}]
+    assert 300 * DAY < schedule["duration"] < 10**9
+    assert await station.plan(0) == [(0, 10)]
+
+
+async def test_clear():
+    station = Station()
+    assert await station.clear() == "Unknown"
+    station.start()
+    station.set(profile(10, level=1, identity=1), 0)
+    station.set(profile(10, level=1, identity=2), 1)
+    station.set(profile(10, level=2, identity=3), 1)
+    station.set(profile(10, level=1, identity=4, purpose=MAX), 0)
+    station.set(profile(10, level=1, identity=5, purpose="Tx"))
+
+    def left():
+        return sorted(int(line.split()[0]) for line in station.profiles.listing())
+
+    before = station.changes
+    assert await station.clear(id=9) == "Unknown"
+    assert await station.clear(connectorId=2) == "Unknown"
+    assert await station.clear(connectorId=0, stackLevel=2) == "Unknown"
+    assert await station.clear(connectorId=1, chargingProfilePurpose=MAX) == "Unknown"
+    assert station.changes == before and left() == [1, 2, 3, 4, 5]
+    assert await station.clear(id=3, connectorId=0, stackLevel=7) == "Accepted"  # errata 3.26
+    assert left() == [1, 2, 4, 5]
+    assert (
+        await station.clear(connectorId=0, stackLevel=1, chargingProfilePurpose=MAX) == "Accepted"
+    )
+    assert left() == [1, 2, 5]
+    assert await station.clear(connectorId=1) == "Accepted"
+    assert left() == [1]
+    station.set(profile(10, level=1, identity=2), 1)
+    assert await station.clear() == "Accepted"
+    assert left() == []
+    assert station.limit() == (32000, None)
+
+
+async def test_evaluating_changes_nothing():
+    station = Station()
+    station.set(profile([(0, 10), (50, 12)], kind="Daily", start=NOW - DAY))
+    station.profiles.flush()
+    stored = dict(station.values.values)
+    for _ in range(20):
+        station.clock.pass_s(5000)
+        station.limit()
+        await station.composite(DAY)
+    assert station.values.values == stored and station.values.writes == 1
+
+
+async def test_the_profile_of_a_remote_start():
+    station = Station()
+    install = smart_charging.install_for_start
+    assert not install(station, profile(10))
+    assert not install(station, profile(10, purpose="Tx", transaction=1))
+    assert not install(station, profile(10, purpose="Tx", level=201))
+    assert station.session.profile is None
+    station.set(profile(6))
+    wanted = profile(
+        [(0, 10), (60, 20)], purpose="Tx", kind="Relative", start=None, level=3, identity=2
+    )
+    assert install(station, wanted)
+    assert station.limit() == (6000, None)
+    station.clock.pass_s(100)
+    station.start(None)
+    station.session.profile(station.transactions.running)
+    assert station.limit() == (10000, 60)
+    station.transactions.running.transaction_id = 12
+    newer = profile(8, purpose="Tx", level=3, identity=3, transaction=12)
+    assert station.set(newer) == "Accepted"
+    assert len(station.profiles.slots()) == 2
+    assert station.limit() == (8000, None)
+    station.stop()
+    assert station.limit() == (6000, None)
+    station.profiles.step(None)
+    assert len(station.profiles.slots()) == 1
+
+
+async def test_a_clock_that_nobody_set():
+    """Until it is known again: the time when the newest profile came."""
+    station = Station()
+    station.set(profile([(0, 10), (100, 12)], start=NOW - 50))
+    station.profiles.flush()
+    station.clock.now = None
+    station = station.restart()
+    assert station.profiles.limit(None, 3, 32000) == (10000, profiles.NEVER, 3, None)
+    station.clock.now = NOW + 60
+    assert station.limit() == (12000, None)
+
+
+async def test_energy_managers_every_ten_seconds():
+    """For an hour: a write a minute at most, each takes effect at once."""
+    station = Station()
+    written = None
+    for n in range(360):
+        ma = n % 7 * 5000
+        wished = [(0, ma // 1000, 1 + n % 2 * 2)]
+        assert station.set(profile(wished, start=NOW - 99999999)) == "Accepted"
+        assert station.limit()[0] == ma
+        for _ in range(10):
+            station.clock.pass_s(1)
+            before = station.values.writes
+            station.profiles.step(None)
+            if station.values.writes > before:
+                written = ma
+    assert 50 < station.values.writes <= 61
+    assert station.restart().limit() == (written, None)
+
+
+async def test_one_profile_is_safe_after_five_seconds():
+    station = Station()
+    station.set(profile(9))
+    for _ in range(5):
+        assert station.restart().limit() == (32000, None)
+        station.clock.pass_s(1)
+        station.profiles.step(None)
+    assert station.restart().limit() == (9000, None)
+    station.set(profile(10))
+    assert station.restart().limit() == (9000, None)
+    station.profiles.flush()
+    assert station.restart().limit() == (10000, None)
+
+
+async def test_a_full_flash():
+    station = Station()
+    for n in range(2):
+        assert (
+            station.set(profile([(i, 9) for i in range(100)], level=n, identity=n)) == "Accepted"
+        )
+    station.values.full = True
+    assert station.set(profile([(i, 9) for i in range(100)], level=2, identity=2)) == "Rejected"
+    station.clock.pass_s(10)
+    station.profiles.step(None)
+    assert station.limit()[0] == 9000
+    station.values.full = False
+    station.clock.pass_s(60)
+    station.profiles.step(None)
+    assert len(station.restart().profiles.slots()) == 2
+
+
+async def test_damage_is_survived():
+    station = Station()
+    station.set(profile(9, level=1, identity=1))
+    station.set(profile(12, level=0, identity=2))
+    station.profiles.flush()
+    station = station.restart()
+    top = str(station.profiles.slots()[0])
+    whole = station.values.values[top]
+    station.values.values[top] = None
+    assert station.limit() == (12000, None)
+    for broken in (b"", whole[:-1], whole + b"x", b"x" * 49):
+        station.values.values[top] = broken
+        station.values.values["other"] = b"?"
+        assert station.restart().limit() == (12000, None)
