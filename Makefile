@@ -2,26 +2,28 @@
 PYTHON ?= python3
 RUNTIME ?= cpython
 VENV = .venv/bin/python
-BENCH ?=
 ARGS ?=
+# Tools that take a port or a time: they are targets as soon as they exist.
+TOOLS = $(foreach name,torture fuzz flash provision dev,$(if $(wildcard tools/$(name).py),$(name)))
 
 ifeq ($(RUNTIME),micropython)
 RUN = .cache/bin/micropython
-else ifeq ($(RUNTIME),micropython32)
-RUN = .cache/bin/micropython32
 else
 RUN = $(VENV)
 endif
 
-.PHONY: help setup run demo test lint types bench clean
+.PHONY: help setup run demo test lint types bench clean $(TOOLS)
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@for tool in $(TOOLS); do $(VENV) -c 'import ast, sys; name = sys.argv[1]; \
+	print(name.ljust(11), ast.get_docstring(ast.parse(open(f"tools/{name}.py").read())).splitlines()[0])' \
+	$$tool; done
 
 setup:  ## .venv and both desktop MicroPythons
 	@$(PYTHON) tools/setup.py
 
-run: setup  ## the station on this machine: ARGS="--simulate ...", RUNTIME=micropython
+run: setup  ## the station on this machine with its console; ARGS="--speed 10", RUNTIME=micropython
 	$(RUN) main.py $(ARGS)
 
 demo: setup  ## a charging session against a small central system; RUNTIME=micropython
@@ -35,11 +37,14 @@ lint: setup  ## ruff, and the rules that the firmware's runtimes ask for
 	$(VENV) -m ruff format --check .
 	$(VENV) tools/lint_firmware.py
 
-types: setup  ## mypy, with CPython's library and MicroPython's, over the firmware and the tools
+types: setup  ## mypy, with CPython's library and with MicroPython's
 	$(VENV) -m tools.check_types
 
-bench: setup  ## what the firmware costs: heap, size, speed
-	$(VENV) -m tools.bench $(BENCH)
+bench: setup  ## what the firmware costs: heap, size, speed; ARGS="modules"
+	$(VENV) -m tools.bench $(ARGS)
+
+$(TOOLS): setup
+	$(VENV) tools/$@.py $(if $(PORT),--port $(PORT)) $(if $(TIME),--time $(TIME)) $(ARGS)
 
 clean:  ## removes what was built; `rm -r .venv .cache` removes what was set up
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -85,27 +85,30 @@ def make_venv() -> None:
             f"this is Python {platform.python_version()}; run tools/setup.py with 3.11 or later"
         )
     wanted = requirements()
-    stamp = hashlib.sha256("\n".join([str(VENV), sys.version, *wanted]).encode()).hexdigest()
+    made_by = f"{VENV} {sys.version}"
+    stamp = hashlib.sha256("\n".join([made_by, *wanted]).encode()).hexdigest()
     mark = VENV / ".wallbridge"
     python = VENV / "bin" / "python"
-    if python.exists() and mark.exists() and mark.read_text() == stamp:
+    was = mark.read_text().splitlines() if python.exists() and mark.exists() else ["", ""]
+    if was[0] == stamp:
         return
-    try:
-        import ensurepip  # noqa: F401 - Debian has it in a package of its own
-    except ImportError:
-        raise Trouble(
-            "this Python can't make virtual environments.\n"
-            "On Debian or Ubuntu: apt-get install python3-venv, then run this again."
-        ) from None
-    say(f"creating {VENV.name} with Python {platform.python_version()}")
-    run([sys.executable, "-m", "venv", "--clear", VENV], "creating .venv")
+    if was[1:] != [made_by.replace("\n", " ")]:
+        try:
+            import ensurepip  # noqa: F401 - Debian has it in a package of its own
+        except ImportError:
+            raise Trouble(
+                "this Python can't make virtual environments.\n"
+                "On Debian or Ubuntu: apt-get install python3-venv, then run this again."
+            ) from None
+        say(f"creating {VENV.name} with Python {platform.python_version()}")
+        run([sys.executable, "-m", "venv", "--clear", VENV], "creating .venv")
     say(f"installing {len(wanted)} packages (a minute or two)")
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     try:
         run([*pip, *wanted], "pip install")
     except Trouble as trouble:
         raise Trouble(f"{trouble}\nIs the package index reachable? Then run again.") from None
-    mark.write_text(stamp)
+    mark.write_text(stamp + "\n" + made_by.replace("\n", " "))
 
 
 # --- MicroPython ---

@@ -1,6 +1,6 @@
-"""What the firmware costs: heap and size of each module, peaks of scenarios, the reference.
+"""What the firmware costs: heap and size of each module, peaks of scenarios, messages a second.
 
-    python -m tools.bench [modules] [scenarios] [reference] [--only NAME]
+    python -m tools.bench [modules] [scenarios] [messages] [reference] [--only NAME]
 
 Heap is measured on 32-bit MicroPython from .mpy files, as on the device. A scenario is a script
 in tools/bench/scenarios: it exits with 0 when it passed, its docstring is its title, and lines
@@ -29,6 +29,7 @@ SOURCES = (
     "tools/bench/reference.py",
     "tools/bench/scenarios",
 )
+PARTS = ["modules", "scenarios", "messages", "reference"]
 ROOMY = 8 << 20  # a heap that nothing here fills
 STEP = 256  # to which peaks are found
 
@@ -210,19 +211,23 @@ def bench_reference() -> None:
 def main() -> int:
     """Runs the benchmarks asked for; returns the process' exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("what", nargs="*", help="modules, scenarios, reference; default: all")
+    parser.add_argument("what", nargs="*", help=", ".join(PARTS) + "; default: all")
     parser.add_argument("--only", default="", help="one scenario")
     options = parser.parse_args()
     if runtimes.find(32) is None:
         print(runtimes.why_missing(32))
         return 1
-    what = options.what or ["modules", "scenarios", "reference"]
+    what = options.what or PARTS
+    if set(what) - set(PARTS):
+        parser.error(f"what is {what[0]!r}? There are: {', '.join(PARTS)}")
     for refusal in runtimes.compile_mpy(SOURCES).values():
         print(f"not compiled: {refusal}")
     if "modules" in what:
         bench_modules()
     if "scenarios" in what:
         bench_scenarios(options.only)
+    if "messages" in what:
+        subprocess.run([sys.executable, "-m", "tools.bench.messages"], cwd=ROOT, check=True)
     if "reference" in what:
         bench_reference()
     return 0

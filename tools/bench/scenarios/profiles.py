@@ -1,0 +1,5 @@
+"""200 charging profiles of 100 periods installed, composite schedules"""
+
+from tools.bench.profiles import main
+
+main()
