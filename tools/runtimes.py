@@ -23,7 +23,6 @@ SOURCES = (
     "firmware",
     "host_tests/both",
     "host_tests/both_runner.py",
-    "host_tests/rig.py",
     "host_tests/virtual.py",
 )
 
