@@ -7,10 +7,11 @@ estimate of the heap that it takes. Of a name given twice in an object the last 
 """
 
 import asyncio
-import gc
+
+from firmware.base import runtime
 
 _WINDOW = 384
-_HEAP = 24576  # 100 charging periods of three members are estimated at 16 KB
+_HEAP = 16384  # 100 charging periods of three members are estimated at 10 KB
 
 
 class CallError(Exception):
@@ -128,7 +129,7 @@ async def _tree(view):
     nest = 2  # below the first 1 a bit for each of them: 1 object, 0 array
     names = {}  # bytes to text: a name that comes often is kept once
     name = ""
-    heap = 0  # on 32 bits
+    heap = 0  # an upper bound of the bytes that all this takes on 32 bits
     # what may come: 0 the frame, 1 value, 2 value or ], 3 name, 4 name or }, 5 colon,
     # 6 comma or the end of the container, 7 nothing
     state = 0
@@ -141,6 +142,9 @@ async def _tree(view):
                     _bad("too large")
                 at += i
                 i = 0
+                if at & 256:  # or what lives would lie scattered over all the heap
+                    runtime.collect()
+                    await asyncio.sleep(0)
                 data = bytes(view[at : at + span])
                 end = len(data)
                 brink = end - 64 if at + end < size else size
@@ -169,23 +173,25 @@ async def _tree(view):
                     name = names.get(value)
                     if name is None:
                         name = names[value] = str(value, "utf-8")
-                        heap += 64 + len(value)
-                    heap += 12
+                        heap += 56 + len(value)
+                    heap += 4
                     state = 5
                     if i < end and data[i] == 58:
                         i += 1
                         state = 1
                     continue
                 value = str(value, "utf-8")
-                heap += 24 + len(value)
+                heap += 32 + len(value)
             elif 44 < c < 58:
+                if not 0 < state < 3:
+                    break
                 start = i - 1
                 j = i - (c != 45)
                 i = j
                 while 48 <= data[i] < 58:
                     i += 1
                 # at most 18 digits, so that it fits 64 bits
-                if not 0 < state < 3 or not j < i <= j + 18 or (data[j] == 48 and i > j + 1):
+                if not j < i <= j + 18 or (data[j] == 48 and i > j + 1):
                     break
                 c = data[i]
                 if c == 46 or c == 69 or c == 101:
@@ -195,8 +201,11 @@ async def _tree(view):
                     if c == 69 or c == 101:
                         i = _digits(data, i + 1 + (data[i + 1] in b"+-"), 2)
                     value = float(data[start:i])
+                    heap += 16
                 else:
                     value = int(data[start:i])
+                    if i > j + 9:
+                        heap += 16
             elif c == 44:
                 if state != 6:
                     break
@@ -222,7 +231,7 @@ async def _tree(view):
                 break
             elif c == 91 or c == 123:
                 value = {} if c == 123 else []
-                heap += 40
+                heap += 32
             else:
                 start = i - 1
                 word = b"true" if c == 116 else b"false" if c == 102 else b"null"
@@ -230,7 +239,7 @@ async def _tree(view):
                 i = start + len(word)
                 if data[start:i] != word:
                     break
-            heap += 16
+            heap += 8
             if nest & 1:
                 top[name] = value
             else:
@@ -262,7 +271,7 @@ async def parse(view) -> list:
     try:
         frame = await _tree(view)
     except MemoryError:
-        gc.collect()
+        runtime.collect()
         raise CallError("InternalError", "no room for it")
     kind = frame[0] if frame else 0
     known = type(kind) is int and kind in (2, 3, 4)
