@@ -147,8 +147,16 @@ if sys.implementation.name == "micropython":
         _time.loop = ticks_add(_real(), _AHEAD)
         core.ticks = lambda: _time.loop
         core._io_queue.wait_io_event = _time.wait
+        ended = []
+
+        async def main():
+            ended.append(await coro)
+
         try:
-            return asyncio.run(coro)
+            asyncio.run(main())
+            if not ended:  # asyncio.run returns when no task is left that could be woken
+                raise Stuck("nothing left to wait for")
+            return ended[0]
         finally:
             _time.shift = ticks_diff(_time.station, _real())
             _time.station = None
