@@ -172,7 +172,7 @@ class Journal:
                     f.write(raw(*record))
                 else:
                     self._log.error("record %d is damaged and left out", position)
-        if base == first:
+        if base not in self.segments:
             self.segments.append(base)
         self.size += self.files.size(self.name(base)) - size
         self.flushed = self.next - 1
