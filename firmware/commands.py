@@ -82,7 +82,7 @@ def status(station) -> dict:
         "registration": station.registration.status,
         "queue": station.transactions.pending,
         "tic": {
-            "detected": bool(station.tic and station.tic.detected),
+            "detected": station.tic.detected,
             "mode": station.config.int("TICmode"),
         },
         "uptime_s": station.clock.ms() // 1000,
@@ -105,7 +105,9 @@ async def _config(station, words, line):
     value = line.split(None, 2)[2].strip()
     if value == '""':
         value = ""
-    result, name, why = configuration.change(config, words[1], value)
+    result, name, why = configuration.change(
+        config, words[1], value, not station.reference.socket
+    )
     if result == "Accepted":
         station.key_changed(name)
     elif why:
@@ -134,7 +136,7 @@ async def _stop(station, words, line):
 
 
 async def _unlock(station, words, line):
-    if not station.model.socket:
+    if not station.reference.socket:
         raise ValueError("an attached cable has no lock")
     await station.session.stopped("Local")
     if not await station.evse.unlock():
@@ -177,7 +179,7 @@ async def _meter(station, words, line):
 
 
 async def _tic(station, words, line):
-    if not station.tic or not station.tic.frame:
+    if not station.tic.frame:
         raise ValueError("no good TIC frame yet")
     return station.tic.frame.split("\n")
 

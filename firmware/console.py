@@ -43,8 +43,7 @@ class Console:
     async def execute(self, station, line: bytes) -> None:
         """Runs one command and writes its reply. Nothing typed can stop the station."""
         try:
-            commands = runtime.load("firmware.commands")
-            lines = await commands.execute(station, line.decode())
+            lines = await runtime.load("firmware.commands").execute(station, line.decode())
             self.reply(lines or ())
         except ValueError as why:  # UnicodeError too
             self.reply((), str(why) or "not understood")
@@ -52,7 +51,10 @@ class Console:
             station.log("console").error("%s", runtime.trace(error))
             self.reply((), "%s: see the log" % type(error).__name__)
         finally:
-            runtime.drop("firmware.commands")
+            lines = None
+            runtime.drop(
+                "firmware.commands", "firmware.ocpp.configuration", "firmware.ocpp.keys"
+            )
 
     def reply(self, lines, error: str = "") -> None:
         for line in lines:

@@ -26,12 +26,13 @@ class Station:
     `run` returns what ended it: "reset", "hard reset" or "quit".
     """
 
-    def __init__(self, board, clock, log, config, model, evse, meter, tic, transactions, governor):
+    def __init__(self, board, clock, log, config, reference, evse, meter, tic, transactions, governor):
         self.board = board
         self.clock = clock
         self.log = log
         self.config = config
-        self.model = model
+        config.known = self._known
+        self.reference = reference
         self.evse = evse
         self.meter = meter
         self.tic = tic
@@ -57,6 +58,7 @@ class Station:
         self.session.stop_data = self.sampler.stop_data
         self.transactions.on_record = self.delivery.wake.set
         self.transactions.endpoint = self.endpoint()
+        tic.set_mode(config.int("TICmode"))
         self._retries()
 
     # what connects the parts
@@ -65,6 +67,11 @@ class Station:
         if self.registration.status == "Rejected":
             return None  # OCPP 4.2: not answered
         return dispatch(self, action, payload)
+
+    def _known(self, name):
+        value = runtime.load("firmware.ocpp.known").value(self, name)
+        runtime.drop("firmware.ocpp.known")
+        return value
 
     def endpoint(self) -> int:
         """A number for where and as whom the station talks: messages belong to it. 0: to nobody."""
@@ -117,7 +124,7 @@ class Station:
 
     def booted(self) -> None:
         """The central system accepted the station."""
-        self.link.remember()
+        self.link.accepted()
         self.transactions.clock_set()
         self.delivery.wake.set()
 
@@ -134,8 +141,8 @@ class Station:
             self.link.redial()
         elif name == "TriggerBackendConfigurationDataReset" and self.config.on(name):
             self.spawn(self._data_reset())
-        elif name == "TICmode" and self.tic:
-            self.tic.mode = self.config.int(name)
+        elif name == "TICmode":
+            self.tic.set_mode(self.config.int(name))
         self._retries()
         self.registration.wake()
         self.link.ping_changed()
@@ -235,9 +242,8 @@ class Station:
             ("meter", self.meter.run),
             ("sampler", self.sampler.run),
             ("governor", self.governor.run),
+            ("tic", self.tic.run),
         ) + tuple(extra)
-        if self.tic:
-            works += (("tic", self.tic.run),)
         tasks = [asyncio.create_task(self._keep(name, work)) for name, work in works]
         try:
             await self._ended.wait()

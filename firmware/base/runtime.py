@@ -93,16 +93,17 @@ def load(name: str):
     return sys.modules[name]
 
 
-def drop(name: str) -> None:
-    """Frees a module's code: out of sys.modules and out of its package. None of its objects may
+def drop(*names) -> None:
+    """Frees modules' code: out of sys.modules and out of their packages. None of their objects may
     be alive. On CPython modules stay, since tests hold on to their classes."""
     if not MICROPYTHON:
         return
-    sys.modules.pop(name, None)
-    parent, _, leaf = name.rpartition(".")
-    package = sys.modules.get(parent)
-    if package and hasattr(package, leaf):
-        delattr(package, leaf)
+    for name in names:
+        if sys.modules.pop(name, None):
+            parent, _, leaf = name.rpartition(".")
+            package = sys.modules.get(parent)
+            if package and hasattr(package, leaf):
+                delattr(package, leaf)
     gc.collect()
 
 
@@ -168,10 +169,10 @@ def run(work) -> None:
     asyncio.run(main())
 
 
-def exit_now(code: int) -> None:
-    """Ends the process at once: nothing is flushed, no `finally` runs (a PC only)."""
+def power_off() -> None:
+    """Ends the process at once, as a power cut would: nothing is flushed (a PC only)."""
     if MICROPYTHON:
         import ffi
 
-        ffi.open(None).func("v", "_exit", "i")(code)
-    os._exit(code)
+        ffi.open(None).func("v", "_exit", "i")(1)
+    os._exit(1)

@@ -292,6 +292,10 @@ class Board:
         except asyncio.TimeoutError:
             pass  # nothing happened meanwhile: time for the next sample
 
+    def tic_tune(self, baud: int):
+        """The TIC line at another speed."""
+        return self.port("tic", baud)
+
     def port(self, name: str, baud: int = 9600, parity: str = "E"):
         """The serial line of the "meter" or the "tic"."""
         return MeterPort(self) if name == "meter" else TicPort(self, baud)

@@ -1,29 +1,80 @@
-"""Who limits: the house (TIC) and the charging profiles, as the clock goes on."""
+"""Who limits: the installer, the house (TIC) and the charging profiles, as the clock goes on."""
 
 import asyncio
 
-from firmware.charging.balance import Balance, rotation
+from firmware.base import runtime
+
+
+class TicInput:
+    """A TIC line that costs next to nothing while it is silent: the decoder comes with the first
+    byte. `mode` is the key TICmode, `on_frame(facts)` gets each plausible frame's facts.
+
+    `tune(baud)` sets the port's speed and returns it; `clock` is the time in which the line lives.
+    """
+
+    def __init__(self, tune, clock, log):
+        self.tune = tune
+        self.clock = clock
+        self.log = log
+        self.mode = 0
+        self.on_frame = None
+        self.line = None
+
+    @property
+    def detected(self) -> bool:
+        """Whether a good frame came within the last 10 s (key TICdetection)."""
+        return self.line is not None and self.line.detected
+
+    @property
+    def frame(self) -> str | None:
+        """The newest good frame: LABEL=VALUE lines."""
+        return self.line.frame if self.line else None
+
+    def set_mode(self, mode: int) -> None:
+        self.mode = mode
+        if self.line:
+            self.line.mode = mode
+
+    async def run(self) -> None:
+        while not self.line:
+            if self.mode != 3 and self.tune(9600 if self.mode == 2 else 1200).read(16):
+                tic = runtime.load("firmware.sensing.tic")
+                self.line = tic.TicLine(
+                    self.tune, self.clock, self.log, self.on_frame, self.mode
+                )
+                break
+            await self.clock.sleep_ms(500)
+        await self.line.run()
 
 
 class Governor:
-    """Keeps the limits "tic" and "profile" true. `wake` is set when profiles or the transaction
-    changed; else it looks once a second of station time, or when the next period begins."""
+    """Keeps the limits true. `wake` is set when profiles or the transaction changed; else it
+    looks once a second of station time."""
 
-    def __init__(self, evse, meter, profiles, transactions, config, clock, line, store):
-        # `line` is the time in which the TIC line lives: a real one knows no --speed
+    def __init__(self, evse, meter, tic, profiles, transactions, config, clock, store):
         self.evse = evse
         self.meter = meter
+        self.tic = tic
         self.profiles = profiles
         self.transactions = transactions
         self.config = config
         self.clock = clock
         self.store = store
         self.wake = asyncio.Event()
-        self.balance = Balance(line, store.read("tic-seen") is not None)
+        self.balance = None
+        tic.on_frame = self._house
+        if store.read("tic-seen") is not None:
+            self._balance()
 
-    def house(self, facts: dict) -> None:
+    def _balance(self):
+        """This station has once seen a good frame: from now on it wants to see them."""
+        Balance = runtime.load("firmware.charging.balance").Balance
+        self.balance = Balance(self.tic.clock, self.store.read("tic-seen") is not None)
+
+    def _house(self, facts):
         """A good TIC frame: what the house leaves for the car."""
-        if not self.balance.seen:
+        if not self.balance:
+            self._balance()
             self.store.write("tic-seen", b"1")
         evse = self.evse
         reading = self.meter.last or {}
@@ -31,9 +82,10 @@ class Governor:
         for n in range(1, evse.phases + 1):
             ma = reading.get("i%d" % n)
             car.append(evse.offered_ma if ma is None else ma)
-        order = rotation(self.config.get("ConnectorPhaseRotation"))
+        balance = runtime.load("firmware.charging.balance")
+        order = balance.rotation(self.config.get("ConnectorPhaseRotation"))
         self.balance.frame(facts, car, order)
-        evse.limits.set("tic", self.balance.step())
+        self._look()
 
     async def run(self) -> None:
         while True:
@@ -45,5 +97,6 @@ class Governor:
                 pass
 
     def _look(self):
-        off = self.config.get("TICmode") == "3"
-        self.evse.limits.set("tic", None if off else self.balance.step())
+        limits = self.evse.limits
+        limits.set("imax_user", self.config.int("IMaxUser") * 1000)
+        limits.set("tic", self.balance.step() if self.balance and self.tic.mode != 3 else None)

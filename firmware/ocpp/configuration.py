@@ -1,6 +1,6 @@
 """Reading and changing the keys: GetConfiguration, ChangeConfiguration and the data reset.
 
-Loaded when used: what the station needs all the time is in `keys.py`.
+Loaded when used: what the station needs all the time is in `config.py`.
 """
 
 from firmware.ocpp import keys
@@ -13,6 +13,7 @@ def GetConfiguration(station, payload):
     if asked and len(asked) > 100:
         raise CallError("OccurenceConstraintViolation", "key: at most GetConfigurationMaxKeys")
     config = station.config
+    fixed = not station.reference.socket
     found = []
     unknown = []
     for name in asked or keys.names():
@@ -20,7 +21,7 @@ def GetConfiguration(station, payload):
         if not key or (asked and key[1] == "w"):
             unknown.append(name)
         elif key[1] != "w":
-            item = {"key": key[0], "readonly": config.readonly(key), "value": config.get(key[0])}
+            item = {"key": key[0], "readonly": readonly(key, fixed), "value": config.get(key[0])}
             found.append(item)
     answer = {"configurationKey": found}
     if unknown:
@@ -30,7 +31,8 @@ def GetConfiguration(station, payload):
 
 def ChangeConfiguration(station, payload):
     """OCPP 5.3. What the new value does happens after the answer."""
-    status, name, why = change(station.config, payload["key"], payload["value"])
+    fixed = not station.reference.socket
+    status, name, why = change(station.config, payload["key"], payload["value"], fixed)
     if why:
         station.log("config").info("%s %s: %s", status, name, why)
     answer = {"status": status}
@@ -39,13 +41,18 @@ def ChangeConfiguration(station, payload):
     return answer
 
 
-def change(config, name: str, value: str) -> tuple:
+def readonly(key: list, fixed: bool) -> bool:
+    """Whether a row's key can't be changed over OCPP. `fixed`: an attached cable (errata 3.84)."""
+    return key[1] == "r" or (fixed and key[0] == "UnlockConnectorOnEVSideDisconnect")
+
+
+def change(config, name: str, value: str, fixed: bool = False) -> tuple:
     """As ChangeConfiguration would: (status, the key's own name, why not)."""
     key = keys.row(name)
     if not key:
         return "NotSupported", name, "no such key"
     name = key[0]
-    if config.readonly(key):
+    if readonly(key, fixed):
         return "Rejected", name, "read-only"
     try:
         value = check(key, value)

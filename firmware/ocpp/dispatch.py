@@ -41,4 +41,4 @@ def dispatch(station, action: str, payload: dict):
         return getattr(runtime.load(module), action)(station, payload)
     finally:
         if name[0] == "~":
-            runtime.drop(module)
+            runtime.drop(module, "firmware.ocpp.keys")

@@ -3,7 +3,7 @@
 A row: name, access, type, default, bounds. Access: r, rw, or w for a secret that is never read.
 Types: b boolean, i integer (lowest..highest), s string (longest), m measurands, p phase rotation,
 u URL. `-` is the empty value, `*` one that the station knows (model, meter, TIC).
-Rows under `# OCPP` are not in the guide: OCPP 1.6, its errata or the security white paper ask
+Loaded for a look-up and dropped again; the values are in `config.py`. Rows under `# OCPP` are not in the guide: OCPP 1.6, its errata or the security white paper ask
 for them, or a bench and an installer do.
 """
 
@@ -31,7 +31,7 @@ StopTxnSampledDataMaxLength r i 0
 SupportedFeatureProfiles r s Core,FirmwareManagement,SmartCharging,RemoteTrigger
 TransactionMessageAttempts rw i 3 1..100
 TransactionMessageRetryInterval rw i 15 0..86400
-UnlockConnectorOnEVSideDisconnect rw b true
+UnlockConnectorOnEVSideDisconnect rw b *
 MessageTimeout rw i 30 1..600
 WebSocketPingInterval rw i 60 0..86400
 SupportedFileTransferProtocols r s HTTP,HTTPS,FTP,FTPS
@@ -84,55 +84,3 @@ def names():
         if TABLE[at + 1] != "#":
             yield TABLE[at + 1 : TABLE.find(" ", at)]
         at = end
-
-
-class Configuration:
-    """The values of the keys: this run's, else stored, else provisioned, else the default.
-
-    `store` keeps what ChangeConfiguration set, `run` is what the command line set for this run,
-    `provisioned` the installer's answers, `known` maps names to functions that know the value.
-    """
-
-    def __init__(self, store, run: dict, provisioned: dict, known: dict):
-        self.store = store
-        self.run = run
-        self.provisioned = provisioned
-        self.known = known
-        self.stored = {}
-        for line in (store.read("keys") or b"").decode().split("\n"):
-            name, sign, value = line.partition("=")
-            if sign and row(name):
-                self.stored[name] = value
-
-    def get(self, name: str) -> str:
-        """The value of a key by its exact name, as text."""
-        for layer in (self.run, self.stored, self.provisioned):
-            if name in layer:
-                return layer[name]
-        if name in self.known:
-            return self.known[name]()
-        default = row(name)[3]
-        return "" if default == "-" else default
-
-    def int(self, name: str) -> int:
-        return int(self.get(name))
-
-    def on(self, name: str) -> bool:
-        return self.get(name) == "true"
-
-    def readonly(self, key: list) -> bool:
-        """Whether a row's key can't be changed over OCPP here."""
-        if key[0] == "UnlockConnectorOnEVSideDisconnect" and key[0] in self.known:
-            return True  # attached cable: always false (errata 3.84)
-        return key[1] == "r"
-
-    def put(self, name: str, value: str) -> None:
-        """Stores a value that `check` passed, old or new after a power cut."""
-        self.run.pop(name, None)
-        if self.stored.get(name) != value:
-            self.stored[name] = value
-            self.save()
-
-    def save(self) -> None:
-        lines = ["%s=%s" % item for item in self.stored.items()]
-        self.store.write("keys", "\n".join(lines).encode())

@@ -15,7 +15,7 @@ async def _unlock(station):
 
 def UnlockConnector(station, payload):
     """Answered once the lock has moved, or has failed to."""
-    if payload["connectorId"] != 1 or not station.model.socket:
+    if payload["connectorId"] != 1 or not station.reference.socket:
         return {"status": "NotSupported"}  # errata 3.87
     return _unlock(station)
 

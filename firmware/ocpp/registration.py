@@ -65,7 +65,7 @@ class Registration:
     async def _boot_notification(self):
         station = self.station
         request = {
-            "chargePointModel": station.model.name,
+            "chargePointModel": station.reference.name,
             "chargePointVendor": VENDOR,
             "chargePointSerialNumber": station.config.get("BoxIdentifier")[:25],
             "firmwareVersion": station.version,

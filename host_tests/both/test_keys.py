@@ -1,6 +1,7 @@
 """The configuration keys: values, layers, and what ChangeConfiguration refuses."""
 
 from firmware.ocpp import configuration, keys
+from firmware.ocpp.config import Configuration
 
 
 class Memory:
@@ -16,8 +17,8 @@ class Memory:
         self.values[name] = data
 
 
-def config(run=None, provisioned=None, known=None, store=None):
-    return keys.Configuration(store or Memory(), run or {}, provisioned or {}, known or {})
+def config(run=None, provisioned=None, store=None):
+    return Configuration(store or Memory(), run or {}, provisioned or {}, lambda name: "known")
 
 
 def test_every_row_has_a_default_that_its_own_check_accepts():
@@ -112,10 +113,18 @@ def test_what_is_accepted_and_how_it_is_kept():
 
 
 def test_an_attached_cable_unlocks_nothing():
-    values = config(known={"UnlockConnectorOnEVSideDisconnect": lambda: "false"})
     name = "UnlockConnectorOnEVSideDisconnect"
-    assert values.get(name) == "false"
-    assert configuration.change(values, name, "true")[0] == "Rejected"
+    assert configuration.change(config(), name, "false", True)[0] == "Rejected"
+    assert configuration.change(config(), name, "false", False)[0] == "Accepted"
+
+
+def test_what_the_station_knows_and_what_nobody_does():
+    assert config().get("MeterType") == "known"
+    try:
+        config().get("Nonsense")
+    except KeyError:
+        return
+    raise AssertionError("a key that is none")
 
 
 def test_the_data_reset_keeps_the_way_back():

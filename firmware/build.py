@@ -1,0 +1,98 @@
+"""Builds a station's parts for where it runs. Loaded at start-up and dropped: nothing made here
+may be a function or a class of this module."""
+
+import firmware
+from firmware.base import runtime
+from firmware.base.clock import Clock
+from firmware.base.journal import Journal
+from firmware.base.log import Log
+from firmware.base.store import Files, Store
+from firmware.charging.evse import Evse
+from firmware.charging.faults import Faults
+from firmware.charging.governor import Governor, TicInput
+from firmware.charging.limits import Limits
+from firmware.charging.metering import Meter
+from firmware.charging.transactions import Transactions
+from firmware.ocpp.config import Configuration
+from firmware.sensing.meters import Map
+from firmware.sensing.modbus import Master
+from firmware.station import Station
+
+
+def parts(made, options) -> None:
+    """Fills in what outlives a Reset."""
+    made.options = options
+    made.clock = Clock(options.speed)
+    made.real_clock = Clock()
+    made.log = Log(made.clock)
+    made.files = Files(options.state)
+    made.store = Store(made.files)
+    made.reference = runtime.load("firmware.charging.models").Model(options.model)
+    made.ca = None
+    if options.ca:
+        with open(options.ca, "rb") as f:
+            made.ca = f.read()
+    _simulated(made)
+    _lines(made, options)
+
+
+def _simulated(made):
+    from firmware.board.simulated import Board
+    from firmware.simulation import Lines
+
+    lines = Lines()
+    reference = made.reference
+    made.board = Board(
+        made.clock, reference.phases, made.files.path("meter"), lines.slave, lines.encode,
+        runtime.power_off,
+    )  # fmt: skip
+    made.registers = lines.registers
+
+
+def _lines(made, options):
+    """The meter's and the TIC line. A real one lives in real time, whatever --speed says."""
+    made.meter_clock = made.tic_clock = made.clock
+    made.meter_unit = 1
+    made.tic_tune = None
+    if options.meter or options.tic:
+        from firmware.board.serial_pc import SerialPort
+    if options.meter:
+        model, device, made.meter_unit = options.meter
+        made.registers = Map(model)
+        made.meter_clock = made.real_clock
+        made.meter_port = SerialPort(
+            device, made.registers.baud, made.registers.parity, 8, made.log("meter")
+        )
+    else:
+        made.meter_port = made.board.port("meter", made.registers.baud, made.registers.parity)
+    if options.tic:
+        made.tic_clock = made.real_clock
+        made.tic_tune = SerialPort(options.tic, 1200, "E", 7, made.log("tic")).tune
+    else:
+        made.tic_tune = made.board.tic_tune
+
+
+def station(made, cause: str) -> Station:
+    """A station as after power-up; `cause` is the reason of a StopTransaction for what the last
+    one left open."""
+    log = made.log
+    clock = made.clock
+    reference = made.reference
+    config = Configuration(made.store, made.options.run, {}, None)
+    limits = Limits()
+    faults = Faults(log("faults"), made.store)
+    evse = Evse(
+        made.board, clock.ms, log("evse"), limits, faults, reference.socket, reference.phases
+    )
+    master = Master(made.meter_port, made.registers.baud, made.meter_clock)
+    meter = Meter(master, made.registers, made.meter_unit, made.meter_clock, log("meter"))
+    journal = Journal(made.files, log("journal"))
+    transactions = Transactions(journal, made.store, clock, log("journal"), firmware.BUILD)
+    tic = TicInput(made.tic_tune, made.tic_clock, log("tic"))
+    governor = Governor(evse, meter, tic, None, transactions, config, clock, made.store)
+    built = Station(
+        made.board, clock, log, config, reference, evse, meter, tic, transactions, governor
+    )
+    built.link.ca = made.ca
+    built.session.cause = cause
+    return built

@@ -1,0 +1,23 @@
+"""Values of keys that the station itself knows: its reference, its meter, its TIC line."""
+
+
+def value(station, name: str) -> str:
+    """The value of a key whose default is `*` in the keys' table."""
+    if name == "MeterType":
+        return str(station.meter.mid)
+    if name == "TICdetection":
+        return "true" if station.tic.detected else "false"
+    if name == "StopTransactionMaxMeterValues":
+        return str(station.transactions.data_values)
+    reference = station.reference
+    if name == "BoxIdentifier":
+        return "WALLBRIDGE"
+    if name == "IMaxUser":
+        return str(reference.max_ma // 1000)
+    if name == "PhaseNumber":
+        return str(reference.phases)
+    if name == "ConnectorSwitch3to1PhaseSupported":
+        return "true" if reference.phases == 3 else "false"
+    if name == "UnlockConnectorOnEVSideDisconnect":
+        return "true" if reference.socket else "false"
+    raise KeyError(name)
