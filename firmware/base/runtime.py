@@ -80,13 +80,6 @@ def collect() -> None:
         gc.collect()
 
 
-def json_loads(data) -> object:
-    """Parses JSON from bytes, bytearray or a memoryview. Raises ValueError."""
-    import json
-
-    return json.loads(data if MICROPYTHON else bytes(data))
-
-
 def load(name: str):
     """Imports a module by its dotted name, for what is rarely used (see `drop`)."""
     __import__(name)
