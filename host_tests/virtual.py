@@ -5,6 +5,9 @@ and jumps to the next timer when there is not. Sockets are real: what is ready i
 any jump, so peers within the same process work. Work in threads is waited for really. A peer in
 another process is not waited for: use real time with those.
 
+A run fails too when a task of its own died and nobody awaited it, and when nothing is left that
+could wake it.
+
 The same on CPython (a loop of its own) and on MicroPython (asyncio.core's clock is replaced).
 """
 
@@ -148,6 +151,10 @@ if sys.implementation.name == "micropython":
         core.ticks = lambda: _time.loop
         core._io_queue.wait_io_event = _time.wait
         ended = []
+        unseen = []  # exceptions of tasks that nobody awaited
+        asyncio.get_event_loop().set_exception_handler(
+            lambda loop, context: unseen.append(context["exception"])
+        )
 
         async def main():
             ended.append(await coro)
@@ -156,6 +163,8 @@ if sys.implementation.name == "micropython":
             asyncio.run(main())
             if not ended:  # asyncio.run returns when no task is left that could be woken
                 raise Stuck("nothing left to wait for")
+            if unseen:
+                raise unseen[0]
             return ended[0]
         finally:
             _time.shift = ticks_diff(_time.station, _real())
@@ -165,6 +174,7 @@ if sys.implementation.name == "micropython":
 
 else:
     import _thread
+    import gc
     import selectors
     import time
 
@@ -241,5 +251,14 @@ else:
 
     def run(coro):
         """Runs it to its end in virtual time; returns its result."""
+        unseen = []  # exceptions of tasks that nobody awaited
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            return runner.run(coro)
+            runner.get_loop().set_exception_handler(
+                lambda loop, context: unseen.append(context.get("exception"))
+            )
+            result = runner.run(coro)
+            gc.collect()
+        for error in unseen:
+            if isinstance(error, Exception):  # not what Runner cancelled in the end
+                raise error
+        return result
