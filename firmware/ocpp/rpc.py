@@ -123,11 +123,10 @@ class Rpc:
             self._resolve(uid, error)
 
     async def _dispatch(self, frame):
-        action = frame[2]
         try:
-            return self._handler(action, await schemas.checked(action, frame.pop()))
-        except Exception as error:
-            return self._failure(action, error)
+            return self._handler(frame[2], await schemas.checked(frame[2], frame.pop()))
+        except Exception as error:  # for _reply
+            return error
 
     def _failure(self, action, error):
         if isinstance(error, CallError):
@@ -145,8 +144,8 @@ class Rpc:
     async def _late(self, link, uid, action, work):
         try:
             answer = await work
-        except Exception as error:
-            answer = self._failure(action, error)
+        except Exception as error:  # for _reply
+            answer = error
         try:
             await self._reply(link, uid, action, answer)
         except LinkDown as why:
@@ -161,17 +160,17 @@ class Rpc:
         if type(answer) is tuple:
             answer, after = answer
         try:
-            if self._rows and not isinstance(answer, CallError):
+            if isinstance(answer, Exception):
+                raise answer
+            if self._rows:
                 self._check(action, "conf", answer)
-        except RuntimeError as error:
-            answer = self._failure(action, error)
-        if isinstance(answer, CallError):
-            answer = [4, uid, answer.code, answer.description[:255], {}]
-        else:
-            answer = [3, uid, answer]
-        answer = _text(answer)  # the tree is garbage while the text is sent
+            text = _text([3, uid, answer])
+        except Exception as error:
+            error = self._failure(action, error)
+            text = _text([4, uid, error.code, error.description[:255], {}])
+        answer = None  # the tree is garbage while the text is sent
         try:
-            await self._send(link, answer)
+            await self._send(link, text)
         finally:
             if after:
                 try:

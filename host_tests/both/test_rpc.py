@@ -1,0 +1,540 @@
+"""Calls both ways, on every Python; MessageTimeout in virtual time."""
+
+import asyncio
+import json
+
+from firmware.base.clock import Clock
+from firmware.ocpp.rpc import CallError, LinkDown, Rpc
+
+
+class Log:
+    """Keeps what is logged."""
+
+    def __init__(self):
+        self.lines = []
+
+    def _write(self, level, text, args):
+        self.lines.append((level, text % args if args else text))
+
+    def debug(self, text, *args):
+        self._write("debug", text, args)
+
+    def info(self, text, *args):
+        self._write("info", text, args)
+
+    def warning(self, text, *args):
+        self._write("warning", text, args)
+
+    def error(self, text, *args):
+        self._write("error", text, args)
+
+    def has(self, level, text):
+        return any(at == level and text in line for at, line in self.lines)
+
+
+class Link:
+    """The other end: what is sent to it, parsed. `broken` makes sending fail."""
+
+    def __init__(self):
+        self.sent = []
+        self.broken = None
+        self.pause_s = 0
+
+    async def send(self, text):
+        if self.pause_s:
+            await asyncio.sleep(self.pause_s)
+        if self.broken:
+            raise self.broken
+        assert isinstance(text, str)
+        self.sent.append(json.loads(text))
+
+    async def next(self):
+        """The message that comes next."""
+        while not self.sent:
+            await asyncio.sleep(0.001)
+        return self.sent.pop(0)
+
+
+class Rig:
+    def __init__(self, handler=None, timeout_s=30, **options):
+        self.log = Log()
+        self.clock = Clock()
+        self.timeout_s = timeout_s
+        self.calls = []
+        self.rpc = Rpc(
+            handler or self._handle,
+            self.log,
+            lambda: self.timeout_s,
+            self.clock.ms,
+            check_sent=options.pop("check_sent", True),
+            **options,
+        )
+        self.link = Link()
+        self.rpc.attach(self.link)
+
+    def _handle(self, action, payload):
+        self.calls.append((action, payload))
+        return {"status": "Accepted"}
+
+    async def receive(self, message):
+        if not isinstance(message, (str, bytes)):
+            message = json.dumps(message)
+        if isinstance(message, str):
+            message = message.encode()
+        await self.rpc.received(memoryview(message))
+
+    async def answer(self, message):
+        """What the station answers to a message."""
+        await self.receive(message)
+        assert len(self.link.sent) == 1, self.link.sent
+        return self.link.sent.pop()
+
+
+def heartbeat(rig):
+    return asyncio.create_task(rig.rpc.call("Heartbeat", {}))
+
+
+TIME = {"currentTime": "2024-01-01T00:00:00Z"}
+
+
+async def error_of(work):
+    try:
+        await work
+    except Exception as error:
+        return error
+    raise AssertionError("no error")
+
+
+# calls out
+
+
+async def test_a_call_and_its_answer():
+    rig = Rig()
+    task = heartbeat(rig)
+    kind, uid, action, payload = await rig.link.next()
+    assert (kind, action, payload) == (2, "Heartbeat", {})
+    assert 0 < len(uid) <= 36
+    await rig.receive([3, uid, TIME])
+    assert await task == TIME
+
+
+async def test_one_call_at_a_time_in_the_order_asked_for():
+    rig = Rig()
+    done = []
+
+    async def authorise(tag):
+        await rig.rpc.call("Authorize", {"idTag": tag})
+        done.append(tag)
+
+    tasks = [asyncio.create_task(authorise(str(n))) for n in range(5)]
+    seen = []
+    for n in range(5):
+        _, uid, _, payload = await rig.link.next()
+        await asyncio.sleep(5)
+        assert not rig.link.sent and payload == {"idTag": str(n)} and len(done) == n
+        seen.append(uid)
+        await rig.receive([3, uid, {"idTagInfo": {"status": "Accepted"}}])
+    for task in tasks:
+        await task
+    assert done == ["0", "1", "2", "3", "4"] and len(set(seen)) == 5
+
+
+async def test_ids_are_unique_over_restarts_and_short():
+    ids = set()
+    for _ in range(20):
+        rig = Rig(timeout_s=1)
+        for _ in range(5):
+            task = heartbeat(rig)
+            uid = (await rig.link.next())[1]
+            assert len(uid) <= 36 and uid not in ids
+            ids.add(uid)
+            rig.rpc.detach()
+            await error_of(task)
+            rig.rpc.attach(rig.link)
+    rig = Rig(nonce="boot-7")
+    heartbeat(rig)
+    assert (await rig.link.next())[1] == "boot-7-1"
+    rig = Rig(nonce="x" * 100)
+    heartbeat(rig)
+    assert len((await rig.link.next())[1]) <= 36
+
+
+async def test_no_answer_within_message_timeout():
+    rig = Rig()
+    begun = rig.clock.ms()
+    error = await error_of(rig.rpc.call("Heartbeat", {}))
+    assert isinstance(error, asyncio.TimeoutError) and not isinstance(error, LinkDown)
+    assert 29900 <= rig.clock.ms() - begun <= 30500
+    rig.timeout_s = 5  # the key was changed
+    await error_of(rig.rpc.call("Heartbeat", {}))
+    assert rig.clock.ms() - begun <= 36000
+
+
+async def test_late_and_duplicate_and_strange_answers_are_ignored():
+    rig = Rig(timeout_s=10)
+    await error_of(rig.rpc.call("Heartbeat", {}))
+    late = (await rig.link.next())[1]
+    task = heartbeat(rig)
+    uid = (await rig.link.next())[1]
+    for message in (
+        [3, late, TIME],
+        [4, late, "InternalError", "", {}],
+        [3, "somebody's", TIME],
+        [3, "", TIME],
+        [4, "", "GenericError", "", {}],
+        [3, late.upper(), {}],
+        [3, uid + " ", {}],
+    ):
+        await rig.receive(message)
+        await asyncio.sleep(0.1)
+        assert not task.done(), message
+    await rig.receive([3, uid, TIME])
+    await rig.receive([3, uid, {"currentTime": "1999-01-01T00:00:00Z"}])
+    assert await task == TIME
+    await rig.receive([3, uid, TIME])
+    assert not rig.link.sent and not rig.log.has("warning", "")
+    assert rig.log.has("debug", late)
+
+
+async def test_call_errors():
+    rig = Rig()
+    for message, code, description in (
+        (["NotSupported", "no", {}], "NotSupported", "no"),
+        (["GenericError", "", {}], "GenericError", ""),
+        (["Strange", None], "Strange", ""),
+        (["InternalError"], "InternalError", ""),
+    ):
+        task = heartbeat(rig)
+        uid = (await rig.link.next())[1]
+        await rig.receive([4, uid] + message)
+        error = await error_of(task)
+        assert isinstance(error, CallError)
+        assert (error.code, error.description) == (code, description)
+
+
+async def test_answers_that_are_unusable():
+    rig = Rig()
+    for text in (
+        '{"currentTime":5}',
+        "{}",
+        "[1]",
+        '"now"',
+        '{"currentTime":"2024-01-01T00:00:00Z"',  # not even JSON: no use in waiting
+        "{,}",
+        '{"a":NaN}',
+    ):
+        task = heartbeat(rig)
+        uid = (await rig.link.next())[1]
+        await rig.receive('[3,"%s",%s]' % (uid, text))
+        error = await error_of(task)
+        assert isinstance(error, CallError), error
+    assert not rig.link.sent
+
+
+async def test_transaction_ids_zero_and_negative_are_ordinary():
+    rig = Rig()
+    request = {
+        "connectorId": 1,
+        "idTag": "freeCharge",
+        "meterStart": 0,
+        "timestamp": "2024-01-01T00:00:00Z",
+    }
+    for number in (0, -1, -2147483648, 1 << 40):
+        task = asyncio.create_task(rig.rpc.call("StartTransaction", request))
+        uid = (await rig.link.next())[1]
+        answer = {"transactionId": number, "idTagInfo": {"status": "Accepted"}, "extra": None}
+        await rig.receive([3, uid, answer])
+        assert (await task)["transactionId"] == number
+
+
+async def test_the_link_goes_while_a_call_waits():
+    rig = Rig()
+    tasks = [heartbeat(rig) for _ in range(3)]
+    uid = (await rig.link.next())[1]
+    rig.rpc.detach()
+    other = Link()
+    rig.rpc.attach(other)
+    begun = rig.clock.ms()
+    for task in tasks:  # those in the queue belonged to that link too
+        error = await error_of(task)
+        assert isinstance(error, LinkDown) and isinstance(error, OSError)
+    assert rig.clock.ms() - begun < 1000 and not other.sent
+    await rig.receive([3, uid, TIME])
+    rig.link = other
+    task = heartbeat(rig)
+    uid = (await other.next())[1]
+    await rig.receive([3, uid, TIME])
+    assert await task == TIME
+
+
+async def test_without_a_link():
+    rig = Rig()
+    rig.rpc.detach()
+    assert isinstance(await error_of(rig.rpc.call("Heartbeat", {})), LinkDown)
+    assert isinstance(await error_of(rig.receive([2, "a", "Reset", {"type": "Soft"}])), LinkDown)
+    assert isinstance(await error_of(rig.rpc.call("Heartbeat", {})), LinkDown)
+
+
+async def test_sending_fails():
+    rig = Rig()
+    for broken in (OSError("reset"), EOFError(), asyncio.TimeoutError(), ValueError("tls")):
+        rig.link.broken = broken
+        assert isinstance(await error_of(rig.rpc.call("Heartbeat", {})), LinkDown)
+    rig.link.broken = None
+    task = heartbeat(rig)
+    uid = (await rig.link.next())[1]
+    await rig.receive([3, uid, TIME])
+    await task
+
+
+async def test_a_call_that_is_cancelled_lets_the_next_one_go():
+    rig = Rig()
+    first, second = heartbeat(rig), heartbeat(rig)
+    lost = (await rig.link.next())[1]
+    first.cancel()
+    uid = (await rig.link.next())[1]
+    await rig.receive([3, lost, TIME])
+    await rig.receive([3, uid, TIME])
+    assert await second == TIME
+    try:
+        await first
+    except asyncio.CancelledError:
+        pass
+
+
+async def test_an_answer_that_arrives_while_the_call_is_still_being_sent():
+    rig = Rig()
+    rig.link.pause_s = 1
+    task = heartbeat(rig)
+    await asyncio.sleep(0.5)
+    await rig.receive([3, rig.rpc._waiting, TIME])
+    assert await task == TIME
+
+
+async def test_what_goes_out_is_checked_in_tests():
+    rig = Rig()
+    error = await error_of(rig.rpc.call("Authorize", {"idTag": "x" * 21}))
+    assert isinstance(error, RuntimeError) and "idTag" in str(error)
+    error = await error_of(rig.rpc.call("Authorise", {}))
+    assert isinstance(error, RuntimeError)
+    rig = Rig(check_sent=False, timeout_s=1)
+    await error_of(rig.rpc.call("Authorize", {"idTag": "x" * 21}))
+    assert rig.link.sent[0][3] == {"idTag": "x" * 21}
+
+
+async def test_a_message_that_goes_out_is_compact():
+    rig = Rig(check_sent=False)
+    texts = []
+    rig.rpc.on_message = lambda direction, text: texts.append((direction, text))
+    task = asyncio.create_task(rig.rpc.call("Authorize", {"idTag": "é"}))
+    uid = (await rig.link.next())[1]
+    await rig.receive('[3, "%s", {"idTagInfo": {"status": "Invalid"}}]' % uid)
+    await task
+    sent = texts[0][1]
+    assert texts[0][0] == "sent" and " " not in sent and sent.startswith('[2,"' + uid)
+    assert texts[1] == ("received", '[3, "%s", {"idTagInfo": {"status": "Invalid"}}]' % uid)
+
+
+# calls in
+
+
+async def test_a_call_comes_in_and_is_answered():
+    rig = Rig()
+    answer = await rig.answer([2, "x-1", "RemoteStopTransaction", {"transactionId": 0}])
+    assert answer == [3, "x-1", {"status": "Accepted"}]
+    assert rig.calls == [("RemoteStopTransaction", {"transactionId": 0})]
+    rig.rpc._handler = lambda action, payload: {}
+    assert await rig.answer('[2,"x-2","GetConfiguration",null]') == [3, "x-2", {}]
+
+
+async def test_calls_cross():
+    rig = Rig()
+    task = heartbeat(rig)
+    uid = (await rig.link.next())[1]
+    assert (await rig.answer([2, uid, "Reset", {"type": "Hard"}]))[0:2] == [3, uid]
+    assert not task.done()
+    await rig.receive([3, uid, TIME])
+    assert await task == TIME
+
+
+async def test_what_a_call_is_refused_with():
+    rig = Rig()
+    for text, code in (
+        ('[2,"a","Reset",{"type":"Soft"', "FormationViolation"),
+        ('[2,"a","Reset",{"type":"Soft",}]', "FormationViolation"),
+        ('[2,"a","Reset",{"type":NaN}]', "FormationViolation"),
+        ('[2,"a","Reset"]', "FormationViolation"),
+        ('[2,"a","Reset",{},1]', "FormationViolation"),
+        ('[2,"a",7,{}]', "FormationViolation"),
+        ('[2,"a","Reset",[]]', "FormationViolation"),
+        ('[2,"a","Reset",{"type":"Soft","x":1}]', "FormationViolation"),
+        ('[2,"a","Reset",{}]', "OccurenceConstraintViolation"),
+        ('[2,"a","Reset",{"type":1}]', "TypeConstraintViolation"),
+        ('[2,"a","Reset",{"type":"soft"}]', "PropertyConstraintViolation"),
+        ('[2,"a","Explode",{}]', "NotImplemented"),
+        ('[2,"a","Explode",{', "NotImplemented"),
+        ('[2,"a","ClearCache",{}]', "NotSupported"),
+        ('[2,"a","SendLocalList",{"x":[' + "[]," * 900 + "0]}]", "NotSupported"),
+        ('[2,"a","Heartbeat",{}]', "NotSupported"),
+        ('[2,"a","GetConfiguration",{"key":[' + "[]," * 900 + "0]}]", "FormationViolation"),
+        ('[2,"a","GetConfiguration",' + "[" * 900, "FormationViolation"),
+    ):
+        answer = await rig.answer(text)
+        assert answer[:3] == [4, "a", code], (text[:60], answer)
+        assert isinstance(answer[3], str) and len(answer) == 5 and answer[4] == {}
+    assert (await rig.answer('[2,"%s","Reset",{"type":"Soft"}]' % ("i" * 37)))[:3] == [
+        4,
+        "i" * 37,
+        "FormationViolation",
+    ]
+    assert not rig.calls
+    answer = await rig.answer([2, "b", "Reset", {"type": "Soft"}])
+    assert answer == [3, "b", {"status": "Accepted"}]
+
+
+async def test_what_nobody_could_answer_is_ignored():
+    rig = Rig()
+    for text in (
+        "",
+        "hello",
+        "[]",
+        "{}",
+        "[2]",
+        "[2,",
+        '[2,5,"Reset",{"type":"Soft"}]',
+        '[2,"a',
+        '[9,"a","Reset",{}]',
+        '[5,"a",{}]',
+        '[4,"a"]',
+        '[3,"a"',
+        b"\xff\xfe",
+        b'[2,"\xff","Reset",{"type":"Soft"}]',
+    ):
+        await rig.receive(text)
+        assert not rig.link.sent and not rig.calls, text
+    assert rig.log.has("warning", "refused")
+
+
+async def test_a_handler_refuses():
+    def handler(action, payload):
+        raise CallError("PropertyConstraintViolation", "connectorId: no such connector" * 20)
+
+    rig = Rig(handler)
+    answer = await rig.answer([2, "a", "UnlockConnector", {"connectorId": 9}])
+    assert answer[2] == "PropertyConstraintViolation"
+    assert answer[3].startswith("connectorId: no such") and len(answer[3]) == 255
+
+
+async def test_a_handler_crashes_and_the_station_goes_on():
+    def handler(action, payload):
+        if action == "Reset":
+            return {}[payload["type"]]
+        if action == "UnlockConnector":
+            raise MemoryError
+        if action == "CancelReservation":
+            return None
+        return {"status": "Great"}
+
+    rig = Rig(handler)
+    answer = await rig.answer([2, "a", "Reset", {"type": "Soft"}])
+    assert answer[:3] == [4, "a", "InternalError"]
+    assert rig.log.has("error", "KeyError")
+    for action, payload in (
+        ("UnlockConnector", {"connectorId": 1}),
+        ("CancelReservation", {"reservationId": 1}),
+        ("RemoteStopTransaction", {"transactionId": 1}),
+    ):
+        answer = await rig.answer([2, "b", action, payload])
+        assert answer[:3] == [4, "b", "InternalError"], answer
+
+
+async def test_after_runs_when_the_answer_is_out():
+    order = []
+
+    def handler(action, payload):
+        return {"status": "Accepted"}, lambda: order.append(list(rig.link.sent))
+
+    rig = Rig(handler)
+    await rig.receive([2, "a", "Reset", {"type": "Soft"}])
+    assert order == [[[3, "a", {"status": "Accepted"}]]]
+    rig.link.broken = OSError("gone")
+    assert isinstance(await error_of(rig.receive([2, "b", "Reset", {"type": "Soft"}])), LinkDown)
+    assert len(order) == 2  # what was accepted is done all the same
+
+
+async def test_after_crashes():
+    def handler(action, payload):
+        return {"status": "Accepted"}, lambda: 1 // 0
+
+    rig = Rig(handler)
+    assert (await rig.answer([2, "a", "Reset", {"type": "Soft"}]))[0] == 3
+    assert rig.log.has("error", "ZeroDivisionError")
+
+
+async def test_a_handler_that_takes_its_time():
+    order = []
+
+    def handler(action, payload):
+        async def unlock():
+            await asyncio.sleep(3)
+            if payload["connectorId"] == 2:
+                raise CallError("GenericError", "stuck")
+            if payload["connectorId"] == 3:
+                raise OSError("lock")
+            return {"status": "Unlocked"}, lambda: order.append("after")
+
+        return unlock() if action == "UnlockConnector" else {"status": "Accepted"}
+
+    rig = Rig(handler)
+    for number in (1, 2, 3):
+        await rig.receive([2, str(number), "UnlockConnector", {"connectorId": number}])
+    assert not rig.link.sent  # and meanwhile others are answered
+    answer = await rig.answer([2, "x", "Reset", {"type": "Soft"}])
+    assert answer == [3, "x", {"status": "Accepted"}]
+    await asyncio.sleep(4)
+    answers = {answer[1]: answer for answer in rig.link.sent}
+    assert answers["1"] == [3, "1", {"status": "Unlocked"}] and order == ["after"]
+    assert answers["2"][:4] == [4, "2", "GenericError", "stuck"]
+    assert answers["3"][2] == "InternalError"
+
+
+async def test_a_late_answer_goes_to_the_link_that_asked_or_to_none():
+    order = []
+
+    def handler(action, payload):
+        async def unlock():
+            await asyncio.sleep(3)
+            return {"status": "Unlocked"}, lambda: order.append("after")
+
+        return unlock()
+
+    rig = Rig(handler)
+    await rig.receive([2, "a", "UnlockConnector", {"connectorId": 1}])
+    rig.rpc.detach()
+    other = Link()
+    rig.rpc.attach(other)
+    await asyncio.sleep(4)
+    assert not rig.link.sent and not other.sent and order == ["after"]
+
+
+async def test_activity_is_noted():
+    rig = Rig()
+    await rig.clock.sleep_ms(5000)
+    assert rig.clock.ms() - rig.rpc.active_ms >= 5000
+    await rig.receive([2, "a", "Reset", {"type": "Soft"}])
+    assert rig.clock.ms() - rig.rpc.active_ms < 100
+    await rig.clock.sleep_ms(5000)
+    heartbeat(rig)
+    await rig.link.next()
+    await rig.link.next()
+    assert rig.clock.ms() - rig.rpc.active_ms < 100
+
+
+async def test_secrets_are_not_logged():
+    rig = Rig()
+    payload = {"key": "AuthorizationKey", "value": "5ecret5ecret5ecret"}
+    await rig.receive([2, "a", "ChangeConfiguration", payload])
+    await rig.receive(json.dumps([2, "b", "ChangeConfiguration", payload])[:-2])
+    payload["value"] *= 100
+    await rig.receive([2, "c", "ChangeConfiguration", payload])
+    assert not any("5ecret" in line for _, line in rig.log.lines), rig.log.lines
