@@ -46,7 +46,7 @@ EXPECTED = {
 }
 
 CLIENT = """
-import asyncio, json
+import asyncio, gc, json, os
 from firmware.net import TlsFailed, tls, websocket
 cases = json.loads(sys.argv[1])
 buffer = bytearray(1000)
@@ -74,7 +74,9 @@ async def main():
             assert "\\n" not in str(error)
         except (OSError, ValueError) as error:
             outcome = "time-out" if "TLS handshake" in str(error) else str(error)
-        print(json.dumps([case, outcome, seen.epoch]))
+        await asyncio.sleep(0)
+        gc.collect()
+        print(json.dumps([case, outcome, seen.epoch, len(os.listdir("/proc/self/fd"))]))
 
 asyncio.run(main())
 """
@@ -245,7 +247,7 @@ def servers(tmp_path_factory):
 async def test_every_check(name, servers):
     cases = json.dumps([[case, servers.ports[case]] for case in EXPECTED])
     lines = await program(name, CLIENT, cases, servers.folder)
-    outcomes = {case: outcome for case, outcome, _ in lines}
+    outcomes = {case: outcome for case, outcome, *_ in lines}
     place = 0 if name == "cpython" else -1
     expected = {case: words[place] for case, words in EXPECTED.items()}
     if name != "cpython" and outcomes["RSA certificate"] == "mbedTLS 3.6.6":
@@ -253,9 +255,10 @@ async def test_every_check(name, servers):
         # The ESP32's does not: it is built without TLS 1.3, so it doesn't offer that.
         expected["RSA certificate"] = "mbedTLS 3.6.6"
     assert outcomes == expected
+    assert len({files for *_, files in lines}) == 1, lines  # none stays open
     assert servers.heard and not any(b"secret" in data for data in servers.heard)
     if name != "cpython":  # a station without a clock may set it by this
-        epochs = {case: epoch for case, _, epoch in lines}
+        epochs = {case: epoch for case, _, epoch, _ in lines}
         assert epochs["not yet valid"] == int((NOW + 2 * DAY).timestamp())
         assert epochs["good"] < NOW.timestamp()
 

@@ -141,8 +141,6 @@ class WebSocket:
         n = None
         while n is None:
             n = await sockets.readinto(self._reader, view)
-            if self.closed:
-                raise Closed(*self.closed)
         if not n:
             raise EOFError("the peer closed the connection")
         self._life.set()

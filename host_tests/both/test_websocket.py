@@ -657,10 +657,11 @@ async def test_we_close_while_another_task_receives():
         writer.write(frame(TEXT, b"one"))
         await writer.drain()
         assert await said(reader) == (1000, "")
+        await asyncio.sleep(2)
         writer.write(frame(TEXT, b"two") + frame(CLOSE, b"\x03\xe8"))
         await writer.drain()
 
-    for pause in (0, 1):  # receiving, or at work on a message
+    for pause in (0, 1, 5):  # receiving; at work on a message for a while; for long
         got = []
 
         async def receive(link, got=got, pause=pause):
@@ -709,10 +710,36 @@ async def test_drop_wakes_who_waits():
 
     peer, link = await talk(idle)
     task = asyncio.create_task(closed(link))
+    keeper = asyncio.create_task(link.keepalive(60, 30))
     await asyncio.sleep(1)
     link.drop(1006, "enough")
     assert await asyncio.wait_for(task, 1) == 1006
+    await asyncio.wait_for(keeper, 1)
     assert link.closed == (1006, "enough")
+    await peer.__aexit__(None, None, None)
+
+
+async def test_a_dropped_link_takes_no_bytes_of_the_next():
+    """The next socket may have the same file descriptor at once."""
+
+    async def idle(reader, writer):
+        await reader.read(100)
+
+    async def greet(reader, writer):
+        writer.write(b"hello")
+        await writer.drain()
+        await reader.read(100)
+
+    peer, link = await talk(idle)
+    other = await asyncio.start_server(greet, "127.0.0.1", peer.port + 1)
+    task = asyncio.create_task(closed(link))
+    await asyncio.sleep(1)
+    link.drop()
+    reader, writer = await asyncio.open_connection("127.0.0.1", peer.port + 1)
+    assert await reader.readexactly(5) == b"hello"
+    assert await asyncio.wait_for(task, 1) == 1006
+    writer.close()
+    other.close()
     await peer.__aexit__(None, None, None)
 
 
