@@ -22,7 +22,8 @@ def _options(words):
     if "--help" in words or "-h" in words:
         print(module.HELP)
         return None
-    options = module.parse(words)
+    options = Parts()
+    module.parse(words, options)
     del module
     runtime.drop(
         "firmware.options", "firmware.charging.models", "firmware.ocpp.configuration",
@@ -32,13 +33,14 @@ def _options(words):
 
 
 class Parts:
-    """What outlives a Reset: the clock, the board, the lines, the files (see `build.py`)."""
+    """Plain attributes: the options, what outlives a Reset (see `build.py`), the reference."""
 
 
 async def serve(options, read=None, write=None) -> None:
     """Runs stations one after the other until one ends for good. `read` and `write` are the
     console's, by default stdin and stdout."""
     parts = Parts()
+    parts.reference = Parts()
     _build("parts", parts, options)
     console = Console(read or runtime.Stdin().read, write or sys.stdout.write)
     cause = "PowerLoss"
@@ -54,5 +56,5 @@ async def serve(options, read=None, write=None) -> None:
 def _build(what, *words):
     """A step of `build.py`, which nobody needs afterwards."""
     built = getattr(runtime.load("firmware.build"), what)(*words)
-    runtime.drop("firmware.build")
+    runtime.drop("firmware.build", "firmware.charging.models")
     return built

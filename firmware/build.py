@@ -12,6 +12,7 @@ from firmware.charging.faults import Faults
 from firmware.charging.governor import Governor, TicInput
 from firmware.charging.limits import Limits
 from firmware.charging.metering import Meter
+from firmware.charging.profile_store import ProfileStore
 from firmware.charging.transactions import Transactions
 from firmware.ocpp.config import Configuration
 from firmware.sensing.meters import Map
@@ -27,13 +28,22 @@ def parts(made, options) -> None:
     made.log = Log(made.clock)
     made.files = Files(options.state)
     made.store = Store(made.files)
-    made.reference = runtime.load("firmware.charging.models").Model(options.model)
+    _reference(made.reference, runtime.load("firmware.charging.models").find(options.model))
     made.ca = None
     if options.ca:
         with open(options.ca, "rb") as f:
             made.ca = f.read()
     _simulated(made)
     _lines(made, options)
+
+
+def _reference(made, row):
+    """`name`, `phases` and `max_ma` at most, `socket` or attached cable, `tic` interface."""
+    made.name = row[0]
+    made.phases = int(row[1])
+    made.max_ma = int(row[2]) * 1000
+    made.socket = row[3] == "socket"
+    made.tic = row[4] == "tic"
 
 
 def _simulated(made):
@@ -89,7 +99,8 @@ def station(made, cause: str) -> Station:
     journal = Journal(made.files, log("journal"))
     transactions = Transactions(journal, made.store, clock, log("journal"), firmware.BUILD)
     tic = TicInput(made.tic_tune, made.tic_clock, log("tic"))
-    governor = Governor(evse, meter, tic, None, transactions, config, clock, made.store)
+    profiles = ProfileStore(Store(made.files, "profiles"), clock, log("profiles"))
+    governor = Governor(evse, meter, tic, profiles, transactions, config, clock, made.store)
     built = Station(
         made.board, clock, log, config, reference, evse, meter, tic, transactions, governor
     )

@@ -160,7 +160,7 @@ async def _queue(station, words, line):
 
 
 async def _profiles(station, words, line):
-    return station.profiles.listing()
+    return list(station.profiles.listing())
 
 
 _UNITS = "energy Wh,reactive varh,power dW,p1 dW,p2 dW,p3 dW,i1 mA,i2 mA,i3 mA,v1 mV,v2 mV,v3 mV,frequency mHz"

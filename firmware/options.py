@@ -13,35 +13,26 @@ HELP = """usage: main.py [options]
   --speed N             the station's clock runs N times faster (1 to 1000)"""
 
 
-class Options:
-    """What the command line says; `run` holds the keys set for this run."""
-
-    def __init__(self):
-        self.run = {}
-        self.model = "Evh5A22N2S"
-        self.state = "state"
-        self.meter = None  # (model, device, unit)
-        self.tic = None
-        self.ca = None
-        self.speed = 1
-
-
-def parse(words: list) -> Options:
-    """Raises ValueError with one clear line."""
-    options = Options()
+def parse(words: list, options) -> None:
+    """Fills in `options`: attributes run (keys for this run), model, state, meter (None, or model,
+    device and unit), tic, ca, speed. Raises ValueError with one clear line."""
+    options.run = {}
+    options.model = "Evh5A22N2S"
+    options.state = "state"
+    options.meter = options.tic = options.ca = None
+    options.speed = 1
     words = list(words)
     while words:
         name, sign, value = words.pop(0).partition("=")
         if name == "--simulate":
             continue
-        if name not in HELP or name[:2] != "--":
+        if name[:2] != "--" or "\n  " + name + " " not in HELP:
             raise ValueError("no such option: %s (see --help)" % name)
         if not sign:
             if not words:
                 raise ValueError("%s needs a value" % name)
             value = words.pop(0)
         _take(options, name, value)
-    return options
 
 
 def _take(options, name, value):
@@ -50,9 +41,9 @@ def _take(options, name, value):
     elif name == "--box-id":
         _key(options, "BoxIdentifier", value)
     elif name == "--model":
-        from firmware.charging.models import Model
+        from firmware.charging import models
 
-        options.model = Model(value).name
+        options.model = models.find(value)[0]
     elif name == "--state":
         options.state = value
     elif name == "--key":

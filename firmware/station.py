@@ -157,6 +157,11 @@ class Station:
         if self.endpoint() != before:
             await self.link.move()
 
+    @property
+    def max_ma(self) -> int:
+        """The station's own maximum on each phase, mA."""
+        return self.config.int("IMaxUser") * 1000
+
     def profiles_changed(self) -> None:
         """Profiles, or the transaction that they are for, changed: the limit moves at once."""
         self.governor.wake.set()
@@ -251,6 +256,7 @@ class Station:
             self.board.permit(False)
             await runtime.stop(tasks + self._tasks)
             await self.link.close()
+            self.profiles.flush()
             self.transactions.save()
         return self._outcome
 

@@ -82,7 +82,9 @@ class Rig:
             self._typed = asyncio.Queue()
             self._said = asyncio.Queue()
             self._text = ""
-            work = app.serve(options.parse(self.words()), self._typed.get, self._write)
+            parsed = app.Parts()
+            options.parse(self.words(), parsed)
+            work = app.serve(parsed, self._typed.get, self._write)
             self.task = asyncio.create_task(work)
             return
         runtimes.compile_mpy()

@@ -3,6 +3,7 @@
 import asyncio
 
 from firmware.base import runtime
+from firmware.charging import profiles
 
 
 class TicInput:
@@ -51,11 +52,11 @@ class Governor:
     """Keeps the limits true. `wake` is set when profiles or the transaction changed; else it
     looks once a second of station time."""
 
-    def __init__(self, evse, meter, tic, profiles, transactions, config, clock, store):
+    def __init__(self, evse, meter, tic, profile_store, transactions, config, clock, store):
         self.evse = evse
         self.meter = meter
         self.tic = tic
-        self.profiles = profiles
+        self.profiles = profile_store
         self.transactions = transactions
         self.config = config
         self.clock = clock
@@ -97,6 +98,15 @@ class Governor:
                 pass
 
     def _look(self):
-        limits = self.evse.limits
-        limits.set("imax_user", self.config.int("IMaxUser") * 1000)
+        evse = self.evse
+        limits = evse.limits
+        top = self.config.int("IMaxUser") * 1000
+        most = self.config.int("PhaseNumber")
+        limits.set("imax_user", top)
         limits.set("tic", self.balance.step() if self.balance and self.tic.mode != 3 else None)
+        store = self.profiles
+        running = self.transactions.running
+        store.step(running)
+        ma, watts, wish, _ = store.limit(running, evse.phases, top)
+        limits.set("profile", ma if ma < top else None)
+        evse.want_phases = profiles.want_phases(watts, wish, evse.phases, most)

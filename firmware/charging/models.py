@@ -1,4 +1,4 @@
-"""The commercial references (guide page 16): what each one is at most."""
+"""The commercial references (guide page 16): what each one is at most. Loaded for a look-up."""
 
 # reference, phases, A per phase, T2S socket or attached cable, TIC interface
 TABLE = """
@@ -11,18 +11,12 @@ Evh5A11N2C5 3 16 cable -
 """
 
 
-class Model:
-    """A commercial reference: `name`, `phases` (1 or 3), `max_ma`, `socket`, `tic`."""
-
-    def __init__(self, name: str):
-        """Case does not matter. Raises ValueError for a reference that is not in the table."""
-        for line in TABLE.split("\n"):
-            cells = line.split(" ")
-            if len(cells) > 1 and cells[0].lower() == name.lower():
-                self.name = cells[0]
-                self.phases = int(cells[1])
-                self.max_ma = int(cells[2]) * 1000
-                self.socket = cells[3] == "socket"
-                self.tic = cells[4] == "tic"
-                return
-        raise ValueError("no such commercial reference: %s" % name)
+def find(reference: str) -> list:
+    """The row of a reference as texts; case does not matter. ValueError names them all."""
+    names = []
+    for line in TABLE.strip().split("\n"):
+        row = line.split(" ")
+        if row[0].lower() == reference.lower():
+            return row
+        names.append(row[0])
+    raise ValueError("no commercial reference %s; they are %s" % (reference, " ".join(names)))
