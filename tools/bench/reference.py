@@ -37,18 +37,14 @@ def work(milliseconds: int) -> None:
 
 def now_us() -> int:
     """Microseconds of a clock that never goes back."""
-    try:
-        return time.ticks_us()
-    except AttributeError:
-        return time.perf_counter_ns() // 1000
+    return time.ticks_us() if hasattr(time, "ticks_us") else time.perf_counter_ns() // 1000
 
 
 def since_us(start: int) -> int:
     """Microseconds since a `now_us()`."""
-    try:
-        return time.ticks_diff(time.ticks_us(), start)
-    except AttributeError:
-        return now_us() - start
+    if hasattr(time, "ticks_diff"):
+        return time.ticks_diff(now_us(), start)
+    return now_us() - start
 
 
 def calibrate(milliseconds: int = 200) -> float:
