@@ -14,6 +14,7 @@ import ast
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tools import runtimes
@@ -49,21 +50,30 @@ for name in sys.argv[1:]:
     micropython.qstr_info(); print("heap", name, after - before, ",".join(new))
 """
 ENTRY = 7  # bytes: pointer, length and hash of an interned string
-RESIDENT = "import sys\n__import__('firmware.app')\nprint(' '.join(sys.modules))"
+# Runs the station for a moment; what is loaded then, stays.
+RESIDENT = """
+import sys
+from firmware import app
+try:
+    app.main(["--state", sys.argv[1], "--simulate"])
+except SystemExit:
+    pass
+print("\\nresident", " ".join(sys.modules))
+"""
 
 
-def run32(words, heap: int = ROOMY, timeout: float = 120) -> subprocess.CompletedProcess:
+def run32(words, heap: int = ROOMY, typed: str = "") -> subprocess.CompletedProcess:
     """Runs 32-bit MicroPython on the compiled project; its output is one text."""
     return subprocess.run(
         [*runtimes.command(32, str(heap)), *map(str, words)],
         env=runtimes.environment(),
         cwd=MPY,
-        stdin=subprocess.DEVNULL,
+        input=typed,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        timeout=timeout,
+        timeout=120,
     )
 
 
@@ -142,7 +152,10 @@ def bench_modules() -> None:
     files = {module_name(p): p for p in (ROOT / "firmware").rglob("*.py")}
     files = {n: p for n, p in files.items() if not n.endswith("_cpython")}
     charged = run32(["-c", f"import sys; sys.argv[1:] = {in_order(files)!r}\n{CHARGE}"])
-    resident = set(run32(["-c", RESIDENT]).stdout.split())
+    with tempfile.TemporaryDirectory() as state:
+        code = f"import sys; sys.argv[1:] = [{state!r}]\n{RESIDENT}"
+        station = run32(["-c", code], typed="quit\n").stdout
+    resident = set(station.partition("\nresident ")[2].split())
     rows, notes, strings = [], [], []
     for line in charged.stdout.splitlines():
         if line.startswith("qstr pool: "):
@@ -169,7 +182,7 @@ def bench_modules() -> None:
         cost, size, count = (sum(r[i] for r in chosen) for i in (0, 2, 3))
         print(f"{label:38} {cost:7} {size:7} {count:6} {cost / max(count, 1):9.1f}")
     if not any(r[4] for r in rows):
-        notes.append("firmware.app: " + run32(["-c", RESIDENT]).stdout.strip()[-200:])
+        notes.append("the station does not run: " + station.strip()[-200:])
     for note in notes:
         print("  " + note)
 
