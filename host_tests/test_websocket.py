@@ -277,7 +277,7 @@ async def test_a_name_that_takes_long(monkeypatch):
 
 
 async def test_too_little_memory_for_tls(monkeypatch):
-    monkeypatch.setattr(runtime.sockets, "native_free", lambda: 30000)
+    monkeypatch.setattr(runtime.load(runtime.SOCKETS), "native_free", lambda: 30000)
     with pytest.raises(OSError, match="30000 are free"):
         await address.dial("127.0.0.1", 9, tls=object())
 

@@ -19,7 +19,30 @@ if MICROPYTHON:
     from micropython import const  # noqa: F401
     from time import ticks_diff, ticks_ms
 
-    from firmware.base import sockets_micropython as sockets  # noqa: F401
+    SOCKETS = "firmware.base.sockets_micropython"
+
+    def readinto(reader, view):
+        """Awaitable: reads some bytes into a memoryview; how many, 0 at the end of the stream,
+        None when there was nothing yet after all."""
+        return reader.readinto(view)
+
+    def abort(writer) -> None:
+        """Closes a stream of SOCKETS at once; who waits for it wakes up. To be called once."""
+        import io
+
+        sock, raw = writer.s, writer.e["socket"]
+        writer.s = io.BytesIO()  # the file descriptor's number may soon be in use again
+        sock.close()
+        if sock is not raw:
+            try:
+                raw.setblocking(False)
+                raw.close()  # a failed TLS handshake has left it open
+            except OSError:
+                pass  # no, it was closed
+
+    def utf8(text: str):
+        """A str's UTF-8 bytes, without a copy where that can be."""
+        return memoryview(text)
 
     def sleep_ms(ms: int):
         """Awaitable: real milliseconds; callers keep it under six days (32-bit ticks)."""
@@ -34,7 +57,9 @@ if MICROPYTHON:
         return text.getvalue()
 
 else:
-    from firmware.base import sockets_cpython as sockets  # noqa: F401
+    from firmware.base.sockets_cpython import abort, readinto, utf8  # noqa: F401
+
+    SOCKETS = "firmware.base.sockets_cpython"
 
     def const(value: int) -> int:
         """MicroPython's compiler puts the number where a `_NAME = const(number)` is used."""

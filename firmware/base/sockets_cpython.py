@@ -1,4 +1,4 @@
-"""Sockets, streams and TLS on CPython: what runtime.py offers to net/."""
+"""Streams, connecting and TLS on CPython."""
 
 import asyncio
 import socket

@@ -1,7 +1,6 @@
-"""Sockets, streams and TLS on MicroPython: what runtime.py offers to net/."""
+"""Connecting and TLS on MicroPython; loaded for a connection only, as runtime.SOCKETS."""
 
 import asyncio
-import io
 import select
 import socket
 from errno import EINPROGRESS
@@ -46,30 +45,6 @@ async def streams(sock, tls=None, host=None):
         sock = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
     stream = asyncio.StreamReader(sock, extra)
     return stream, stream
-
-
-def readinto(reader, view):
-    """Awaitable: reads some bytes into a memoryview; how many, 0 at the end of the stream, None
-    when there was nothing yet after all."""
-    return reader.readinto(view)
-
-
-def abort(writer):
-    """Closes a stream at once; who waits for it wakes up. To be called once."""
-    sock, raw = writer.s, writer.e["socket"]
-    writer.s = io.BytesIO()  # the file descriptor's number may soon be in use again
-    sock.close()
-    if sock is not raw:
-        try:
-            raw.setblocking(False)
-            raw.close()  # a failed TLS handshake has left it open
-        except OSError:
-            pass  # no, it was closed
-
-
-def utf8(text):
-    """A str's UTF-8 bytes, without a copy where that can be."""
-    return memoryview(text)
 
 
 def native_free():

@@ -5,7 +5,6 @@ import binascii
 import gc
 
 from firmware.base import runtime
-from firmware.base.runtime import sockets
 
 PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443, "ftp": 21, "ftps": 990}
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
@@ -146,6 +145,7 @@ async def dial(host: str, port: int, tls=None, hello=b"", timeout_s=30, known=No
     TLS handshake. Raises OSError, TlsFailed among them.
     """
     known = {} if known is None else known
+    sockets = runtime.load(runtime.SOCKETS)
     if tls:
         gc.collect()
         free = sockets.native_free()
@@ -175,7 +175,7 @@ async def dial(host: str, port: int, tls=None, hello=b"", timeout_s=30, known=No
                 failed = OSError("%s with %s port %d: %s" % (step, host, port, error))
         finally:
             if writer and sock:
-                sockets.abort(writer)
+                runtime.abort(writer)
             elif sock:
                 sock.close()
     raise failed

@@ -3,7 +3,6 @@
 import asyncio
 
 from firmware.base import runtime
-from firmware.base.runtime import sockets
 from firmware.net import Closed
 
 _PIECE = 1024  # bytes of a frame that are masked and written at a time
@@ -66,8 +65,7 @@ async def connect(url: str, headers=(), tls=None, **options) -> "WebSocket":
     try:
         return await runtime.load("firmware.net.handshake").connect(url, headers, tls, **options)
     finally:
-        runtime.drop("firmware.net.handshake")
-        runtime.drop("firmware.net.address")
+        runtime.drop("firmware.net.handshake", "firmware.net.address", runtime.SOCKETS)
 
 
 class WebSocket:
@@ -140,7 +138,7 @@ class WebSocket:
         """Reads what is there, at least a byte."""
         n = None
         while n is None:
-            n = await sockets.readinto(self._reader, view)
+            n = await runtime.readinto(self._reader, view)
         if not n:
             raise EOFError("the peer closed the connection")
         self._life.set()
@@ -224,7 +222,7 @@ class WebSocket:
     async def send(self, text: str | bytes) -> None:
         """Sends a text message. Raises `Closed`, also when the peer takes no bytes for the
         link's time-out. Cancelling it may end the link."""
-        await self._send(1, sockets.utf8(text) if isinstance(text, str) else text)
+        await self._send(1, runtime.utf8(text) if isinstance(text, str) else text)
 
     async def _send(self, opcode, data):
         if self.closed:
@@ -308,4 +306,4 @@ class WebSocket:
             self.closed = (code, reason)
             self._gone.set()
             self._life.set()
-            sockets.abort(self._writer)
+            runtime.abort(self._writer)

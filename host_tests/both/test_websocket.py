@@ -386,7 +386,7 @@ async def test_every_address_is_tried_and_the_good_one_remembered():
 
         async def dial(port):
             reader, writer = await address.dial("box.example", port, known=known)
-            runtime.sockets.abort(writer)
+            runtime.abort(writer)
 
         address._look_up = fake
         known = {}
