@@ -352,7 +352,7 @@ def streams(draw):
     return data, messages, pings
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(streams(), st.lists(st.integers(1, 400), max_size=40), st.booleans())
 def test_any_stream_yields_its_messages(stream, sizes, cancel):
     data, messages, pings = stream
@@ -393,7 +393,7 @@ def test_any_stream_yields_its_messages(stream, sizes, cancel):
         assert answers == pings
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=300) | streams().map(lambda s: s[0]), st.data())
 def test_no_bytes_do_harm(data, draw):
     """Anything at all gives messages in UTF-8 and then Closed, with a close frame that fits."""

@@ -42,7 +42,7 @@ if MICROPYTHON:
 
     def utf8(text: str):
         """A str's UTF-8 bytes, without a copy where that can be."""
-        return memoryview(text)
+        return memoryview(text)  # type: ignore[arg-type]
 
     def sleep_ms(ms: int):
         """Awaitable: real milliseconds; callers keep it under six days (32-bit ticks)."""
