@@ -1,6 +1,6 @@
-"""The installed charging profiles: a row of 32 bytes each in RAM, the periods in flash.
+"""The installed charging profiles: 32 bytes each in RAM, the periods in flash.
 
-A value of the store, named by its slot: the row (charging/profiles.py), when it was received, a
+A value of the store, named by its slot: ROW (charging/profiles.py), when it was received, a
 sequence number, the periods. The newest profiles wait in RAM, 2 KB at most, so that one replaced
 soon after it came costs no write of its own: a slot is written 5 s after its profile came, and a
 minute after it was last written at the earliest. A power cut loses what waits; the profile that it
@@ -8,6 +8,7 @@ was to replace is there then. TxProfiles are only written to make room: no trans
 restart.
 """
 
+from array import array
 from struct import calcsize, pack_into, unpack_from
 
 from firmware.charging import profiles
@@ -19,21 +20,20 @@ HEAD = 40  # of a record: the row, received (i), sequence (I)
 NUMBER_AT = 20  # of the transaction's number
 
 _ROW = calcsize(ROW)
-_CHUNK = 25  # rows in one piece of RAM
 _WAITING = 2048
 _SOON_MS = 5000
 _APART_MS = 60000
 
 
 class ProfileStore:
-    """`store`: a Store of its own. Indexed by slot it gives rows; `orders`: the slots of the
-    ChargePointMaxProfiles and of the others, as they win."""
+    """`store`: a Store of its own. `table`: the columns, indexed by slot; `orders`: the slots of
+    the ChargePointMaxProfiles and of the others, as they win."""
 
     def __init__(self, store, clock, log):
         self._store = store
         self._clock = clock
         self._log = log
-        self._chunks = []
+        self.table = tuple(array(code) for code in ROW[1:])
         self.orders = (b"", b"")
         self._waiting = {}  # slot: record
         self._due = {}  # slot: when to write it, ms; of those that wait
@@ -44,7 +44,7 @@ class ProfileStore:
         self._load()
 
     def _load(self):
-        seen = {}
+        ages = {}
         for name in self._store.names():
             data = self._store.read(name) if name.isdigit() else None
             rest = len(data) - HEAD if data else 0
@@ -52,21 +52,23 @@ class ProfileStore:
                 self._store.remove(name)
                 continue
             slot = int(name)
-            received, sequence = unpack_from("<iI", data, _ROW)
+            row = unpack_from(ROW, data)
+            received, age = unpack_from("<iI", data, _ROW)
             self._newest = max(self._newest, received)
-            self._sequence = max(self._sequence, sequence)
-            self._place(slot, data)
+            self._sequence = max(self._sequence, age)
             # Of two that exclude each other, the older was to be removed when the power failed.
-            for key in (self[slot][9], data[:2]):
-                other, age = seen.get(key, (slot, sequence))
-                if other != slot:
-                    self._erase(other if age < sequence else slot)
-                if age <= sequence:
-                    seen[key] = (slot, sequence)
-        self._arrange()
+            same = self._same(row)
+            if any(ages[other] > age for other in same):
+                self._store.remove(name)
+                continue
+            for other in same:
+                self.remove(other)
+            self._place(slot, row)
+            ages[slot] = age
 
-    def __getitem__(self, slot):
-        return unpack_from(ROW, self._chunks[slot // _CHUNK], slot % _CHUNK * _ROW)
+    def row(self, slot: int) -> list:
+        """What ROW unpacks to."""
+        return [column[slot] for column in self.table]
 
     def slots(self) -> bytes:
         """The slots in use, in the order in which profiles win."""
@@ -75,20 +77,46 @@ class ProfileStore:
     def periods(self, slot: int) -> bytes:
         """The packed periods; empty when they are lost."""
         data = self._waiting.get(slot) or self._store.read(str(slot))
-        if not data and self[slot][3]:
-            self._log.error("profile %d is lost: its file is damaged", self[slot][9])
+        if not data and slot in self.slots():  # else it was removed meanwhile
+            self._log.error("profile %d is lost: its file is damaged", self.table[9][slot])
         return data[HEAD:] if data else b""
 
-    def _place(self, slot, record):
-        while len(self._chunks) <= slot // _CHUNK:
-            self._chunks.append(bytearray(_CHUNK * _ROW))
-        at = slot % _CHUNK * _ROW
-        self._chunks[slot // _CHUNK][at : at + _ROW] = record[:_ROW]
+    def _same(self, row):
+        """The slots of what a row replaces: the same id; the same purpose, level and connector."""
+        ranks, below, _, _, _, _, _, _, _, ids = self.table
+        rank, level, identity = row[0], row[1], row[9]
+        same = []
+        for slot in self.slots():
+            if ids[slot] == identity or (below[slot] == level and ranks[slot] == rank):
+                same.append(slot)
+        return same
 
-    def _erase(self, slot):
-        self._chunks[slot // _CHUNK][slot % _CHUNK * _ROW + 3] = 0
-        self._wait(slot, None)
-        self._store.remove(str(slot))
+    def _place(self, slot, row):
+        """Puts a row into the table, and the slot where it belongs in its order."""
+        for column, value in zip(self.table, row):
+            while len(column) <= slot:
+                column.append(0)
+            column[slot] = value
+        self._leave(slot)
+        ranks, below = self.table[:2]
+        orders = list(self.orders)
+        which = 1 if row[0] else 0
+        order = orders[which]
+        low = 0
+        high = len(order)
+        while low < high:
+            middle = (low + high) // 2
+            if (ranks[order[middle]], below[order[middle]]) < row[:2]:
+                low = middle + 1
+            else:
+                high = middle
+        orders[which] = order[:low] + bytes([slot]) + order[low:]
+        self.orders = tuple(orders)
+
+    def _leave(self, slot):
+        gone = bytes([slot])
+        self.orders = tuple(order.replace(gone, b"") for order in self.orders)
+        self._held = None
 
     def _wait(self, slot, record):
         """Puts a record among those that wait for flash, or takes it out."""
@@ -102,36 +130,17 @@ class ProfileStore:
             last = self._written.get(slot, -_APART_MS)
             self._due[slot] = max(now + _SOON_MS, last + _APART_MS)
 
-    def _arrange(self):
-        keys = []
-        slot = 0
-        for chunk in self._chunks:
-            for at in range(0, len(chunk), _ROW):
-                if chunk[at + 3]:
-                    keys.append(((chunk[at] << 8) + chunk[at + 1] << 8) + slot)
-                slot += 1
-        keys.sort()
-        self.orders = tuple(
-            bytes([key & 255 for key in keys if (key >> 16 > 0) == others])
-            for others in (False, True)
-        )
-        self._held = None
-
     def put(self, record: bytearray) -> bool:
         """Installs a record: HEAD bytes, of which `put` fills those after the row, and periods.
         Replaces the profile of the same id, and the one of the same purpose, stack level and
         connector. False: there is no room."""
         row = unpack_from(ROW, record)
-        used = self.slots()
-        same = []
-        for slot in used:
-            old = self[slot]
-            if old[9] == row[9] or old[:2] == row[:2]:
-                same.append(slot)
+        same = self._same(row)
         slot = 0
         if same:
             slot = same.pop()
         else:
+            used = self.slots()
             while slot in used:
                 slot += 1
             if slot >= MOST:
@@ -142,23 +151,21 @@ class ProfileStore:
         self._sequence += 1
         self._newest = max(self._newest, self._now())
         pack_into("<iI", record, _ROW, self._newest, self._sequence)
-        self._place(slot, record)
+        self._place(slot, row)
         self._wait(slot, record)
         if row[0] == TX:
             self._due.pop(slot)
             self._store.remove(str(slot))  # or what it replaced would be back after a restart
         if same:
             self._flush([slot])  # first there is the new one, then no more old one
-            self._erase(same[0])
-        self._arrange()
+            self.remove(same[0])
         return True
 
     def remove(self, slot: int) -> None:
         """Removes the profile in a slot."""
-        self._erase(slot)
-        gone = bytes([slot])
-        self.orders = tuple(order.replace(gone, b"") for order in self.orders)
-        self._held = None
+        self._wait(slot, None)
+        self._leave(slot)
+        self._store.remove(str(slot))
 
     def clear(self) -> None:
         """Removes all; holds the loop for a while where there are many."""
@@ -169,10 +176,9 @@ class ProfileStore:
         """To be called about each second: writes what has waited long enough, and removes the
         TxProfiles of transactions that are over. `running`: the running Transaction or None."""
         for slot in self.orders[1]:
-            row = self[slot]
-            if row[0] > TX:
+            if self.table[0][slot] > TX:
                 break
-            if not running or row[8] != running.position:
+            if not running or self.table[8][slot] != running.position:
                 self.remove(slot)
         now = self._clock.ms()
         self._flush([slot for slot in self._due if self._due[slot] <= now])
@@ -218,7 +224,7 @@ class ProfileStore:
         key = (number, phases, top)
         if not self._held or self._held[0] != key or not self._held[1] <= t < self._held[2][0]:
             pieces = profiles.limits(
-                self, self.orders, self.periods, t, number, started, phases, top
+                self.table, self.orders, self.periods, t, number, started, phases, top
             )
             self._held = (key, t, next(pieces))
         until, ma, watts, wish = self._held[2]
@@ -228,7 +234,7 @@ class ProfileStore:
     def listing(self):
         """Yields a line for each profile, as they win."""
         for slot in self.slots():
-            rank, below, flags, count, _, _, _, _, _, identity = self[slot]
+            rank, below, flags, count, _, _, _, _, _, identity = self.row(slot)
             yield "%d %s connector %d level %d %s, %d periods in %s" % (
                 identity,
                 profiles.PURPOSES[min(rank, 2)],

@@ -1,9 +1,10 @@
 """Charging profiles to limits (OCPP 3.13, 5.16, 7.8 to 7.14): one pure pipeline of integers.
 
-A profile is a row and its periods. A row is the tuple that ROW unpacks: rank (purpose and
-connector, below), 255 - stack level, flags (KIND bits, and POWER where limits are in W), number of
-periods, validFrom, validTo, startSchedule, duration, the transaction's number, id. Periods are
-packed one after the other as PERIOD: start in s, limit in 0.1 A or 0.1 W, 1 or 3 phases wished.
+Profiles are a table of columns: arrays, indexed by the profile's slot, in the order of ROW: rank
+(purpose and connector, below), 255 - stack level, flags (KIND bits, and POWER where limits are in
+W), number of periods, validFrom, validTo, startSchedule, duration, the transaction's number, id.
+Packed periods are all their starts (u32, s), all their limits (u32, 0.1 A or 0.1 W), and of each
+the phases wished (1 or 3).
 
 Times are seconds since EPOCH, so that they are small integers on 32 bits until 2059; NEVER and
 ALWAYS stand for all that is outside of these.
@@ -18,7 +19,6 @@ NEVER = (1 << 30) - 1
 ALWAYS = -(1 << 30)
 
 ROW = "<BBBBiiiiiq"
-PERIOD = "<IIB"
 PERIOD_SIZE = 9
 
 # The rank: ChargePointMaxProfile; then, whichever comes first, TxProfile, TxDefaultProfile on the
@@ -33,107 +33,104 @@ _KEPT = 3  # profiles whose periods are kept while a schedule goes to and fro be
 _STEPS = 1000  # changes that a composite schedule looks at, with and without effect
 
 
-def spell(row: tuple, t: int, started: int) -> tuple:
-    """(seconds that the schedule has been running at t, or -1 when it isn't running; until when
-    this holds). `started`: when the transaction started, for Relative."""
-    kind = row[2] & KIND
-    first, last, start, duration = row[4:8]
-    if t < first:
-        return -1, first
-    if t >= last:
-        return -1, NEVER
-    if kind == RELATIVE:
-        start = started
-    run = t - start
-    if run < 0:
-        return -1, min(start, last)
-    recurrence = RECURRENCE[kind]
-    if recurrence:
-        run %= recurrence
-        if run >= duration:
-            return -1, min(t - run + recurrence, last)
-    elif duration == NEVER:
-        return run, last
-    elif run >= duration:
-        return -1, last
-    return run, min(t - run + duration, last)
-
-
-def _stack(rows, order, periods, t, number, started, phases, power):
+def _stack(table, order, periods, t, number, started, phases, power):
     """One of the two stacks: yields as `limits` does, NEVER standing for no limit. The first
     profile in the order that runs wins; what comes after it isn't looked at, and periods are read
-    only of winners."""
-    wake = array("i", [t] * len(order))  # until when a profile need not be looked at again
+    only of winners. (Written out in one piece: on the device, 200 rows take 15 ms like this.)"""
+    ranks, _, flags, _, valid_from, valid_to, starts, durations, numbers, _ = table
+    never = NEVER
+    wake = array("i", [t] * len(ranks))  # until when a profile need not be looked at again
     kept = {}
     while True:
-        until = NEVER
-        run = -1
+        until = never
+        run = -1  # seconds that the winner's schedule has been running
         overruled = False
-        for k in range(len(order)):
-            end = wake[k]
+        for slot in order:
+            end = wake[slot]
             if end <= t:
-                row = rows[order[k]]
-                if row[0] > TX and overruled:
+                rank = ranks[slot]
+                if overruled and rank > TX:
                     break
-                if row[0] == TX and row[8] != number:
-                    wake[k] = end = NEVER
+                end = valid_to[slot]
+                if t < valid_from[slot]:
+                    end = valid_from[slot]
+                elif t >= end or rank == TX and numbers[slot] != number:
+                    end = never
                 else:
-                    run, end = spell(row, t, started)
-                    if row[0] == TX and row[4] <= t < row[5]:
-                        overruled = True  # valid: TxDefaultProfiles don't count, running or not
-                    elif run < 0:
-                        wake[k] = end
+                    kind = flags[slot] & 3
+                    since = t - (started if kind == RELATIVE else starts[slot])
+                    edge = never
+                    if since < 0:
+                        edge = t - since
+                    else:
+                        duration = durations[slot]
+                        if kind and kind < RELATIVE:
+                            recurrence = RECURRENCE[kind]
+                            since %= recurrence
+                            edge = t - since + recurrence
+                        if duration == never:
+                            run = since
+                        elif since < duration:
+                            run = since
+                            edge = t - since + duration
+                    if edge < end:
+                        end = edge
+                    if rank == TX:
+                        overruled = True  # valid: no TxDefaultProfile counts, running or not
+                    if run >= 0:
+                        if end < until:
+                            until = end
+                        break
+                if not overruled:
+                    wake[slot] = end
             if end < until:
                 until = end
-            if run >= 0:
-                break
         found = [until, NEVER, NEVER, 3]
         if run >= 0:
-            data = kept.get(k)
+            data = kept.get(slot)
             if data is None:
                 if len(kept) >= _KEPT:
                     kept.clear()
-                data = kept[k] = periods(order[k])
+                data = kept[slot] = periods(slot)
             if not data:  # lost: as if it weren't there
-                wake[k] = NEVER
+                wake[slot] = never
                 continue
             low = 0
-            high = len(data) // PERIOD_SIZE
+            high = count = len(data) // PERIOD_SIZE
             while high - low > 1:
                 middle = (low + high) // 2
-                if unpack_from("<I", data, middle * PERIOD_SIZE)[0] <= run:
+                if unpack_from("<I", data, middle * 4)[0] <= run:
                     low = middle
                 else:
                     high = middle
-            _, limit, wish = unpack_from(PERIOD, data, low * PERIOD_SIZE)
-            if high * PERIOD_SIZE < len(data):
-                following = t - run + unpack_from("<I", data, high * PERIOD_SIZE)[0]
+            limit = unpack_from("<I", data, (count + low) * 4)[0]
+            if high < count:
+                following = t - run + unpack_from("<I", data, high * 4)[0]
                 found[0] = until = min(until, following)
-            watts = row[2] & POWER
+            watts = flags[slot] & POWER
             if power:
                 found[1] = limit if watts else limit * 230 * phases
             else:
                 found[1] = limit * 10 // (23 * phases) if watts else limit * 100
             if watts:
                 found[2] = limit
-            found[3] = wish
+            found[3] = data[count * 8 + low]
         yield found
         t = until
 
 
-def limits(rows, orders, periods, t: int, number: int, started: int, phases: int, top: int,
+def limits(table, orders, periods, t: int, number: int, started: int, phases: int, top: int,
            power: bool = False):  # fmt: skip
     """Yields what holds from t on, piece by piece: [until, limit, W limit, phases wished].
 
-    `rows`: anything indexable that gives rows; `orders`: the indices of the ChargePointMaxProfiles
-    and of all others, each sorted by rank and the byte after it; `periods(index)`: the packed
-    periods. `number`: of the running transaction, `started`: when it did. The limit is in mA on
-    each phase, with `power` in 0.1 W over the `phases` connected, and at most `top`; the W limit
-    (0.1 W, NEVER: none) is the least that was given in W. Two pieces in a row may be equal; the
-    last has until NEVER.
+    `orders`: the slots of the ChargePointMaxProfiles and of all others, each sorted by rank and
+    the column after it; `periods(slot)`: the packed periods. `number`: of the running transaction,
+    `started`: when it did. The limit is in mA on each phase, with `power` in 0.1 W over the
+    `phases` connected, and at most `top`; the W limit (0.1 W, NEVER: none) is the least that was
+    given in W. Two pieces in a row may be equal; the last has until NEVER.
     """
-    one = _stack(rows, orders[0], periods, t, number, started, phases, power)
-    two = _stack(rows, orders[1], periods, t, number, started, phases, power)
+    one = _stack(table, orders[0], periods, t, number, started, phases, power)
+    two = _stack(table, orders[1], periods, t, number, started, phases, power)
     first = next(one)
     second = next(two)
     while True:

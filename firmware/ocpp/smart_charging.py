@@ -2,6 +2,7 @@
 RemoteStartTransaction (OCPP 3.13, 5.5, 5.7, 5.16)."""
 
 import asyncio
+from array import array
 from struct import pack_into
 
 from firmware.base import times
@@ -67,22 +68,29 @@ def pack(profile: dict, connector: int, number: int, now: int) -> bytearray:
     power = schedule["chargingRateUnit"] == "W"
     highest = 100000000 if power else 100000  # so that all that is computed stays small
     periods = schedule["chargingSchedulePeriod"]
-    _must(len(periods) <= MOST_PERIODS, "over %d periods" % MOST_PERIODS)
-    record = bytearray(HEAD + len(periods) * profiles.PERIOD_SIZE)
-    flags = kind | (profiles.POWER if power else 0)
-    row = (rank, 255 - level, flags, len(periods), first, last, start, duration, number)
-    pack_into(profiles.ROW, record, 0, *(row + (profile["chargingProfileId"],)))
-    at = HEAD
+    count = len(periods)
+    _must(count <= MOST_PERIODS, "over %d periods" % MOST_PERIODS)
+    starts = array("I", bytes(4 * count))
+    limits = array("I", starts)
+    wishes = bytearray(b"\3" * count)
     before = -1
-    for period in periods:
+    for i in range(count):
+        period = periods[i]
         begin = period["startPeriod"]
-        _must(begin > before if at > HEAD else begin == 0, "periods begin at 0 and ascend")
-        _must(begin < NEVER, "startPeriod too large")
-        before = begin
-        limit = int(min(period["limit"], highest) * 10 + 0.5)
-        wish = 1 if 0 < period.get("numberPhases", 3) < 3 else 3
-        pack_into(profiles.PERIOD, record, at, begin, limit, wish)
-        at += profiles.PERIOD_SIZE
+        if begin <= before or (before < 0 and begin):
+            raise ValueError("periods must begin at 0 and ascend")
+        starts[i] = before = begin
+        limit = period["limit"]
+        limits[i] = int(limit * 10 + 0.5) if limit < highest else highest * 10
+        if "numberPhases" in period and 0 < period["numberPhases"] < 3:
+            wishes[i] = 1
+    _must(before < NEVER, "startPeriod too large")
+    flags = kind | (profiles.POWER if power else 0)
+    row = (rank, 255 - level, flags, count, first, last, start, duration, number)
+    record = bytearray(HEAD)
+    pack_into(profiles.ROW, record, 0, *(row + (profile["chargingProfileId"],)))
+    for part in (starts, limits, wishes):
+        record.extend(part)
     return record
 
 
@@ -101,10 +109,16 @@ def SetChargingProfile(station, payload):
             _must(running, "no transaction is running")
             wanted = profile.get("transactionId", running.transaction_id)
             _must(wanted == running.transaction_id, "not the running transaction")
-        record = pack(profile, connector, number, now)
-        _must(store.put(record), "no room for one more")
+        return _install(station, pack(profile, connector, number, now))
     except ValueError as why:
         station.log("profiles").warning("rejected: %s", why)
+        return {"status": "Rejected"}
+
+
+async def _install(station, record):
+    """The message is garbage by now; the rest is done when other tasks had their turn."""
+    if not station.profiles.put(record):
+        station.log("profiles").warning("rejected: no room for one more")
         return {"status": "Rejected"}
     station.profiles_changed()
     return {"status": "Accepted"}
@@ -141,7 +155,7 @@ async def ClearChargingProfile(station, payload):
     level = payload.get("stackLevel")
     status = "Unknown"
     for slot in store.slots():
-        row = store[slot]
+        row = store.row(slot)
         rank = row[0]
         if wanted is not None:
             fits = row[9] == wanted
@@ -178,7 +192,7 @@ async def GetCompositeSchedule(station, payload):
         orders = store.orders
         now, number, started = store.moment(station.transactions.running)
         pieces = profiles.limits(
-            store, orders, store.periods, now, number, started, phases, top, power
+            store.table, orders, store.periods, now, number, started, phases, top, power
         )
         unit_size = 1 if power else 100
         found, covered = await profiles.composite(

@@ -114,11 +114,14 @@ class Station:
     def stop(self):
         self.transactions.running = None
 
-    def set(self, profile, connector=1):
+    async def set(self, profile, connector=1):
         """SetChargingProfile as it comes over the wire; the status."""
         payload = {"connectorId": connector, "csChargingProfiles": profile}
         schemas.check("SetChargingProfile", "req", payload)
-        return smart_charging.SetChargingProfile(self, payload)["status"]
+        answer = smart_charging.SetChargingProfile(self, payload)
+        if hasattr(answer, "send"):
+            answer = await answer
+        return answer["status"]
 
     async def clear(self, **filters):
         schemas.check("ClearChargingProfile", "req", filters)

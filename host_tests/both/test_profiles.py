@@ -14,7 +14,7 @@ async def test_example_of_ocpp_3_13_7():
     station = Station()
     periods = [(0, 11000, 3), (28800, 6000, 3), (72000, 11000, 3)]
     example = profile(periods, kind="Daily", start=1356998400, duration=DAY, unit="W")
-    assert station.set(example, 0) == "Accepted"
+    assert await station.set(example, 0) == "Accepted"
     assert await station.plan(DAY, "W") == [(0, 6000), (43200, 11000)]
     assert await station.plan(2 * DAY, "W") == [
         (0, 6000), (43200, 11000), (DAY, 6000), (DAY + 43200, 11000),
@@ -29,9 +29,9 @@ async def test_example_of_ocpp_3_13_7():
 
 async def test_the_highest_level_that_is_valid_and_runs():
     station = Station()
-    station.set(profile(10, level=0, identity=1))
-    station.set(profile(20, level=5, identity=2, start=NOW + 100, duration=50))
-    station.set(profile(6, level=9, identity=3, first=NOW + 120, last=NOW + 130))
+    await station.set(profile(10, level=0, identity=1))
+    await station.set(profile(20, level=5, identity=2, start=NOW + 100, duration=50))
+    await station.set(profile(6, level=9, identity=3, first=NOW + 120, last=NOW + 130))
     assert await station.plan(200) == [(0, 10), (100, 20), (120, 6), (130, 20), (150, 10)]
     assert station.limit() == (10000, 100)
 
@@ -41,16 +41,16 @@ async def test_without_a_profile_that_runs_the_station_s_own_maximum():
     assert await station.plan(3600) == [(0, 32)]
     assert await station.plan(3600, "W") == [(0, 22080)]
     assert station.limit() == (32000, None)
-    station.set(profile(16, start=NOW + 10, duration=20))
+    await station.set(profile(16, start=NOW + 10, duration=20))
     assert await station.plan(60) == [(0, 32), (10, 16), (30, 32)]
-    station.set(profile(50))
+    await station.set(profile(50))
     assert await station.plan(60) == [(0, 32)]
 
 
 async def test_the_least_of_the_purposes():
     station = Station()
-    station.set(profile([(0, 16), (100, 10)], identity=1))
-    station.set(profile([(0, 12), (50, 32), (150, 6)], purpose=MAX, identity=2), 0)
+    await station.set(profile([(0, 16), (100, 10)], identity=1))
+    await station.set(profile([(0, 12), (50, 32), (150, 6)], purpose=MAX, identity=2), 0)
     assert await station.plan(200) == [(0, 12), (50, 16), (100, 10), (150, 6)]
     assert (await station.composite(200, None, 0))["chargingSchedule"] == (
         (await station.composite(200))["chargingSchedule"]
@@ -59,14 +59,14 @@ async def test_the_least_of_the_purposes():
 
 async def test_a_tx_profile_overrules_the_default_even_when_it_has_ended():
     station = Station()
-    station.set(profile(6, identity=1))
+    await station.set(profile(6, identity=1))
     station.start(7)
     tx = profile(20, purpose="Tx", identity=2, start=NOW + 10, duration=20, transaction=7)
-    assert station.set(tx) == "Accepted"
+    assert await station.set(tx) == "Accepted"
     assert await station.plan(60) == [(0, 32), (10, 20), (30, 32)]
     tx["validFrom"] = "2027-01-15T08:00:05Z"
     tx["validTo"] = "2027-01-15T08:00:40Z"
-    assert station.set(tx) == "Accepted"
+    assert await station.set(tx) == "Accepted"
     assert await station.plan(60) == [(0, 6), (5, 32), (10, 20), (30, 32), (40, 6)]
     station.stop()
     assert await station.plan(60) == [(0, 6)]
@@ -74,17 +74,17 @@ async def test_a_tx_profile_overrules_the_default_even_when_it_has_ended():
 
 async def test_a_default_on_the_connector_overrules_one_for_all():
     station = Station()
-    station.set(profile(6, level=200, identity=1), 0)
-    station.set(profile(20, level=0, identity=2, start=NOW + 10, duration=20), 1)
+    await station.set(profile(6, level=200, identity=1), 0)
+    await station.set(profile(20, level=0, identity=2, start=NOW + 10, duration=20), 1)
     assert await station.plan(60) == [(0, 6), (10, 20), (30, 6)]
 
 
 async def test_recurring_daily_with_gaps_falls_back():
     station = Station()
-    station.set(profile(6, level=0, identity=1))
+    await station.set(profile(6, level=0, identity=1))
     daily = profile([(0, 16), (600, 20)], level=1, identity=2, kind="Daily", start=NOW - 3 * DAY)
     daily["chargingSchedule"]["duration"] = 1200
-    station.set(daily)
+    await station.set(daily)
     assert await station.plan(DAY + 700) == [
         (0, 16),
         (600, 20),
@@ -97,33 +97,33 @@ async def test_recurring_daily_with_gaps_falls_back():
 async def test_a_schedule_longer_than_its_recurrence_is_cut():
     station = Station()
     long = [(0, 10), (DAY - 100, 16), (DAY + 100, 20)]
-    station.set(profile(long, kind="Daily", start=NOW - DAY, duration=3 * DAY))
+    await station.set(profile(long, kind="Daily", start=NOW - DAY, duration=3 * DAY))
     assert await station.plan(DAY + 50) == [(0, 10), (DAY - 100, 16), (DAY, 10)]
 
 
 async def test_weekly_keeps_day_and_time():
     station = Station()
-    station.set(profile(10, kind="Weekly", start=NOW - 5 * DAY, duration=3600))
+    await station.set(profile(10, kind="Weekly", start=NOW - 5 * DAY, duration=3600))
     assert await station.plan(7 * DAY) == [(0, 32), (2 * DAY, 10), (2 * DAY + 3600, 32)]
 
 
 async def test_recurring_does_not_run_before_its_first_start():
     station = Station()
-    station.set(profile(10, kind="Daily", start=NOW + 2 * DAY, duration=DAY))
+    await station.set(profile(10, kind="Daily", start=NOW + 2 * DAY, duration=DAY))
     assert await station.plan(3 * DAY) == [(0, 32), (2 * DAY, 10)]
 
 
 async def test_recurring_since_before_anybody_s_clock():
     station = Station()
     start = MIDNIGHT - 20468 * DAY + 8 * 3600 - 100  # in 1970
-    station.set(profile(10, kind="Daily", start=start, duration=300))
+    await station.set(profile(10, kind="Daily", start=start, duration=300))
     assert await station.plan(DAY) == [(0, 10), (200, 32), (DAY - 100, 10)]
 
 
 async def test_relative_counts_from_the_start_of_the_transaction():
     station = Station()
     relative = profile([(0, 8), (100, 16)], kind="Relative", start=None, duration=300)
-    station.set(relative)
+    await station.set(relative)
     assert await station.plan(400) == [(0, 8), (100, 16), (300, 32)]  # one that starts now
     station.start(ago=30)
     assert await station.plan(400) == [(0, 8), (70, 16), (270, 32)]
@@ -133,7 +133,7 @@ async def test_relative_counts_from_the_start_of_the_transaction():
 async def test_absolute_without_start_is_relative():
     station = Station()
     station.start(ago=30)
-    station.set(profile([(0, 8), (100, 16)], start=None))
+    await station.set(profile([(0, 8), (100, 16)], start=None))
     assert await station.plan(400) == [(0, 8), (70, 16)]
 
 
@@ -141,19 +141,19 @@ async def test_relative_maximum_counts_from_its_receipt():
     station = Station()
     station.start(ago=1000)
     relative = profile([(0, 8), (100, 16)], purpose=MAX, kind="Relative", start=None)
-    assert station.set(relative, 0) == "Accepted"
+    assert await station.set(relative, 0) == "Accepted"
     station.clock.pass_s(30)
     assert await station.plan(400) == [(0, 8), (70, 16)]
     relative["validFrom"] = "2027-01-15T08:10:00Z"
-    station.set(relative, 0)
+    await station.set(relative, 0)
     assert await station.plan(1000) == [(0, 32), (570, 8), (670, 16)]
 
 
 async def test_duration_ends_the_schedule_or_the_last_period_lasts():
     station = Station()
-    station.set(profile([(0, 8), (100, 16), (500, 20)], duration=300))
+    await station.set(profile([(0, 8), (100, 16), (500, 20)], duration=300))
     assert await station.plan(1000) == [(0, 8), (100, 16), (300, 32)]
-    station.set(profile([(0, 8), (100, 16)], duration=3600))
+    await station.set(profile([(0, 8), (100, 16)], duration=3600))
     assert await station.plan(4000) == [(0, 8), (100, 16), (3600, 32)]
 
 
@@ -163,23 +163,23 @@ async def test_zero_time_and_endless_durations():
     odd["chargingSchedule"]["startSchedule"] = "0001-01-01T00:00:00Z"
     odd["validTo"] = "9999-12-31T23:59:59Z"
     odd["validFrom"] = "1970-01-01T00:00:00Z"
-    assert station.set(odd) == "Accepted"
+    assert await station.set(odd) == "Accepted"
     assert await station.plan(DAY) == [(0, 9)]
     assert station.limit() == (9000, None)
 
 
 async def test_watts_by_the_phases_connected():
     station = Station()
-    station.set(profile(4140, unit="W"))
+    await station.set(profile(4140, unit="W"))
     assert station.limit()[0] == 6000
     station.evse.phases = 1
     assert station.limit()[0] == 18000
     assert await station.plan(60, "W") == [(0, 4140)]
-    station.set(profile(10.5))
+    await station.set(profile(10.5))
     assert await station.plan(60, "W") == [(0, 2415)]
     station.evse.phases = 3
     assert await station.plan(60, "W") == [(0, 7245)]
-    station.set(profile(1000.7, unit="W"))
+    await station.set(profile(1000.7, unit="W"))
     assert await station.plan(60, "W") == [(0, 1000.7)]
     assert await station.plan(60) == [(0, 1.4)]
     assert station.limit()[0] == 1450
@@ -189,7 +189,9 @@ async def test_number_phases_is_a_wish_and_never_changes_the_limit():
     station = Station()
     for unit, limit in (("A", 10), ("W", 6900)):
         for wish in (None, 1, 2, 3):
-            station.set(profile([(0, limit) if wish is None else (0, limit, wish)], unit=unit))
+            await station.set(
+                profile([(0, limit) if wish is None else (0, limit, wish)], unit=unit)
+            )
             ma, watts, phases, _ = station.profiles.limit(None, 3, 32000)
             assert ma == 10000
             assert watts == (69000 if unit == "W" else profiles.NEVER)
@@ -217,7 +219,7 @@ def test_phases_for_a_limit_in_watts():
 async def test_what_is_rejected():
     station = Station()
     fine = profile(10)
-    assert station.set(profile([(i, i) for i in range(100)], level=200)) == "Accepted"
+    assert await station.set(profile([(i, i) for i in range(100)], level=200)) == "Accepted"
     rejected = (
         (profile([(i, i) for i in range(101)]), 1),
         (profile(10, level=201), 1),
@@ -233,18 +235,18 @@ async def test_what_is_rejected():
         (profile(10, kind="Recurring"), 1),
     )
     for wrong, connector in rejected:
-        assert station.set(wrong, connector) == "Rejected", wrong
+        assert await station.set(wrong, connector) == "Rejected", wrong
     assert len(station.log.lines) == len(rejected)
     station.start(7)
-    assert station.set(profile(10, purpose="Tx", transaction=8)) == "Rejected"
-    assert station.set(profile(10, purpose="Tx"), 0) == "Rejected"
-    assert station.set(profile(10, purpose="Tx")) == "Accepted"
+    assert await station.set(profile(10, purpose="Tx", transaction=8)) == "Rejected"
+    assert await station.set(profile(10, purpose="Tx"), 0) == "Rejected"
+    assert await station.set(profile(10, purpose="Tx")) == "Accepted"
     station.start(None)
-    assert station.set(profile(10, purpose="Tx", transaction=7)) == "Rejected"
+    assert await station.set(profile(10, purpose="Tx", transaction=7)) == "Rejected"
     station.start(-3)
-    assert station.set(profile(10, purpose="Tx", transaction=-3)) == "Accepted"
+    assert await station.set(profile(10, purpose="Tx", transaction=-3)) == "Accepted"
     try:
-        station.set(fine, 2)
+        await station.set(fine, 2)
         assert False
     except CallError as error:
         assert error.code == "PropertyConstraintViolation"
@@ -252,27 +254,27 @@ async def test_what_is_rejected():
 
 async def test_replaces_by_id_and_by_level():
     station = Station()
-    station.set(profile(10, level=1, identity=1))
-    station.set(profile(11, level=2, identity=2))
-    station.set(profile(12, level=3, identity=3))
+    await station.set(profile(10, level=1, identity=1))
+    await station.set(profile(11, level=2, identity=2))
+    await station.set(profile(12, level=3, identity=3))
     assert len(station.profiles.slots()) == 3
-    station.set(profile(13, level=3, identity=4))
+    await station.set(profile(13, level=3, identity=4))
     assert len(station.profiles.slots()) == 3
     assert station.limit()[0] == 13000
-    station.set(profile(14, level=2, identity=4))  # two at once
+    await station.set(profile(14, level=2, identity=4))  # two at once
     assert len(station.profiles.slots()) == 2
     assert station.limit()[0] == 14000
-    station.set(profile(15, level=2, identity=5), 0)  # another connector
-    station.set(profile(16, level=2, identity=6, purpose=MAX), 0)  # another purpose
+    await station.set(profile(15, level=2, identity=5), 0)  # another connector
+    await station.set(profile(16, level=2, identity=6, purpose=MAX), 0)  # another purpose
     assert len(station.profiles.slots()) == 4
     assert sorted(line.split()[0] for line in station.profiles.listing()) == ["1", "4", "5", "6"]
-    station.set(profile(20, level=2, identity=4, purpose=MAX), 0)
+    await station.set(profile(20, level=2, identity=4, purpose=MAX), 0)
     assert sorted(line.split()[0] for line in station.profiles.listing()) == ["1", "4", "5"]
 
 
 async def test_no_start_schedule_inside_and_decimals():
     station = Station()
-    station.set(profile([(0, 16), (10, 8.1), (20, 0)]))
+    await station.set(profile([(0, 16), (10, 8.1), (20, 0)]))
     answer = await station.composite(30, "A", 1)
     assert answer == {
         "status": "Accepted",
@@ -299,12 +301,14 @@ async def test_no_start_schedule_inside_and_decimals():
 
 async def test_composite_is_bounded():
     station = Station()
-    station.set(profile([(i * 60, 6 + i % 2) for i in range(100)], kind="Daily", start=NOW - DAY))
+    await station.set(
+        profile([(i * 60, 6 + i % 2) for i in range(100)], kind="Daily", start=NOW - DAY)
+    )
     schedule = (await station.composite(10**9))["chargingSchedule"]
     assert len(schedule["chargingSchedulePeriod"]) == 100
     assert schedule["duration"] == DAY
-    station.set(profile(10, kind="Daily", start=NOW - DAY, duration=DAY - 1))
-    station.set(profile(10, level=1, identity=2, kind="Daily", start=NOW - 1, duration=1))
+    await station.set(profile(10, kind="Daily", start=NOW - DAY, duration=DAY - 1))
+    await station.set(profile(10, level=1, identity=2, kind="Daily", start=NOW - 1, duration=1))
     schedule = (await station.composite(10**9))["chargingSchedule"]
     assert schedule["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 10}]
     assert 300 * DAY < schedule["duration"] < 10**9
@@ -315,11 +319,11 @@ async def test_clear():
     station = Station()
     assert await station.clear() == "Unknown"
     station.start()
-    station.set(profile(10, level=1, identity=1), 0)
-    station.set(profile(10, level=1, identity=2), 1)
-    station.set(profile(10, level=2, identity=3), 1)
-    station.set(profile(10, level=1, identity=4, purpose=MAX), 0)
-    station.set(profile(10, level=1, identity=5, purpose="Tx"))
+    await station.set(profile(10, level=1, identity=1), 0)
+    await station.set(profile(10, level=1, identity=2), 1)
+    await station.set(profile(10, level=2, identity=3), 1)
+    await station.set(profile(10, level=1, identity=4, purpose=MAX), 0)
+    await station.set(profile(10, level=1, identity=5, purpose="Tx"))
 
     def left():
         return sorted(int(line.split()[0]) for line in station.profiles.listing())
@@ -338,7 +342,7 @@ async def test_clear():
     assert left() == [1, 2, 5]
     assert await station.clear(connectorId=1) == "Accepted"
     assert left() == [1]
-    station.set(profile(10, level=1, identity=2), 1)
+    await station.set(profile(10, level=1, identity=2), 1)
     assert await station.clear() == "Accepted"
     assert left() == []
     assert station.limit() == (32000, None)
@@ -346,7 +350,7 @@ async def test_clear():
 
 async def test_evaluating_changes_nothing():
     station = Station()
-    station.set(profile([(0, 10), (50, 12)], kind="Daily", start=NOW - DAY))
+    await station.set(profile([(0, 10), (50, 12)], kind="Daily", start=NOW - DAY))
     station.profiles.flush()
     stored = dict(station.values.values)
     for _ in range(20):
@@ -363,7 +367,7 @@ async def test_the_profile_of_a_remote_start():
     assert not install(station, profile(10, purpose="Tx", transaction=1))
     assert not install(station, profile(10, purpose="Tx", level=201))
     assert station.session.profile is None
-    station.set(profile(6))
+    await station.set(profile(6))
     wanted = profile(
         [(0, 10), (60, 20)], purpose="Tx", kind="Relative", start=None, level=3, identity=2
     )
@@ -375,7 +379,7 @@ async def test_the_profile_of_a_remote_start():
     assert station.limit() == (10000, 60)
     station.transactions.running.transaction_id = 12
     newer = profile(8, purpose="Tx", level=3, identity=3, transaction=12)
-    assert station.set(newer) == "Accepted"
+    assert await station.set(newer) == "Accepted"
     assert len(station.profiles.slots()) == 2
     assert station.limit() == (8000, None)
     station.stop()
@@ -387,7 +391,7 @@ async def test_the_profile_of_a_remote_start():
 async def test_a_clock_that_nobody_set():
     """Until it is known again: the time when the newest profile came."""
     station = Station()
-    station.set(profile([(0, 10), (100, 12)], start=NOW - 50))
+    await station.set(profile([(0, 10), (100, 12)], start=NOW - 50))
     station.profiles.flush()
     station.clock.now = None
     station = station.restart()
@@ -403,7 +407,7 @@ async def test_energy_managers_every_ten_seconds():
     for n in range(360):
         ma = n % 7 * 5000
         wished = [(0, ma // 1000, 1 + n % 2 * 2)]
-        assert station.set(profile(wished, start=NOW - 99999999)) == "Accepted"
+        assert await station.set(profile(wished, start=NOW - 99999999)) == "Accepted"
         assert station.limit()[0] == ma
         for _ in range(10):
             station.clock.pass_s(1)
@@ -417,13 +421,13 @@ async def test_energy_managers_every_ten_seconds():
 
 async def test_one_profile_is_safe_after_five_seconds():
     station = Station()
-    station.set(profile(9))
+    await station.set(profile(9))
     for _ in range(5):
         assert station.restart().limit() == (32000, None)
         station.clock.pass_s(1)
         station.profiles.step(None)
     assert station.restart().limit() == (9000, None)
-    station.set(profile(10))
+    await station.set(profile(10))
     assert station.restart().limit() == (9000, None)
     station.profiles.flush()
     assert station.restart().limit() == (10000, None)
@@ -433,10 +437,13 @@ async def test_a_full_flash():
     station = Station()
     for n in range(2):
         assert (
-            station.set(profile([(i, 9) for i in range(100)], level=n, identity=n)) == "Accepted"
+            await station.set(profile([(i, 9) for i in range(100)], level=n, identity=n))
+            == "Accepted"
         )
     station.values.full = True
-    assert station.set(profile([(i, 9) for i in range(100)], level=2, identity=2)) == "Rejected"
+    assert (
+        await station.set(profile([(i, 9) for i in range(100)], level=2, identity=2)) == "Rejected"
+    )
     station.clock.pass_s(10)
     station.profiles.step(None)
     assert station.limit()[0] == 9000
@@ -448,8 +455,8 @@ async def test_a_full_flash():
 
 async def test_damage_is_survived():
     station = Station()
-    station.set(profile(9, level=1, identity=1))
-    station.set(profile(12, level=0, identity=2))
+    await station.set(profile(9, level=1, identity=1))
+    await station.set(profile(12, level=0, identity=2))
     station.profiles.flush()
     station = station.restart()
     top = str(station.profiles.slots()[0])
