@@ -11,12 +11,10 @@ from firmware.ocpp.dispatch import dispatch
 from firmware.ocpp.link import Link
 from firmware.ocpp.notifier import Notifier
 from firmware.ocpp.registration import Registration
-from firmware.ocpp.frames import CallError
 from firmware.ocpp.rpc import LinkDown, Rpc
 from firmware.ocpp.sampler import Sampler
 
 _OFFLINE_MS = 60000  # no link for so long means offline (docs/guide-notes.md, guide page 16)
-_FLUSH_S = 10  # how long a reset waits for its last messages to be delivered
 _CRASHES = 3  # so many in a row end in the safe state
 
 
@@ -59,7 +57,7 @@ class Station:
         self.transactions.on_record = self.delivery.wake.set
         self.transactions.endpoint = self.endpoint()
         tic.set_mode(config.int("TICmode"))
-        self._retries()
+        self.keys_used()
 
     # what connects the parts
 
@@ -69,9 +67,7 @@ class Station:
         return dispatch(self, action, payload)
 
     def _known(self, name):
-        value = runtime.load("firmware.ocpp.known").value(self, name)
-        runtime.drop("firmware.ocpp.known")
-        return value
+        return runtime.once("firmware.ocpp.known", "value", self, name)
 
     def endpoint(self) -> int:
         """A number for where and as whom the station talks: messages belong to it. 0: to nobody."""
@@ -97,30 +93,7 @@ class Station:
         if self.session.stops_for(id_tag, None):
             self.session.stop("Local", id_tag)
         else:
-            self.spawn(self._authorise(id_tag))
-
-    async def _authorise(self, id_tag):
-        info = {"status": "Invalid"}
-        if not self.config.get("SupervisionUrl"):
-            info["status"] = "Accepted"
-        else:
-            try:
-                if not self.registration.online.is_set():
-                    raise LinkDown
-                answer = await self.rpc.call("Authorize", {"idTag": id_tag})
-                info = answer["idTagInfo"]
-            except LinkDown:  # OCPP 3.5.3, 3.5.4: an unknown id while offline
-                offline = ("LocalAuthorizeOffline", "AllowOfflineTxForUnknownId")
-                if self.link.accepted_here() and all(self.config.on(key) for key in offline):
-                    info["status"] = "Accepted"
-            except (CallError, asyncio.TimeoutError) as why:
-                self.log("session").warning("Authorize: %s", why or "no answer")
-        parent = info.get("parentIdTag")
-        if self.session.stops_for(id_tag, parent):
-            self.session.stop("Local", id_tag)
-        elif info["status"] != "Accepted" or not self.session.authorise(id_tag, parent):
-            self.log("session").info("%s may not charge: %s", id_tag, info["status"])
-            self.session.profile = None
+            self.spawn(runtime.soon("firmware.ocpp.authorize", "present", self, id_tag))
 
     def booted(self) -> None:
         """The central system accepted the station."""
@@ -128,34 +101,15 @@ class Station:
         self.transactions.clock_set()
         self.delivery.wake.set()
 
-    def _retries(self):
+    def keys_used(self) -> None:
+        """Hands on the keys that others keep a copy of."""
         self.transactions.attempts = self.config.int("TransactionMessageAttempts")
         self.transactions.retry_s = self.config.int("TransactionMessageRetryInterval")
 
     def key_changed(self, name: str) -> None:
-        """What a key's new value does at once (guide page 15: effective instantly)."""
-        self.log("config").info("%s changed", name)
-        if name in ("SupervisionUrl", "BoxIdentifier"):
-            self.spawn(self.link.move())
-        elif name in ("AuthorizationKey", "SecurityProfile"):
-            self.link.redial()
-        elif name == "TriggerBackendConfigurationDataReset" and self.config.on(name):
-            self.spawn(self._data_reset())
-        elif name == "TICmode":
-            self.tic.set_mode(self.config.int(name))
-        self._retries()
-        self.registration.wake()
-        self.link.ping_changed()
-        self.sampler.wake.set()
-
-    async def _data_reset(self):
-        before = self.endpoint()
-        configuration = runtime.load("firmware.ocpp.configuration")
-        configuration.reset(self.config)
-        self.profiles.clear()
-        self.session.reservation = None
-        if self.endpoint() != before:
-            await self.link.move()
+        """A key has another value, and the answer that says so is out."""
+        runtime.once("firmware.ocpp.effects", "changed", self, name)
+        runtime.drop("firmware.ocpp.configuration", "firmware.ocpp.keys")
 
     @property
     def max_ma(self) -> int:
@@ -168,16 +122,7 @@ class Station:
 
     def reset(self, hard: bool) -> None:
         """Stops the transaction, delivers what can be delivered, and starts again."""
-        self.spawn(self._reset(hard))
-
-    async def _reset(self, hard):
-        self.log("station").warning("%s reset", "hard" if hard else "soft")
-        self.session.operative = False
-        await self.session.stopped("HardReset" if hard else "SoftReset")
-        await self.delivery.emptied(_FLUSH_S)
-        self.evse.faults.reset()
-        self.transactions.save()
-        self.end("hard reset" if hard else "reset")
+        self.spawn(runtime.soon("firmware.ocpp.effects", "restart", self, hard))
 
     # the tasks
 

@@ -96,6 +96,7 @@ def urandom(n: int) -> bytes:
 
 def heap_free() -> int:
     """Free bytes of the garbage-collected heap; 0 where the runtime does not tell."""
+    gc.collect()
     return gc.mem_free() if MICROPYTHON else 0
 
 
@@ -123,6 +124,21 @@ def drop(*names) -> None:
             if package and hasattr(package, leaf):
                 delattr(package, leaf)
     gc.collect()
+
+
+def once(name: str, what: str, *words):
+    """Calls a function of a module that is loaded for it and dropped again."""
+    done = getattr(load(name), what)(*words)
+    drop(name)
+    return done
+
+
+async def soon(name: str, what: str, *words):
+    """As `once`, for a coroutine."""
+    try:
+        return await getattr(load(name), what)(*words)
+    finally:
+        drop(name)
 
 
 async def stop(tasks) -> None:

@@ -2,6 +2,10 @@
 
 import asyncio
 
+from firmware.base import runtime
+
+_COLD = "firmware.charging.start_stop"
+
 
 class Authorised:
     """An id that may charge and waits for the car."""
@@ -36,9 +40,9 @@ class Session:
         self.profile = None  # what to do with a profile once its transaction runs
         self.wake = asyncio.Event()
         self._plugged = False
-        self._parent = None
-        self._stops = None
-        self._done = asyncio.Event()
+        self.parent = None
+        self.stops = None
+        self.done = asyncio.Event()
         # said by the station: free to start without asking, once for each plugging-in?
         self.by_itself = lambda: False
         self.on_unplugged = lambda: None  # a transaction ended by unplugging
@@ -82,27 +86,27 @@ class Session:
     def stop(self, reason: str, id_tag: str | None = None) -> None:
         """Ends the running transaction, or the wait for the car."""
         self.authorised = None
-        if self.transaction and not self._stops:
-            self._stops = (reason, id_tag)
+        if self.transaction and not self.stops:
+            self.stops = (reason, id_tag)
         self.wake.set()
 
     async def stopped(self, reason: str) -> None:
         """Ends the running transaction and waits for its last record."""
         if self.transaction:
-            self._done.clear()
+            self.done.clear()
             self.stop(reason)
-            await self._done.wait()
+            await self.done.wait()
 
     def stops_for(self, id_tag: str, parent: str | None) -> bool:
         """Whether presenting this id ends the running transaction (OCPP 3.5)."""
         running = self.transaction
         return bool(running) and (
-            running.id_tag.lower() == id_tag.lower() or (parent and parent == self._parent)
+            running.id_tag.lower() == id_tag.lower() or (parent and parent == self.parent)
         )
 
     def answered(self, info: dict) -> None:
         """The idTagInfo of StartTransaction.conf of the running transaction (errata 3.17)."""
-        self._parent = info.get("parentIdTag") or self._parent
+        self.parent = info.get("parentIdTag") or self.parent
         if info.get("status") == "Accepted" or not self.transaction:
             return
         if self.config.on("StopTransactionOnInvalidId"):
@@ -113,7 +117,8 @@ class Session:
 
     async def run(self) -> None:
         """The task: looks at every change, and at least once a second."""
-        await self._recover()
+        if self.transactions.interrupted:
+            await runtime.soon(_COLD, "recover", self)
         while True:
             await self._step()
             try:
@@ -121,12 +126,6 @@ class Session:
             except asyncio.TimeoutError:
                 pass
             self.wake.clear()
-
-    async def _recover(self):
-        """Closes what the last power cut or restart left open, with the register if it answers."""
-        if self.transactions.interrupted:
-            reading = await self.meter.read_now(30000)
-            self.transactions.recover(self.cause, (reading or {}).get("energy"))
 
     async def _step(self):
         evse = self.evse
@@ -136,11 +135,11 @@ class Session:
                 await self._unplugged()
                 self.used = False
         if self.transaction:
-            if evse.faults.active and not self._stops:
+            if evse.faults.active and not self.stops:
                 # All twelve codes hold until the unplug, or longer: this charge is over.
-                self._stops = ("Other", None)
-            if self._stops:
-                await self._stop(*self._stops)
+                self.stops = ("Other", None)
+            if self.stops:
+                await runtime.soon(_COLD, "stop", self, *self.stops)
         elif self.authorised:
             await self._authorised()
         elif (
@@ -156,7 +155,7 @@ class Session:
     async def _unplugged(self):
         if self.transaction and self.config.on("StopTransactionOnEVSideDisconnect"):
             self.on_unplugged()
-            await self._stop("EVDisconnected", None)
+            await runtime.soon(_COLD, "stop", self, "EVDisconnected", None)
 
     async def _authorised(self):
         who = self.authorised
@@ -168,44 +167,4 @@ class Session:
                 self.log.info("%s: no car within ConnectionTimeOut", who.id_tag)
                 self.authorised = None
         else:
-            await self._start(who)
-
-    async def _start(self, who):
-        reading = await self.meter.read_now()
-        if reading is None or not self.evse.plugged or self.authorised is not who:
-            return  # no energy is given away unmeasured; the meter's fault says the rest
-        reservation = self.reservation
-        number = reservation.use() if reservation else None
-        try:
-            running = self.transactions.start(
-                1,
-                who.id_tag,
-                reading.get("energy", 0),
-                number,
-                self.clock.ms(),
-                self.stop_data(reading),
-            )
-        except OSError as why:
-            self.log.error("no transaction: %s", why)
-            self.authorised = None
-            return
-        self._parent = who.parent
-        self.authorised = None
-        self.denied = False
-        if self.profile:
-            self.profile(running)
-            self.profile = None
-        self.log.info("transaction started for %s", who.id_tag)
-
-    async def _stop(self, reason, id_tag):
-        self.evse.enabled = False
-        reading = await self.meter.read_now()
-        running = self.transaction
-        energy = (reading or self.meter.last or {}).get("energy", running.meter_start)
-        data = self.stop_data(reading)
-        self.transactions.stop(reason, energy, self.clock.ms(), id_tag, data)
-        self._stops = None
-        self.used = self.evse.plugged
-        self.denied = False
-        self._done.set()
-        self.log.info("transaction stopped: %s, %d Wh", reason, energy - running.meter_start)
+            await runtime.soon(_COLD, "start", self, who)

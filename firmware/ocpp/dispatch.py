@@ -18,7 +18,7 @@ GetConfiguration ~configuration
 ChangeConfiguration ~configuration
 SetChargingProfile smart_charging
 ClearChargingProfile smart_charging
-GetCompositeSchedule smart_charging
+GetCompositeSchedule composite_schedule
 ReserveNow ~reservation
 CancelReservation ~reservation
 GetDiagnostics ~diagnostics

@@ -41,8 +41,8 @@ class Link:
 
     def _place(self, job, *words):
         """A job of `dialing.py`."""
-        done = getattr(runtime.load("firmware.ocpp.dialing"), job)(*words)
-        runtime.drop("firmware.ocpp.dialing", "firmware.net.address", "firmware.net.tls")
+        done = runtime.once("firmware.ocpp.dialing", job, *words)
+        runtime.drop("firmware.net.address", "firmware.net.tls")
         return done
 
     def accepted_here(self) -> bool:
@@ -55,14 +55,11 @@ class Link:
         self._trial = None
         self._place("remember", self.station.config)
 
-    async def move(self) -> None:
-        """SupervisionUrl or BoxIdentifier changed: the transaction ends and is delivered as far as
-        it goes, then the new place is dialled."""
-        station = self.station
-        await station.session.stopped("Other")
-        if station.config.store.read("place"):
-            self._trial = station.clock.ms() + _TRIAL_MS
-        station.registration.forget()
+    def move(self) -> None:
+        """SupervisionUrl or BoxIdentifier changed: dials the new place, on trial."""
+        if self.station.config.store.read("place"):
+            self._trial = self.station.clock.ms() + _TRIAL_MS
+        self.station.registration.forget()
         self.redial()
 
     def redial(self) -> None:
@@ -124,12 +121,10 @@ class Link:
 
     async def _connect(self):
         self.endpoint = self.station.transactions.endpoint
-        dialing = runtime.load("firmware.ocpp.dialing")
         try:
-            self._socket = await dialing.dial(self)
+            self._socket = await runtime.soon("firmware.ocpp.dialing", "dial", self)
         finally:
-            del dialing
-            runtime.drop("firmware.ocpp.dialing", "firmware.net.address", "firmware.net.tls")
+            runtime.drop("firmware.net.address", "firmware.net.tls")
         self.log.info("connected")
 
     async def _serve(self):

@@ -2,11 +2,10 @@
 
 import asyncio
 
-from firmware.base import times
-from firmware.charging import connector, faults
-from firmware.ocpp.registration import VENDOR
-from firmware.ocpp.frames import CallError
+from firmware.base import runtime
+from firmware.charging import connector
 
+_SEND = "firmware.ocpp.status"
 _KEEP = 20  # notifications waiting at most; the oldest goes first
 
 
@@ -88,7 +87,7 @@ class Notifier:
 
         async def send():
             for number in connectors:
-                await self._send(self._now(number))
+                await runtime.soon(_SEND, "send", self, self._now(number))
 
         self.station.spawn(send())
 
@@ -101,25 +100,6 @@ class Notifier:
         while True:
             await self.station.registration.online.wait()
             while self._queue:
-                await self._send(self._queue.pop(0))
+                await runtime.soon(_SEND, "send", self, self._queue.pop(0))
             self._wake.clear()
             await self._wake.wait()
-
-    async def _send(self, note):
-        connector_id, status, info, fault, ms = note
-        request = {"connectorId": connector_id, "status": status, "errorCode": "NoError"}
-        epoch = self.station.clock.epoch_at(ms)
-        if epoch:
-            request["timestamp"] = times.text(epoch)
-        if fault:
-            row = faults.row(fault)
-            request["errorCode"] = row[4]
-            request["info"] = row[1]
-            request["vendorId"] = VENDOR
-            request["vendorErrorCode"] = fault
-        elif info:
-            request["info"] = info
-        try:
-            await self.station.rpc.call("StatusNotification", request)
-        except (CallError, asyncio.TimeoutError) as why:
-            self.log.warning("StatusNotification: %s", why or "no answer")

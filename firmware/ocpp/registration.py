@@ -2,12 +2,7 @@
 
 import asyncio
 
-from firmware.base import times
-from firmware.ocpp.frames import CallError
-
-VENDOR = "Schneider Electric"
-_RETRY_S = 60  # where the central system gives no interval of its own
-
+from firmware.base import runtime
 
 class Registration:
     """Whether the central system has accepted this station: `status` is none, Pending, Rejected
@@ -42,11 +37,11 @@ class Registration:
         """While the link stands: registers, then sends Heartbeats after silence."""
         station = self.station
         if self.status == "Accepted":
-            self._accepted()  # OCPP-J 5.4: no BootNotification at a reconnection
+            self.accept()  # OCPP-J 5.4: no BootNotification at a reconnection
         while True:
             if self.status != "Accepted" or self._boot:
                 self._boot = False
-                wait = await self._boot_notification()
+                wait = await runtime.soon("firmware.ocpp.boot", "notify", self)
             else:
                 idle = station.clock.ms() - station.rpc.active_ms
                 wait = station.config.int("HeartbeatInterval") - idle // 1000
@@ -62,51 +57,10 @@ class Registration:
         except asyncio.TimeoutError:
             pass
 
-    async def _boot_notification(self):
-        station = self.station
-        request = {
-            "chargePointModel": station.reference.name,
-            "chargePointVendor": VENDOR,
-            "chargePointSerialNumber": station.config.get("BoxIdentifier")[:25],
-            "firmwareVersion": station.version,
-        }
-        if station.meter.model:
-            request["meterType"] = station.meter.model[:25]
-        try:
-            answer = await station.rpc.call("BootNotification", request)
-        except (CallError, asyncio.TimeoutError) as why:
-            self.log.warning("BootNotification: %s", why or "no answer")
-            return _RETRY_S
-        interval = answer["interval"]
-        self.status = answer["status"]
-        self._clock(answer["currentTime"])
-        self.log.info("registration %s, interval %d s", self.status, interval)
-        if self.status == "Accepted":
-            if interval > 0:
-                station.config.put("HeartbeatInterval", str(min(interval, 86400)))
-            station.booted()
-            self._accepted()
-            return 0
-        self.online.clear()
-        return interval if interval > 0 else _RETRY_S
+    async def _beat(self):
+        await runtime.soon("firmware.ocpp.boot", "heartbeat", self)
 
-    def _accepted(self):
+    def accept(self) -> None:
+        """Accepted, or accepted before and connected again."""
         self.online.set()
         self.station.notifier.repeat()
-
-    async def _beat(self):
-        try:
-            self._clock((await self.station.rpc.call("Heartbeat", {}))["currentTime"])
-        except (CallError, asyncio.TimeoutError) as why:
-            self.log.warning("Heartbeat: %s", why or "no answer")
-
-    def _clock(self, text):
-        epoch = times.parse(text)
-        if epoch < self.station.build_epoch:
-            self.log.warning("%s is before this firmware was built: clock not set", text)
-            return
-        moved = self.station.clock.set(epoch)
-        if moved not in (0, -1, 1):
-            self.log.info("clock corrected by %d s", moved)
-
-

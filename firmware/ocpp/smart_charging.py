@@ -1,5 +1,5 @@
-"""SetChargingProfile, ClearChargingProfile, GetCompositeSchedule, and the profile inside
-RemoteStartTransaction (OCPP 3.13, 5.5, 5.7, 5.16)."""
+"""SetChargingProfile, ClearChargingProfile, and the profile inside RemoteStartTransaction (OCPP
+3.13, 5.5, 5.16)."""
 
 import asyncio
 from array import array
@@ -12,7 +12,6 @@ from firmware.charging.profiles import ALWAYS, EPOCH, NEVER
 from firmware.ocpp.schemas import CallError
 
 _HIGHEST = 200  # ChargeProfileMaxStacklevel
-_ANSWERED = 100  # periods in a composite schedule
 
 
 def _time(where, name, absent):
@@ -172,43 +171,3 @@ async def ClearChargingProfile(station, payload):
     if status == "Accepted":
         station.profiles_changed()
     return {"status": status}
-
-
-async def GetCompositeSchedule(station, payload):
-    """What is planned from now on, at most _ANSWERED periods: `duration` says how far they go.
-    Connector 0 consumes what its one connector does."""
-    connector = payload["connectorId"]
-    if connector > 1:
-        return {"status": "Rejected"}
-    store = station.profiles
-    unit = payload.get("chargingRateUnit", "A")
-    power = unit == "W"
-    phases = station.evse.phases
-    top = station.max_ma
-    if power:
-        top = top * 23 * phases // 10
-    found = orders = None
-    while orders is not store.orders:  # else what was found is out of date
-        orders = store.orders
-        now, number, started = store.moment(station.transactions.running)
-        pieces = profiles.limits(
-            store.table, orders, store.periods, now, number, started, phases, top, power
-        )
-        unit_size = 1 if power else 100
-        found, covered = await profiles.composite(
-            pieces, now, payload["duration"], _ANSWERED, unit_size
-        )
-    periods = []
-    for offset, limit in found:
-        limit = limit // 10 if limit % 10 == 0 else limit / 10
-        periods.append({"startPeriod": offset, "limit": limit})
-    return {
-        "status": "Accepted",
-        "connectorId": connector,
-        "scheduleStart": times.text(now + EPOCH),
-        "chargingSchedule": {
-            "duration": covered,
-            "chargingRateUnit": unit,
-            "chargingSchedulePeriod": periods,
-        },
-    }

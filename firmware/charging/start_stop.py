@@ -1,0 +1,54 @@
+"""The beginning and the end of a transaction (OCPP 4.8, 4.10): read the meter, write the record.
+
+Loaded for it and dropped again.
+"""
+
+
+async def start(session, who) -> None:
+    """Begins the transaction of who is authorised, if the meter answers and the car is there."""
+    reading = await session.meter.read_now()
+    if reading is None or not session.evse.plugged or session.authorised is not who:
+        return  # no energy is given away unmeasured; the meter's fault says the rest
+    reservation = session.reservation
+    number = reservation.use() if reservation else None
+    try:
+        running = session.transactions.start(
+            1,
+            who.id_tag,
+            reading.get("energy", 0),
+            number,
+            session.clock.ms(),
+            session.stop_data(reading),
+        )
+    except OSError as why:
+        session.log.error("no transaction: %s", why)
+        session.authorised = None
+        return
+    session.parent = who.parent
+    session.authorised = None
+    session.denied = False
+    if session.profile:
+        session.profile(running)
+        session.profile = None
+    session.log.info("transaction started for %s", who.id_tag)
+
+
+async def stop(session, reason: str, id_tag: str | None) -> None:
+    """Ends the running transaction, with the last good reading if the meter is silent."""
+    session.evse.enabled = False
+    reading = await session.meter.read_now()
+    running = session.transaction
+    energy = (reading or session.meter.last or {}).get("energy", running.meter_start)
+    data = session.stop_data(reading)
+    session.transactions.stop(reason, energy, session.clock.ms(), id_tag, data)
+    session.stops = None
+    session.used = session.evse.plugged
+    session.denied = False
+    session.done.set()
+    session.log.info("transaction stopped: %s, %d Wh", reason, energy - running.meter_start)
+
+
+async def recover(session) -> None:
+    """Closes what the last power cut or restart left open, with the register if it answers."""
+    reading = await session.meter.read_now(30000)
+    session.transactions.recover(session.cause, (reading or {}).get("energy"))
