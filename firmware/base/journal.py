@@ -14,7 +14,7 @@ from firmware.base.runtime import const
 
 _SLOTS = const(16)  # records that wait for one append
 _SPARE = const(4)  # slots that only records which must not be lost may use when the flash is full
-_SEGMENT = const(3072)  # a segment is sealed beyond this size, so that it mostly fits one flash block
+_SEGMENT = const(3072)  # bytes beyond which a segment is sealed: it mostly fits one flash block
 _BATCH = const(8)  # records read at once
 _HEAD = const(6)
 
@@ -74,11 +74,9 @@ class Journal:
         self.segments = []
         self.size = 0
         for name in files.listdir(folder):
-            if len(name) == 8:
-                self.segments.append(int(name, 16))
+            if name[8:] == ".log":
+                self.segments.append(int(name[:8], 16))
                 self.size += files.size(self.folder + name)
-            elif name != "tail":
-                files.remove(self.folder + name)
         self.segments.sort()
         self.next = 1
         if self.segments:
@@ -95,7 +93,7 @@ class Journal:
         self.measure()
 
     def name(self, base: int) -> str:
-        return "%s%08x" % (self.folder, base)
+        return "%s%08x.log" % (self.folder, base)
 
     def measure(self) -> None:
         """`room`: bytes that may still be written before the limit or the reserve is touched."""
@@ -147,6 +145,7 @@ class Journal:
             try:
                 self.flush()
             except OSError:
+                self.measure()
                 if used >= _SLOTS or not spare:
                     raise
         position = self.next

@@ -121,7 +121,7 @@ class Transactions:
         self.endpoint = 0
         self.attempts = 3
         self.retry_s = 15
-        self.data_values = 40
+        self.data_values = 30
         self.next_attempt_ms = 0
         self.running = None
         self.interrupted = None
@@ -224,6 +224,8 @@ class Transactions:
             raise ValueError("a transaction is running")
         journal = self.journal
         journal.measure()
+        while journal.room < -journal.reserve // 2 and self._thin():
+            pass
         if journal.room < -journal.reserve // 2:
             raise OSError(28, "the flash is full of undelivered transactions")
         tag = id_tag.encode()
@@ -274,14 +276,23 @@ class Transactions:
     def _room(self):
         """Whether there is room for values, which old ones make if need be."""
         if self.journal.room <= 0:
-            self._rare("upkeep", "thin")
-            if self.journal.room <= 0:
-                if not self._full:
-                    self.log.error("the flash is full: no meter values are kept")
-                self._full = True
-                return False
-        self._full = False
-        return True
+            self._thin()
+        full = self.journal.room <= 0
+        if full and not self._full:
+            self.log.error("the flash is full: no meter values are kept")
+        self._full = full
+        return not full
+
+    def _thin(self):
+        """Makes room in the next segment that may have some: drops what is delivered, else the
+        periodic values of old transactions. False when there is nothing left to drop."""
+        if self._reading and self._sweep(self._reading):
+            return True
+        index, following = self.journal.segment(self.thinned)
+        if following:
+            self.thinned = following
+            self._rare("upkeep", "thin", index)
+        return following
 
     def progress(self, energy: int, at_ms: int) -> None:
         """To be called with each reading of the register (Wh): keeps it once a minute while energy
@@ -352,6 +363,7 @@ class Transactions:
 
     def _switch(self, queue):
         """From now on this queue is read."""
+        self.save()
         self.swept = 0
         self._reading = queue
         self._records = self.head_record = None
@@ -403,7 +415,8 @@ class Transactions:
                 request["reservationId"] = start.reservation_id
         elif kind == _VALUES:
             (request["connectorId"], context, mask, _), at = ints(payload, 4, at)
-            request["meterValue"] = [self.sample(time, context, payload[at:], mask)] if full else []
+            if full:
+                request["meterValue"] = [self.sample(time, context, payload[at:], mask)]
             return request
         else:
             (request["meterStop"], reason, kept, size), at = ints(payload, 4, at)
@@ -442,10 +455,14 @@ class Transactions:
             self.save()
             return
         self.log.error("%s given up after %d attempts", ACTIONS[kind], queue.failures)
-        (_, boot, time), _ = ints(payload, 3)
-        identity = self.identity(self.head_record) if kind == _STOP else None
-        numbers = (kind, self.time(boot, time), queue.failures, -1 if identity is None else identity)
-        self._advance(-1, b"" if kind == _VALUES else pack_ints(*numbers) + payload)
+        given_up = b""
+        if kind != _VALUES:
+            (_, boot, time), _ = ints(payload, 3)
+            identity = self.identity(self.head_record)
+            identity = -1 if identity is None else identity
+            numbers = (kind, self.time(boot, time), queue.failures, identity)
+            given_up = pack_ints(*numbers) + payload
+        self._advance(-1, given_up)
 
     def _advance(self, transaction_id=None, given_up=b""):
         """The head is delivered or given up; flash says so before the next one goes."""
@@ -498,11 +515,13 @@ class Transactions:
             return False
 
     def _sweep(self, queue):
-        """Tidies the next segment that is delivered to its end, if there is one."""
+        """Tidies the next segment that is delivered to its end; whether there was one."""
         index, following = self.journal.segment(self.swept)
-        if following and following <= queue.done:
+        if following and (following <= queue.done or not queue.pending):
             self.swept = following
             self._rare("upkeep", "sweep", index)
+            return True
+        return False
 
     def listing(self):
         """Yields the lines of the console's `queue`, oldest first: what was given up, marked so,

@@ -14,12 +14,16 @@ _CLEARED = const(7)
 
 
 def _compact(t, index, keep):
-    if t.save():  # what the records that go have told
-        name = "firmware.base.compaction"
-        try:
-            runtime.load(name).compact(t.journal, index, keep)
-        except OSError as why:
-            t.log.error("no room to tidy the journal: %s", why)
+    if not t.save():  # what the records that go have told
+        return False
+    name = "firmware.base.compaction"
+    try:
+        runtime.load(name).compact(t.journal, index, keep)
+        return True
+    except OSError as why:
+        t.log.error("no room to tidy the journal: %s", why)
+        return False
+    finally:
         runtime.drop(name)
 
 
@@ -57,17 +61,12 @@ def _needed(t, record):
     return kind != _CLEARED or position == t.cleared
 
 
-def thin(t) -> None:
-    """Flash is full: from the next segment, the periodic values of old transactions go."""
-    index, following = t.journal.segment(t.thinned)
-    if not following:
-        return
-    t.thinned = following
+def thin(t, index: int) -> None:
+    """Flash is full: from a segment, the periodic values of old transactions go."""
     dropped = []
-    _compact(t, index, lambda record: not _old(t, record, dropped))
-    for endpoint in dropped:
-        t.queues[endpoint].pending -= 1
-    if dropped:
+    if _compact(t, index, lambda record: not _old(t, record, dropped)) and dropped:
+        for endpoint in dropped:
+            t.queues[endpoint].pending -= 1
         t.log.error("the flash is full: %d old MeterValues are dropped", len(dropped))
 
 

@@ -263,7 +263,7 @@ class Life:
         t.s.clock.known = True
         t.deliver()
         t.start(None, ENERGY | 32)  # long and online: segments come and go
-        for i in range(long):
+        for _ in range(long):
             t.values(1, ENERGY | 32)
             t.deliver()
         t.stop()
@@ -272,7 +272,7 @@ class Life:
         t.deliver()
         t.endpoint = B
         t.start()
-        for i in range(long):
+        for _ in range(long):
             t.values(1)
             t.deliver()
         t.pass_time()
@@ -351,7 +351,7 @@ class Life:
         for endpoint in (A, B):
             last = (0, 0)
             running = None
-            for step, where, action, text, error in seen:
+            for _, where, action, text, error in seen:
                 if where != endpoint:
                     continue
                 payload = json.loads(text)
