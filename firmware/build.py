@@ -105,5 +105,6 @@ def station(made, cause: str) -> Station:
         made.board, clock, log, config, reference, evse, meter, tic, transactions, governor
     )
     built.link.ca = made.ca
+    built.link.insecure = made.options.insecure
     built.session.cause = cause
     return built

@@ -105,9 +105,7 @@ async def _config(station, words, line):
     value = line.split(None, 2)[2].strip()
     if value == '""':
         value = ""
-    result, name, why = configuration.change(
-        config, words[1], value, not station.reference.socket
-    )
+    result, name, why = configuration.change(station, words[1], value)
     if result == "Accepted":
         station.key_changed(name)
     elif why:

@@ -10,6 +10,7 @@ HELP = """usage: main.py [options]
   --meter MODEL:DEVICE[:UNIT]  a Modbus RTU meter on a serial device or a pty
   --tic DEVICE          a TIC line on a serial device or a pty
   --ca FILE             the CA (PEM or DER) that wss and https servers are checked against
+  --insecure-tls        no CA needed for wss with security profile 2 (logged each time)
   --speed N             the station's clock runs N times faster (1 to 1000)"""
 
 
@@ -20,11 +21,15 @@ def parse(words: list, options) -> None:
     options.model = "Evh5A22N2S"
     options.state = "state"
     options.meter = options.tic = options.ca = None
+    options.insecure = False
     options.speed = 1
     words = list(words)
     while words:
         name, sign, value = words.pop(0).partition("=")
         if name == "--simulate":
+            continue
+        if name == "--insecure-tls":
+            options.insecure = True
             continue
         if name[:2] != "--" or "\n  " + name + " " not in HELP:
             raise ValueError("no such option: %s (see --help)" % name)

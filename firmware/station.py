@@ -95,6 +95,10 @@ class Station:
         else:
             self.spawn(runtime.soon("firmware.ocpp.authorize", "present", self, id_tag))
 
+    def security_event(self, text: str) -> None:
+        """What the operator of a security log wants to see (white paper 8)."""
+        self.log("security").warning("%s", text)
+
     def booted(self) -> None:
         """The central system accepted the station."""
         self.link.accepted()

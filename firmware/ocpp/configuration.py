@@ -3,6 +3,7 @@
 Loaded when used: what the station needs all the time is in `config.py`.
 """
 
+from firmware.base import runtime
 from firmware.ocpp import keys
 from firmware.ocpp.frames import CallError
 
@@ -31,8 +32,7 @@ def GetConfiguration(station, payload):
 
 def ChangeConfiguration(station, payload):
     """OCPP 5.3. What the new value does happens after the answer."""
-    fixed = not station.reference.socket
-    status, name, why = change(station.config, payload["key"], payload["value"], fixed)
+    status, name, why = change(station, payload["key"], payload["value"])
     if why:
         station.log("config").info("%s %s: %s", status, name, why)
     answer = {"status": status}
@@ -46,18 +46,24 @@ def readonly(key: list, fixed: bool) -> bool:
     return key[1] == "r" or (fixed and key[0] == "UnlockConnectorOnEVSideDisconnect")
 
 
-def change(config, name: str, value: str, fixed: bool = False) -> tuple:
+def change(station, name: str, value: str) -> tuple:
     """As ChangeConfiguration would: (status, the key's own name, why not)."""
+    config = station.config
     key = keys.row(name)
     if not key:
         return "NotSupported", name, "no such key"
     name = key[0]
-    if readonly(key, fixed):
+    if readonly(key, not station.reference.socket):
         return "Rejected", name, "read-only"
+    why = ""
     try:
         value = check(key, value)
-    except ValueError as why:
-        return "Rejected", name, str(why)
+        if name in ("AuthorizationKey", "SecurityProfile"):
+            why = runtime.once("firmware.ocpp.security", "refusal", config, station.link.ca, name, value)
+    except ValueError as error:
+        why = str(error)
+    if why:
+        return "Rejected", name, why
     config.put(name, value)
     return "Accepted", name, ""
 

@@ -1,16 +1,14 @@
 """Where to dial and as whom; loaded for a connection and dropped again (OCPP-J 3, errata 3.4)."""
 
-from firmware.net import address, tls, websocket
+from firmware.net import address, websocket
+from firmware.ocpp import security
 
 
 async def dial(link) -> websocket.WebSocket:
     """Opens the connection that the keys ask for."""
-    station = link.station
-    url = address.station_url(link.url(), station.config.get("BoxIdentifier"))
+    url = address.station_url(link.url(), link.station.config.get("BoxIdentifier"))
     link.log.info("dialling %s", url)
-    secure = tls.context(link.ca) if url.lower().startswith("wss:") else None
-    buffer = link.buffer
-    return await websocket.connect(url, (), secure, known=link.known, limit=buffer)
+    return await security.connect(link, url)
 
 
 def place(config) -> str:
@@ -19,10 +17,16 @@ def place(config) -> str:
 
 
 def remember(config) -> None:
-    """This place accepted us."""
+    """This place accepted us, with the password and the profile that we have now."""
+    security.worked(config)
     here = place(config).encode()
     if config.store.read("place") != here:
         config.store.write("place", here)
+
+
+def failed(link, attempts: int) -> None:
+    """So many attempts in a row did not connect."""
+    security.failed(link, attempts)
 
 
 def go_back(link) -> None:

@@ -8,6 +8,7 @@ from firmware.ocpp.rpc import LinkDown
 
 _TRIAL_MS = 600000  # a new place has so long to accept the station before it goes back
 _FLUSH_S = 10
+_DROP = ("firmware.net.address", "firmware.net.tls", "firmware.ocpp.security")
 _FRAME = 8192  # the longest message, bytes
 
 
@@ -22,6 +23,7 @@ class Link:
         self.lost_ms = 0
         self.endpoint = 0  # of the connection that stands
         self.ca = None  # CA certificates, DER or PEM
+        self.insecure = False  # the operator's word that TLS needs no CA
         self.known = {}  # the addresses that names last had
         self.buffer = bytearray(_FRAME)  # from the start: later, one piece may be hard to find
         self._cut = False
@@ -42,7 +44,7 @@ class Link:
     def _place(self, job, *words):
         """A job of `dialing.py`."""
         done = runtime.once("firmware.ocpp.dialing", job, *words)
-        runtime.drop("firmware.net.address", "firmware.net.tls")
+        runtime.drop(*_DROP)
         return done
 
     def accepted_here(self) -> bool:
@@ -103,10 +105,12 @@ class Link:
             except runtime.LINK_ERRORS as why:
                 self.log.warning("%s", why or "no answer in time")
             self._down()
-            if runtime.ticks_diff(runtime.ticks_ms(), begun) > 60000:
+            if self._wake.is_set() or runtime.ticks_diff(runtime.ticks_ms(), begun) > 60000:
                 attempt = 0
             pause = websocket.backoff(attempt, runtime.urandom(1)[0])
             attempt += 1
+            if station.registration.status != "Accepted" or attempt > 1:
+                self._place("failed", self, attempt)
             self.log.info("next attempt in %d s", pause // 1000)
             await self._pause(pause)
 
@@ -124,7 +128,7 @@ class Link:
         try:
             self._socket = await runtime.soon("firmware.ocpp.dialing", "dial", self)
         finally:
-            runtime.drop("firmware.net.address", "firmware.net.tls")
+            runtime.drop(*_DROP)
         self.log.info("connected")
 
     async def _serve(self):

@@ -9,7 +9,7 @@ from firmware.base import times
 from firmware.charging import profiles
 from firmware.charging.profile_store import HEAD, MOST_PERIODS, NUMBER_AT
 from firmware.charging.profiles import ALWAYS, EPOCH, NEVER
-from firmware.ocpp.schemas import CallError
+from firmware.ocpp.frames import CallError
 
 _HIGHEST = 200  # ChargeProfileMaxStacklevel
 
