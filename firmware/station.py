@@ -140,7 +140,7 @@ class Station:
         async def guard():
             try:
                 await work
-            except LinkDown:
+            except LinkDown:  # the link says why
                 pass
             except Exception as error:
                 self.log("station").error("%s", runtime.trace(error))

@@ -37,6 +37,12 @@ class Clock:
             ms -= _DAY_MS * self.speed
         await runtime.sleep_ms((ms + self.speed - 1) // self.speed if ms > 0 else 0)
 
+    async def wait(self, event, ms: int) -> bool:
+        """Until the event is set, at most station milliseconds; clears it."""
+        set_ = await runtime.wait(event, (ms + self.speed - 1) // self.speed)
+        event.clear()
+        return set_
+
     @property
     def known(self) -> bool:
         return self._offset is not None

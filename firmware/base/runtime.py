@@ -16,8 +16,9 @@ LINK_ERRORS = (OSError, EOFError, ValueError, asyncio.TimeoutError)
 EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
 
 if MICROPYTHON:
-    from micropython import const  # noqa: F401
     from time import ticks_diff, ticks_ms
+
+    from micropython import const
 
     SOCKETS = "firmware.base.sockets_micropython"
 
@@ -126,6 +127,15 @@ def drop(*names) -> None:
     gc.collect()
 
 
+async def wait(event, ms: int) -> bool:
+    """Until the event is set, at most so many real milliseconds. Whether it is set."""
+    try:
+        await asyncio.wait_for(event.wait(), ms / 1000)
+    except asyncio.TimeoutError:  # as long as that was to be waited
+        pass
+    return event.is_set()
+
+
 def once(name: str, what: str, *words):
     """Calls a function of a module that is loaded for it and dropped again."""
     done = getattr(load(name), what)(*words)
@@ -186,7 +196,7 @@ def run(work) -> None:
     if MICROPYTHON:
         try:
             asyncio.run(work)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # the user's Ctrl-C on a PC
             pass
         return
     import signal
@@ -197,7 +207,7 @@ def run(work) -> None:
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         try:
             await task
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # by one of the signals
             pass
 
     asyncio.run(main())

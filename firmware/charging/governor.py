@@ -91,11 +91,7 @@ class Governor:
     async def run(self) -> None:
         while True:
             self._look()
-            self.wake.clear()
-            try:
-                await asyncio.wait_for(self.wake.wait(), 1 / self.clock.speed)
-            except asyncio.TimeoutError:
-                pass
+            await self.clock.wait(self.wake, 1000)
 
     def _look(self):
         evse = self.evse

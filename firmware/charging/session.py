@@ -121,11 +121,7 @@ class Session:
             await runtime.soon(_COLD, "recover", self)
         while True:
             await self._step()
-            try:
-                await asyncio.wait_for(self.wake.wait(), 1 / self.clock.speed)
-            except asyncio.TimeoutError:
-                pass
-            self.wake.clear()
+            await self.clock.wait(self.wake, 1000)
 
     async def _step(self):
         evse = self.evse

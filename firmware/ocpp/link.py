@@ -112,16 +112,10 @@ class Link:
             if station.registration.status != "Accepted" or attempt > 1:
                 self._place("failed", self, attempt)
             self.log.info("next attempt in %d s", pause // 1000)
-            await self._pause(pause)
+            await runtime.wait(self._wake, pause)
 
     def _trial_over(self):
         return self._trial is not None and self.station.clock.ms() >= self._trial
-
-    async def _pause(self, real_ms):
-        try:
-            await asyncio.wait_for(self._wake.wait(), real_ms / 1000)
-        except asyncio.TimeoutError:
-            pass
 
     async def _connect(self):
         self.endpoint = self.station.transactions.endpoint
@@ -156,7 +150,7 @@ class Link:
         """A part of the connection that ends takes the connection with it."""
         try:
             await work
-        except LinkDown:
+        except LinkDown:  # said by whoever took the link down
             pass
         except runtime.LINK_ERRORS as why:
             self.log.warning("%s", why or "no answer in time")
@@ -178,7 +172,7 @@ class Link:
     async def _watch(self):
         """Ends the connection when the place changed, the trial is over or the bench cuts it."""
         while not self._trial_over():
-            await self._pause(60000 if self._trial is None else 1000)
+            await runtime.wait(self._wake, 60000 if self._trial is None else 1000)
             if self._cut:
                 return
             if self._wake.is_set():

@@ -4,6 +4,7 @@ import asyncio
 
 from firmware.base import runtime
 
+
 class Registration:
     """Whether the central system has accepted this station: `status` is none, Pending, Rejected
     or Accepted. `online` is set while the link stands and the station is accepted."""
@@ -51,11 +52,7 @@ class Registration:
             await self._sleep(wait)
 
     async def _sleep(self, seconds):
-        self._wake.clear()
-        try:
-            await asyncio.wait_for(self._wake.wait(), seconds / self.station.clock.speed)
-        except asyncio.TimeoutError:
-            pass
+        await self.station.clock.wait(self._wake, seconds * 1000)
 
     async def _beat(self):
         await runtime.soon("firmware.ocpp.boot", "heartbeat", self)

@@ -32,11 +32,7 @@ class Sampler:
         """The task. Looks once a second of station time, or when something changed."""
         while True:
             self._look()
-            self.wake.clear()
-            try:
-                await asyncio.wait_for(self.wake.wait(), 1 / self.station.clock.speed)
-            except asyncio.TimeoutError:
-                pass
+            await self.station.clock.wait(self.wake, 1000)
 
     def _look(self):
         station = self.station

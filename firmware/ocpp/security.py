@@ -22,7 +22,7 @@ def passwords(config) -> list:
         if 32 <= len(text) <= 40 and len(text) % 2 == 0:
             try:
                 found.append(unhexlify(text))
-            except ValueError:
+            except ValueError:  # not hexadecimal: it is text
                 pass
         if text:
             found.append(text.encode())
