@@ -70,7 +70,8 @@ class Evse:
         self._seen = "A"  # the newest reading
         self._seen_ms = self._now  # since when the readings agree
         self._agree = 0  # how many
-        self._bad = 0  # readings in a row that aren't C
+        self._bad = 0  # readings that aren't C since two in a row that are
+        self._cause_ms = 0  # when the cause of a fault was there last
         self._masked = 0  # until then readings don't count
         self._on = False  # the permit
         self._duty_ms = self._now - _CHANGE_MS
@@ -101,9 +102,10 @@ class Evse:
         self._now = now
         self._read(now)
         self._look(now)
-        board.permit(self._permit(now))
+        offer = self._offer()
+        board.permit(self._permit(now, offer))
         self._fact("contactor", board.contactor)
-        self._drive(now)
+        self._drive(now, offer)
         if self.socket:
             self._lock(now)
         self._switch(now)
@@ -124,11 +126,12 @@ class Evse:
             self._agree = 0
         self._agree += 1
         if seen == "C":
-            self._bad = 0
+            if self._agree > 1:
+                self._bad = 0
             agreed = now - self._seen_ms >= _CLOSE_MS and self._agree > 2
         else:
             self._bad += 1
-            agreed = self._agree > 1 or self._gap >= _GAP_MS
+            agreed = self._agree > 1
         if agreed and seen and seen != self.pilot:
             self._fact("pilot", seen)
             self.pilot_since = now
@@ -185,8 +188,11 @@ class Evse:
         """The meter is lost or says what can't be (its owner decides when), or is well again."""
         self.faults.cause(codes.METERING, present, self.ms())
 
-    def _permit(self, now):
+    def _permit(self, now, offer):
         locked = not self.socket or (self.board.lock_closed and self._want_lock and self._tried)
+        if not self.faults.clear:
+            self._cause_ms = now
+        since = max(self._seen_ms, self._duty_ms, self._lock_ms, self._cause_ms)
         if self._on:
             unloaded = self._bad > 1 or (self._bad and self._gap >= _GAP_MS)
             late = not self.offered_ma and now - self._duty_ms >= _LOAD_MS
@@ -195,14 +201,12 @@ class Evse:
                 self.log.info("opens: %s", "under load" if late and not unloaded else self._seen)
         elif (
             locked
+            and offer
             and 0 < self.duty < 1000
-            and self.enabled
             and self.pilot == "C"
             and self._agree > 2
             and self._seen == "C"
-            and now - max(self._seen_ms, self._duty_ms, self._lock_ms) >= _CLOSE_MS
-            and self.faults.clear
-            and not self.board.contactor
+            and now - since >= _CLOSE_MS
         ):
             self._on = True
             self.log.info("closes")
@@ -215,9 +219,8 @@ class Evse:
         ma = self.limits.least()
         return ma if ma >= 6000 else 0
 
-    def _drive(self, now):
+    def _drive(self, now, offer):
         """The pilot's output: breaks and F first, then the offer."""
-        offer = self._offer()
         if self.faults.pulse:
             self.faults.pulse = False
             if self.plugged and not self._forced_ms:

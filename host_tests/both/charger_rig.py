@@ -118,8 +118,12 @@ class Rig:
     def sim(self, *lines):
         for line in lines:
             self.board.command(line.split())
-            if not self.sample:
-                self.next = self.clock.now  # the simulated board's wait returns
+            self.stir()
+
+    def stir(self):
+        """The world changed: the simulated board's wait returns."""
+        if not self.sample:
+            self.next = self.clock.now
 
     def step(self):
         """One sample; returns the ms to the next."""
@@ -151,6 +155,9 @@ class Rig:
             self.run(10)
             assert self.clock.now - begun <= most, "not within %d ms" % most
         return self.clock.now - begun
+
+    def until_faulted(self):
+        return self.until(lambda: self.faults.active, 15000)
 
     def charge(self):
         """A car charges."""

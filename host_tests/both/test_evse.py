@@ -137,6 +137,48 @@ def test_one_bad_reading_opens_nothing():
     assert not rig.times("permit")
 
 
+def test_a_flickering_pilot_opens():
+    rig = Rig(sample=20).charge()
+    begun = rig.clock.now
+    for _ in range(10):
+        rig.sim("pause")
+        rig.run(20)
+        rig.sim("ready")
+        rig.run(20)
+    assert opened(rig, begun) <= 100
+
+
+def test_two_readings_are_not_half_a_second():
+    rig = Rig(sample=20)
+    rig.sim("plug", "ready")
+    rig.run(2000)
+    rig.evse.enabled = True
+    rig.run(40)
+    rig.sim("fault 0x100217 on")
+    rig.run(20)
+    rig.sim("fault 0x100217 off")
+    rig.run(20)
+    rig.next += 600  # a stalled loop: the second reading comes when the half second is over
+    rig.run(620)
+    assert not rig.times("permit")
+    rig.run(600)
+    assert rig.times("permit", True)
+
+
+def test_an_offer_withdrawn_at_any_moment_closes_nothing_after_it():
+    for ms in range(0, 600, 20):
+        rig = Rig(sample=20)
+        rig.sim("plug")
+        rig.evse.enabled = True
+        rig.run(8000)
+        rig.sim("ready")
+        rig.run(ms)
+        rig.limits.set("tic", 0)
+        rig.run(1000)
+        withdrawn = rig.times("pilot", 1000)[0]
+        assert all(at < withdrawn for at in rig.times("permit", True)), ms
+
+
 def test_opens_at_once_on_faults():
     for code in ("0x100215", "0x100205"):
         rig = Rig(sample=20).charge()
@@ -311,6 +353,28 @@ def test_unplugged_in_a_break_is_seen_after_it_and_is_no_fault():
     assert rig.evse.plugged
     rig.run(4000)
     assert not rig.evse.plugged and not rig.faults.active
+
+
+def test_what_the_pilot_does_right_after_a_break_means_nothing():
+    rig = Rig(sample=20)
+    rig.sim("plug")
+    rig.evse.enabled = True
+    rig.run(10000)
+    read = rig.board.read
+
+    def swinging():
+        read()
+        back = rig.times("pilot", 1000)
+        if back and rig.clock.now - back[-1] < 80:
+            for n in range(8):
+                rig.board.burst[n] = 12000  # the car's resistor is not there yet
+
+    rig.board.read = swinging
+    rig.evse.changed = False
+    rig.until(lambda: rig.times("pilot", 1000))
+    for _ in range(100):
+        rig.run(20)
+        assert rig.evse.plugged and rig.evse.pilot == "B"
 
 
 # phases
