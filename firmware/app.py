@@ -46,7 +46,7 @@ async def serve(options, read=None, write=None) -> None:
     cause = "PowerLoss"
     while True:
         station = _build("station", parts, cause)
-        outcome = await station.run((("console", lambda: console.run(station)),))
+        outcome = await station.run((("console", console),))
         parts.log("station").info("ended: %s", outcome)
         if outcome == "quit":
             return

@@ -161,7 +161,10 @@ async def _profiles(station, words, line):
     return list(station.profiles.listing())
 
 
-_UNITS = "energy Wh,reactive varh,power dW,p1 dW,p2 dW,p3 dW,i1 mA,i2 mA,i3 mA,v1 mV,v2 mV,v3 mV,frequency mHz"
+_UNITS = (
+    "energy Wh,reactive varh,power dW,p1 dW,p2 dW,p3 dW,i1 mA,i2 mA,i3 mA,"
+    "v1 mV,v2 mV,v3 mV,frequency mHz"
+)
 
 
 async def _meter(station, words, line):

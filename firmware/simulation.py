@@ -1,4 +1,4 @@
-"""What the simulated board's lines say in the real formats: the meter's Modbus and the TIC line."""
+"""What the simulated board's lines say in the real formats: Modbus and TIC."""
 
 from firmware.sensing import meter_slave, tic_encode
 from firmware.sensing.meters import Map

@@ -24,7 +24,9 @@ class Station:
     `run` returns what ended it: "reset", "hard reset" or "quit".
     """
 
-    def __init__(self, board, clock, log, config, reference, evse, meter, tic, transactions, governor):
+    def __init__(
+        self, board, clock, log, config, reference, evse, meter, tic, transactions, governor
+    ):
         self.board = board
         self.clock = clock
         self.log = log
@@ -70,9 +72,10 @@ class Station:
         return runtime.once("firmware.ocpp.known", "value", self, name)
 
     def endpoint(self) -> int:
-        """A number for where and as whom the station talks: messages belong to it. 0: to nobody."""
+        """A number for where and as whom we talk: messages belong to it. 0: to nobody."""
         url = self.config.get("SupervisionUrl")
-        return binascii.crc32((url + "\n" + self.config.get("BoxIdentifier")).encode()) if url else 0
+        box = self.config.get("BoxIdentifier")
+        return binascii.crc32((url + "\n" + box).encode()) if url else 0
 
     def _by_itself(self):
         """Whether a car just plugged in is charged without asking (guide page 16)."""
@@ -94,6 +97,10 @@ class Station:
             self.session.stop("Local", id_tag)
         else:
             self.spawn(runtime.soon("firmware.ocpp.authorize", "present", self, id_tag))
+
+    def set_host_clock(self, epoch: int) -> None:
+        """It is at least so late: for looking at certificates, not for dating anything."""
+        runtime.set_host_epoch(epoch)
 
     def security_event(self, text: str) -> None:
         """What the operator of a security log wants to see (white paper 8)."""
@@ -188,7 +195,7 @@ class Station:
         self.evse.meter_error(self.meter.error is not None)
 
     async def run(self, extra=()) -> str:
-        """Runs until a reset or the end. `extra`: (name, function) of more tasks to keep."""
+        """Runs until a reset or the end. `extra`: (name, part) whose `run(station)` is kept too."""
         works = (
             ("control", self._control),
             ("session", self.session.run),
@@ -197,7 +204,9 @@ class Station:
             ("sampler", self.sampler.run),
             ("governor", self.governor.run),
             ("tic", self.tic.run),
-        ) + tuple(extra)
+        )
+        for name, part in extra:
+            works += ((name, lambda part=part: part.run(self)),)
         tasks = [asyncio.create_task(self._keep(name, work)) for name, work in works]
         try:
             await self._ended.wait()
@@ -208,5 +217,3 @@ class Station:
             self.profiles.flush()
             self.transactions.save()
         return self._outcome
-
-

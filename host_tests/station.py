@@ -1,8 +1,8 @@
 """A whole station under test: driven through its console, seen through a real central system.
 
 `Rig("cpython")` runs the firmware in this process, in virtual time where the test's loop is one;
-`Rig("micropython")` and `Rig("micropython32")` start the real MicroPython from .mpy files, with the
-device's heap, and talk to it over pipes.
+`Rig("micropython")` and `Rig("micropython32")` start the real MicroPython from .mpy files, with
+the device's heap, and talk to it over pipes.
 """
 
 import asyncio

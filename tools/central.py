@@ -153,7 +153,8 @@ class House:
 
     def calls(self, action: str) -> list:
         """The payloads of the station's calls of an action, in order."""
-        return [m[3] for _, way, m in self.messages if way == "<" and m[:1] == [2] and m[2] == action]
+        said = [m for _, way, m in self.messages if way == "<" and m[:1] == [2]]
+        return [m[3] for m in said if m[2] == action]
 
     def errors(self) -> list:
         """Every CALLERROR that the central system sent: a message of ours that broke a schema."""

@@ -20,15 +20,18 @@ from tools import runtimes  # noqa: E402
 from tools.central import House  # noqa: E402
 
 BOX = "WALLBRIDGE-DEMO"
+RUNTIMES = ("cpython", "micropython", "micropython32")
 SPEED = 60  # a second of the demo is a minute of charging
 COLOUR = sys.stdout.isatty()
 
 
 def say(text="", colour=""):
+    """Prints a line, in colour on a terminal."""
     print("\033[%sm%s\033[0m" % (colour, text) if COLOUR and colour else text, flush=True)
 
 
 def brief(value, width=96):
+    """JSON for reading: no quotes, cut."""
     text = json.dumps(value, separators=(", ", ": ")).strip("{}").replace('"', "")
     return text if len(text) <= width else text[: width - 3] + "..."
 
@@ -170,8 +173,9 @@ class Demo:
 
 
 def main():
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runtime", default="cpython", choices=("cpython", "micropython", "micropython32"))
+    parser.add_argument("--runtime", default="cpython", choices=RUNTIMES)
     asyncio.run(Demo(parser.parse_args().runtime).run())
 
 

@@ -75,9 +75,11 @@ else:
             return int(time.monotonic() * 1000)
 
     def ticks_diff(end: int, start: int) -> int:
+        """Milliseconds from start to end."""
         return end - start
 
     def sleep_ms(ms: int):
+        """Awaitable: real milliseconds."""
         return asyncio.sleep(ms / 1000)
 
     def trace(error: BaseException) -> str:
@@ -91,7 +93,17 @@ def host_epoch() -> int:
     return int(time.time()) + EPOCH_OFFSET
 
 
+def set_host_epoch(epoch: int) -> None:
+    """Sets the device's clock, by which TLS looks at certificates; a PC's is right by itself."""
+    if DEVICE:
+        import machine
+
+        when = time.gmtime(epoch - EPOCH_OFFSET)
+        machine.RTC().datetime(when[:3] + (when[6],) + when[3:6] + (0,))
+
+
 def urandom(n: int) -> bytes:
+    """Bytes that nobody can guess."""
     return os.urandom(n)
 
 

@@ -1,6 +1,6 @@
 """The connector's status, derived from facts and never kept (OCPP 4.9, 7.7, errata 3.55, 3.64)."""
 
-# From B to C the contactor has 3 s, and as long a transaction to begin: until then the status stays.
+# The contactor has 3 s from B to C, and so has a transaction to begin: the status stays so long.
 _CLOSING_MS = 3000
 
 
