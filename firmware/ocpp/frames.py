@@ -193,12 +193,12 @@ async def _tree(view):
                 # at most 18 digits, so that it fits 64 bits
                 if not j < i <= j + 18 or (data[j] == 48 and i > j + 1):
                     break
-                c = data[i]
-                if c == 46 or c == 69 or c == 101:
-                    if c == 46:
+                after = data[i]
+                if after == 46 or after == 69 or after == 101:
+                    if after == 46:
                         i = _digits(data, i + 1, 18)
-                        c = data[i]
-                    if c == 69 or c == 101:
+                        after = data[i]
+                    if after == 69 or after == 101:
                         i = _digits(data, i + 1 + (data[i + 1] in b"+-"), 2)
                     value = float(data[start:i])
                     heap += 16

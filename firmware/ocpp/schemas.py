@@ -157,7 +157,7 @@ def _members(fields, members, strict, rows, later):
                 raise
         members.pop(name, None)
     if strict and known < len(members):
-        for name in members:
+        for name in sorted(members):  # dicts have no order
             if not any(name == field[0] for field in fields):
                 raise CallError("FormationViolation", ".%s: unknown" % name[:50])
     return members
