@@ -38,16 +38,21 @@ def play(runtime, session):
 class Rig:
     """`async with Rig(runtime, folder, ...) as rig`. `house` is the central system, or None.
 
-    `args` are more command-line options. A station in a process of its own runs `speed` times
+    `args` are more command-line options; `tls` the central system's context for wss; without
+    `start` the test does that itself. A station in a process of its own runs `speed` times
     faster than real time.
     """
 
-    def __init__(self, runtime, folder, *args, house=True, speed=20, box=BOX, heap=None):
+    def __init__(
+        self, runtime, folder, *args, house=True, speed=20, box=BOX, heap=None, tls=None, start=True
+    ):
         self.runtime = runtime
         self.folder = Path(folder)
         self.args = list(args)
         self.box = box
         self.heap = heap
+        self.tls = tls
+        self.wait = not start
         loop = asyncio.get_running_loop()
         self.inside = runtime == "cpython" and isinstance(loop, virtual.VirtualLoop)
         self.speed = 1 if self.inside else speed
@@ -61,8 +66,9 @@ class Rig:
 
     async def __aenter__(self):
         if self.house:
-            self.url = await self.house.open()
-        await self.start()
+            self.url = await self.house.open(ssl=self.tls)
+        if not self.wait:
+            await self.start()
         return self
 
     async def __aexit__(self, *error):

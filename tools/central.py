@@ -5,7 +5,9 @@ and keeps what it received. For the workbench: it has no security of its own.
 """
 
 import asyncio
+import base64
 import datetime
+import http
 import json
 import logging
 
@@ -128,6 +130,8 @@ class House:
         self.messages = []
         self.points = {}
         self.headers = []
+        self.passwords = None  # box_id -> passwords (bytes) that are let in; None: everybody
+        self.turned_away = []  # the passwords that were not
         self.connections = 0
         self.booted = asyncio.Event()
         self._changed = asyncio.Event()
@@ -178,14 +182,32 @@ class House:
     async def open(self, host="127.0.0.1", port=0, ssl=None) -> str:
         """Starts; returns the URL without the station's identity."""
         self._server = await websockets.serve(
-            self._connected, host, port, subprotocols=["ocpp1.6"], ssl=ssl, ping_interval=None
+            self._connected,
+            host,
+            port,
+            subprotocols=["ocpp1.6"],
+            ssl=ssl,
+            ping_interval=None,
+            process_request=self._door,
         )
         port = self._server.sockets[0].getsockname()[1]
         return "%s://%s:%d/ocpp" % ("wss" if ssl else "ws", host, port)
 
+    def _door(self, socket, request):
+        """HTTP Basic authentication, where `passwords` asks for it."""
+        if self.passwords is None:
+            return None
+        box_id = request.path.rsplit("/", 1)[-1]
+        word = request.headers.get("Authorization", "Basic ").split(" ", 1)[1]
+        user, _, password = base64.b64decode(word).partition(b":")
+        if user.decode() == box_id and password in self.passwords.get(box_id, ()):
+            return None
+        self.turned_away.append(password)
+        return socket.respond(http.HTTPStatus.UNAUTHORIZED, "who are you?\n")
+
     async def _connected(self, socket):
         box_id = socket.request.path.rsplit("/", 1)[-1]
-        self.headers.append(dict(socket.request.headers))
+        self.headers.append({k.lower(): v for k, v in socket.request.headers.raw_items()})
         self.connections += 1
         point = Point(box_id, Wire(socket, self, box_id), self)
         self.points[box_id] = point

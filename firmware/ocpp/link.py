@@ -105,7 +105,10 @@ class Link:
             except runtime.LINK_ERRORS as why:
                 self.log.warning("%s", why or "no answer in time")
             self._down()
-            if self._wake.is_set() or runtime.ticks_diff(runtime.ticks_ms(), begun) > 60000:
+            if self._wake.is_set():  # asked for: at once
+                attempt = 0
+                continue
+            if runtime.ticks_diff(runtime.ticks_ms(), begun) > 60000:
                 attempt = 0
             pause = websocket.backoff(attempt, runtime.urandom(1)[0])
             attempt += 1
