@@ -10,7 +10,6 @@ Times are seconds since EPOCH, so that they are small integers on 32 bits until 
 ALWAYS stand for all that is outside of these.
 """
 
-import asyncio
 from array import array
 from struct import unpack_from
 
@@ -30,7 +29,6 @@ KIND, POWER = 3, 4
 RECURRENCE = (0, 86400, 604800, 0)
 
 _KEPT = 3  # profiles whose periods are kept while a schedule goes to and fro between them
-_STEPS = 1000  # changes that a composite schedule looks at, with and without effect
 
 
 def _stack(table, order, periods, t, number, started, phases, power):
@@ -41,6 +39,7 @@ def _stack(table, order, periods, t, number, started, phases, power):
     never = NEVER
     wake = array("i", [t] * len(ranks))  # until when a profile need not be looked at again
     kept = {}
+    found = [0, 0, 0, 0]
     while True:
         until = never
         run = -1  # seconds that the winner's schedule has been running
@@ -85,7 +84,9 @@ def _stack(table, order, periods, t, number, started, phases, power):
                     wake[slot] = end
             if end < until:
                 until = end
-        found = [until, NEVER, NEVER, 3]
+        found[0] = until
+        found[1] = found[2] = never
+        found[3] = 3
         if run >= 0:
             data = kept.get(slot)
             if data is None:
@@ -121,7 +122,8 @@ def _stack(table, order, periods, t, number, started, phases, power):
 
 def limits(table, orders, periods, t: int, number: int, started: int, phases: int, top: int,
            power: bool = False):  # fmt: skip
-    """Yields what holds from t on, piece by piece: [until, limit, W limit, phases wished].
+    """Yields what holds from t on, piece by piece, in the same list each time: [until, limit, W
+    limit, phases wished].
 
     `orders`: the slots of the ChargePointMaxProfiles and of all others, each sorted by rank and
     the column after it; `periods(slot)`: the packed periods. `number`: of the running transaction,
@@ -133,38 +135,18 @@ def limits(table, orders, periods, t: int, number: int, started: int, phases: in
     two = _stack(table, orders[1], periods, t, number, started, phases, power)
     first = next(one)
     second = next(two)
+    both = [0, 0, 0, 0]
     while True:
-        both = [min(a, b) for a, b in zip(first, second)]
+        for i in range(4):
+            both[i] = min(first[i], second[i])
         both[1] = min(both[1], top)
         yield both
         if both[0] >= NEVER:
             return
         if first[0] == both[0]:
-            first = next(one)
+            next(one)
         if second[0] == both[0]:
-            second = next(two)
-
-
-async def composite(pieces, t: int, duration: int, most: int, unit: int = 1) -> tuple:
-    """The composite schedule of what `limits` yields from t on (OCPP 5.7): a list of (offset in s,
-    limit // unit), equal neighbours merged, and the seconds that it covers: less than the duration
-    where that has more than `most` periods. Lets other tasks run after each piece."""
-    end = min(t + duration, NEVER)
-    begin = t
-    steps = _STEPS
-    found = []
-    for until, limit, _, _ in pieces:
-        limit //= unit
-        if not found or limit != found[-1][1]:
-            if len(found) == most:
-                break
-            found.append((t - begin, limit))
-        t = min(until, end)
-        steps -= 1
-        if t >= end or not steps:
-            break
-        await asyncio.sleep(0)
-    return found, t - begin
+            next(two)
 
 
 def want_phases(watts: int, wish: int, connected: int, most: int) -> int:

@@ -2,7 +2,7 @@
 
 from firmware.base import times
 from firmware.charging.profile_store import ProfileStore
-from firmware.ocpp import schemas, smart_charging
+from firmware.ocpp import composite_schedule, schemas, smart_charging
 
 NOW = 1800000000  # 2027-01-15T08:00:00Z
 
@@ -132,7 +132,7 @@ class Station:
         if unit:
             payload["chargingRateUnit"] = unit
         schemas.check("GetCompositeSchedule", "req", payload)
-        return await smart_charging.GetCompositeSchedule(self, payload)
+        return await composite_schedule.GetCompositeSchedule(self, payload)
 
     async def plan(self, duration, unit=None):
         """The composite schedule as [(offset, limit)]."""

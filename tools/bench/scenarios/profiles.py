@@ -13,7 +13,7 @@ import os
 
 from firmware.base.store import Files, Store
 from firmware.charging.profile_store import ProfileStore
-from firmware.ocpp import smart_charging
+from firmware.ocpp import composite_schedule, smart_charging
 from tools.bench import reference
 
 try:
@@ -183,7 +183,7 @@ async def measure(folder, recipe, count, size, unit, holds):
         if holds:
             holds.longest = {}
         start = reference.now_us()
-        answer = await smart_charging.GetCompositeSchedule(station, asked)
+        answer = await composite_schedule.GetCompositeSchedule(station, asked)
         best = least(best, reference.since_us(start))
         await asyncio.sleep(0)
         if roomy:

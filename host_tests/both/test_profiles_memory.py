@@ -1,0 +1,111 @@
+"""The largest SetChargingProfile on the device's heap (32-bit MicroPython only)."""
+
+import gc
+import sys
+
+from firmware.ocpp import frames, schemas, smart_charging
+from host_tests.both.profiles_rig import Station
+from host_tests.virtual import Skip
+
+ABOVE_REST = 26 << 10
+
+
+def write(frame, identity, level):
+    """Writes the frame with 100 periods of three members, as a central system does, into a
+    buffer; returns the view of it."""
+    at = 0
+
+    def add(text):
+        nonlocal at
+        frame[at : at + len(text)] = text.encode()
+        at += len(text)
+
+    add(
+        '[2, "3f2b8a52-0d7e-4f7e-9d5c-%012d", "SetChargingProfile", {"connectorId": 1, ' % identity
+    )
+    add('"csChargingProfiles": {"chargingProfileId": %d, "stackLevel": %d, ' % (identity, level))
+    add('"chargingProfilePurpose": "TxDefaultProfile", "chargingProfileKind": "Recurring", ')
+    add(
+        '"recurrencyKind": "Daily", "chargingSchedule": {"startSchedule": "2027-01-01T00:00:00Z", '
+    )
+    add('"chargingRateUnit": "A", "chargingSchedulePeriod": [')
+    for i in range(100):
+        add('{"startPeriod": %d, "limit": %d.%d, ' % (i * 864, i % 32, i % 10))
+        add('"numberPhases": 3}, ' if i < 99 else '"numberPhases": 3}]}}}]')
+    return memoryview(frame)[:at]
+
+
+async def receive(station, view):
+    """As rpc does it: what the answer is."""
+    frame = await frames.parse(view)
+    payload = frame.pop()
+    frame = None
+    answer = smart_charging.SetChargingProfile(
+        station, await schemas.checked("SetChargingProfile", payload)
+    )
+    payload = None
+    if hasattr(answer, "send"):
+        answer = await answer
+    return answer
+
+
+async def test_a_hundred_periods_within_26_kb():
+    if sys.implementation.name != "micropython" or sys.maxsize > 1 << 32:
+        raise Skip("what a heap of 32 bits takes")
+    station = Station()
+    view = write(bytearray(6500), 1, 1)
+    assert await receive(station, view) == {"status": "Accepted"}  # all is loaded that will be
+    ballast = [None] * 400
+    gc.collect()
+    for i in range(len(ballast)):
+        if gc.mem_free() < ABOVE_REST + 256:
+            break
+        ballast[i] = bytearray(208)
+    gc.collect()
+    rest = gc.mem_free()
+    assert ABOVE_REST - 512 < rest < ABOVE_REST + 512, rest
+    for _ in range(5):
+        assert await receive(station, view) == {"status": "Accepted"}
+        station.clock.pass_s(61)
+        station.profiles.step(None)
+    assert station.values.writes == 5
+    gc.collect()
+    print("%d bytes free before, %d after" % (rest, gc.mem_free()))
+
+
+async def test_two_hundred_of_a_hundred_periods():
+    from firmware.base.store import Files, Store
+
+    runtime = "%s-%d" % (sys.implementation.name, sys.maxsize)  # they may run side by side
+    folder = "/tmp/wallbridge-test-" + runtime
+    station = Station(Folder(Store(Files(folder), "profiles")))
+    station.profiles.clear()
+    frame = bytearray(6500)
+    for n in range(200):
+        answer = await receive(station, write(frame, n, n))
+        assert answer == {"status": "Accepted"}, n
+        if n % 20 == 0:
+            assert station.limit()[0] <= 32000
+    assert await receive(station, write(frame, 200, 200)) == {"status": "Rejected"}
+    # replaces by id, also when full
+    assert await receive(station, write(frame, 7, 200)) == {"status": "Accepted"}
+    assert len(station.profiles.slots()) == 200
+    gc.collect()
+    answer = await station.composite(86400)
+    assert len(answer["chargingSchedule"]["chargingSchedulePeriod"]) == 100
+    station.profiles.flush()
+    before = list(station.profiles.slots())
+    station = station.restart()
+    assert len(station.profiles.slots()) == 200 and len(before) == 200
+    assert await station.clear() == "Accepted"
+    assert station.restart().profiles.slots() == b""
+
+
+class Folder:
+    """A Store that counts, like the rig's."""
+
+    def __init__(self, store):
+        self.read = store.read
+        self.write = store.write
+        self.remove = store.remove
+        self.names = store.names

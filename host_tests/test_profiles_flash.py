@@ -1,0 +1,202 @@
+"""Charging profiles on a real LittleFS: power cuts at every step, and what the flash outlives."""
+
+import pytest
+
+from firmware.base.store import Store
+from firmware.charging import profiles
+from firmware.charging.profile_store import ProfileStore
+from host_tests.both.profiles_rig import MAX, NOW, Clock, Lines, Station, profile
+from host_tests.flash import Flash
+from host_tests.test_profiles_oracle import run
+
+BLOCKS = 48
+
+
+class Counting(Store):
+    """Counts what is written."""
+
+    writes = 0
+
+    def write(self, name, data):
+        self.writes += 1
+        super().write(name, data)
+
+
+def content(store):
+    """id: (row without the slot's neighbours, periods) of all profiles."""
+    return {store.table[9][slot]: (store.row(slot), store.periods(slot)) for slot in store.slots()}
+
+
+def loaded(memory):
+    """What a station finds that starts on this flash; and that it is the same at the next one."""
+    flash = Flash(memory=bytearray(memory))
+    log = Lines()
+    store = ProfileStore(Store(flash.mount(), "profiles"), Clock(), log)
+    found = content(store)
+    log_lines = list(log.lines)
+    flash.unmount()
+    again = ProfileStore(Store(flash.mount(), "profiles"), Clock(), log)
+    assert content(again) == found
+    assert not log_lines, log_lines
+    ranks, levels = again.table[:2]
+    keys = [(ranks[slot], levels[slot]) for slot in again.slots()]
+    assert keys == sorted(set(keys)), "two of the same purpose, connector and level"
+    return found
+
+
+def places(found):
+    """The purposes, connectors and levels for which there is a profile."""
+    return {tuple(row[:2]) for row, _ in found.values()}
+
+
+def large(n, level=0, **more):
+    return profile([(i * 60, n) for i in range(100)], level=level, identity=n, **more)
+
+
+def life(station):
+    """(name, what to do): everything that writes."""
+
+    def put(message, connector=1):
+        return lambda: run(station.set(message, connector))
+
+    def wait(seconds):
+        def passing():
+            for _ in range(seconds):
+                station.clock.pass_s(1)
+                station.profiles.step(station.transactions.running)
+
+        return passing
+
+    flush = station.profiles.flush
+    yield "one", put(profile(10, level=1, identity=1))
+    yield "five seconds", wait(5)
+    yield "replaced soon", put(profile(11, level=1, identity=1))
+    yield "replaced again", put(profile(12, level=1, identity=1))
+    yield "a minute", wait(60)
+    yield "by level", put(profile(13, level=1, identity=2))
+    yield "flush", flush
+    yield "another purpose", put(profile(14, level=1, identity=3, purpose=MAX), 0)
+    yield "another connector", put(profile(15, level=1, identity=4), 0)
+    yield "flush", flush
+    yield "two at once", put(profile(16, level=1, identity=4))
+    yield "flush", flush
+    for n in range(5, 11):
+        yield "large, which makes room", put(large(n, level=n))
+    yield "flush", flush
+    yield "large by id", put(large(7, level=107))
+    yield "flush", flush
+    yield "two large at once", put(large(9, level=107))
+    yield "flush", flush
+    station.start()
+    yield "for the transaction", put(large(20, purpose="Tx", level=1))
+    yield "and another", put(large(21, purpose="Tx", level=2))
+    yield "and another, which makes room", put(large(22, purpose="Tx", level=3))
+    yield "in the place of a default", put(profile(6, purpose="Tx", identity=6))
+    yield "flush", flush
+    station.stop()
+    yield "the transaction ends", wait(1)
+    yield "clear one", lambda: run(station.clear(id=10))
+    yield "clear some", lambda: run(station.clear(chargingProfilePurpose="TxDefaultProfile"))
+    yield "one more", put(profile(10, level=1, identity=1))
+    yield "and gone before it was written", lambda: run(station.clear(id=1))
+    yield "clear all", lambda: run(station.clear())
+
+
+def test_a_power_cut_at_any_step():
+    flash = Flash(BLOCKS)
+    flash.history = []
+    station = Station(Store(flash.mount(), "profiles"))
+    base = Flash(memory=bytearray(b"\xff" * len(flash.memory)))
+    done = 0
+    cuts = 0
+    names = set()
+
+    def replay(until):
+        nonlocal done
+        while done < until:
+            base.apply(*flash.history[done])
+            done += 1
+
+    replay(len(flash.history))
+    before = loaded(base.memory)
+    for name, action in life(station):
+        action()
+        after = loaded(flash.memory)
+        for cut in range(done, len(flash.history)):
+            replay(cut)
+            torn = Flash(memory=bytearray(base.memory), seed=cut)
+            torn.tear(*flash.history[cut])
+            found = loaded(torn.memory)
+            cuts += 1
+            names.add(name)
+            if "clear" in name or "makes room" in name or name == "flush":
+                # several files: each is old or new, and what is replaced is never missing
+                assert places(found) >= places(before) & places(after), name
+                for identity in found.keys() | before.keys() | after.keys():
+                    allowed = (before.get(identity), after.get(identity))
+                    assert found.get(identity) in allowed, (name, identity)
+            else:
+                assert found in (before, after), name
+        replay(len(flash.history))
+        before = after
+        known = content(station.profiles)
+        if name in ("flush", "five seconds", "a minute", "the transaction ends"):
+            assert after == {n: item for n, item in known.items() if item[0][0] != profiles.TX}
+        elif "clear" in name or "gone" in name:
+            assert after.keys() <= known.keys(), (name, "came back")
+    assert after == {}
+    assert cuts > 120 and {"two at once", "two large at once", "flush"} <= names, (cuts, names)
+
+
+@pytest.mark.parametrize("periods", [1, 100])
+@pytest.mark.parametrize("purpose", ["TxDefault", "Tx", MAX])
+def test_a_profile_every_ten_seconds_for_a_day(purpose, periods):
+    """8640 profiles, and clearing in between: a flash of 100,000 erases a block outlives it."""
+    hours = 24 if periods == 1 else 4
+    flash = Flash(256)  # a megabyte: a quarter of the device's
+    store = Counting(flash.mount(), "profiles")
+    station = Station(store)
+    station.start()
+    begun = sum(flash.erases)
+    for n in range(hours * 360):
+        limits = [(i * 60, n % 33) for i in range(periods)]
+        message = profile(limits, purpose=purpose, start=NOW - 9999999)
+        assert run(station.set(message, 0 if purpose == MAX else 1)) == "Accepted"
+        station.clock.pass_s(5)
+        station.profiles.step(station.transactions.running)
+        assert station.limit()[0] == min(n % 33, 32) * 1000
+        station.clock.pass_s(5)
+        station.profiles.step(station.transactions.running)
+    assert store.writes <= hours * 60
+    erases = (sum(flash.erases) - begun) / hours * 24 * 365 * 15 / flash.blocks
+    print(f"{store.writes} writes in {hours} h; after 15 years {erases:.0f} erases a block")
+    assert erases < 50000
+    # far less than one erase for each profile
+    assert sum(flash.erases) - begun < hours * (8 if periods == 1 else 80)
+
+
+def test_the_full_set_fits_a_megabyte():
+    flash = Flash(256)
+    station = Station(Store(flash.mount(), "profiles"))
+    for n in range(200):
+        assert run(station.set(large(n, level=n))) == "Accepted"
+    station.profiles.flush()
+    used = flash.blocks - flash.files.free() // 4096
+    print(f"{used} blocks of 4 KB")
+    assert len(loaded(flash.memory)) == 200
+    assert used < 230
+
+
+def test_a_flash_that_is_full():
+    flash = Flash(12)
+    station = Station(Store(flash.mount(), "profiles"))
+    results = [run(station.set(large(n, level=n))) for n in range(20)]
+    assert "Rejected" in results
+    accepted = results.count("Accepted")
+    assert len(station.profiles.slots()) == accepted
+    for n in range(3):
+        assert run(station.clear(id=n)) == "Accepted"
+    station.clock.pass_s(120)
+    station.profiles.step(None)
+    assert loaded(flash.memory) == content(station.profiles)
+    assert profiles.NEVER > station.profiles.limit(None, 3, 32000)[0]
