@@ -9,6 +9,8 @@ import asyncio
 import os
 from array import array
 
+from firmware.base import runtime
+
 _SETTLE_MS = 1500  # after a change of the world, samples come every 20 ms for so long
 _SAMPLE_MS = 20
 _HEARTBEAT_MS = 500  # the permit drops when it is not refreshed
@@ -19,9 +21,6 @@ _STOPS_MS = 1500  # the car opens S2 so long after the PWM went
 _STARTS_MS = 400  # and closes it so long after the PWM came
 _WAKES_MS = 2000  # a break of CP so long wakes a sleeping car
 _WH = 36000000  # dW x ms
-_ASKS = {"ready": "C", "pause": "B", "ventilate": "D"}
-_CODES = """0x100206 0x200206 0x200208 0x100213 0x100102 0x10020F
-0x100215 0x100218 0x100205 0x100217 0x100208 0x10020C"""
 
 
 class Board:
@@ -267,6 +266,10 @@ class Board:
         if "0x100205" not in self.faults:
             self._at("lock", _LOCK_MS)
 
+    def free_lock(self) -> None:
+        """The jammed lock moves again."""
+        self._lock = self._lock_to
+
     def phases(self, n: int) -> None:
         self.advance()
         self.relay = min(n, self.mains)
@@ -300,63 +303,18 @@ class Board:
         """The serial line of the "meter" or the "tic"."""
         return MeterPort(self) if name == "meter" else TicPort(self, baud)
 
-    # the bench: sim ...
-
     def command(self, words: list) -> list | None:
         """A `sim` command's words. Raises ValueError saying what is wrong with them."""
         self.advance()
-        name = words[0] if words else ""
-        value = words[1] if len(words) == 2 else ""
-        if name == "fault" and len(words) == 3:
-            self._fault(words[1], words[2])
-        elif name in ("plug", "unplug") and not value:
-            self.plugged = name == "plug"
-            self.s2 = self.plugged and self.ask != "B" and not self.asleep
-        elif name in _ASKS and not value:
-            self.ask = _ASKS[name]
-            self.s2 = self.plugged and self.ask != "B" and not self.asleep
-        elif name == "sleep" and not value:
-            self.asleep = True
-            self.s2 = False
-        elif name == "tic" and value in ("historique", "standard", "off"):
-            self.tic_mode = value
-        elif name == "power" and value == "off" and self.power_off:
-            self.power_off()
-        elif name == "draw" and value:
-            self.draw = _number(value, 0, 80000)
-        elif name == "house" and value:
-            self.house_ma = _number(value, 0, 200000)
-        elif name == "volt" and value:
-            self.volt_mv = _number(value, 0, 500) * 1000
-        elif name == "temp" and value:
-            self.temp_ddeg = _number(value, -40, 150) * 10
-        elif name == "phases" and value in ("1", "3"):
-            self.car_phases = int(value)
-        else:
-            raise ValueError("not understood: sim %s; try help" % " ".join(words))
+        module = runtime.load("firmware.board.sim")
+        try:
+            module.command(self, words)
+        finally:
+            del module
+            runtime.drop("firmware.board.sim")
         self._flow(self._now)  # a switch that just opened stops the current
         self._stir()
         return None
-
-    def _fault(self, code, state):
-        known = [one for one in _CODES.split() if one.lower() == code.lower()]
-        if not known:
-            raise ValueError("no such code: %s; they are %s" % (code, " ".join(_CODES.split())))
-        if state not in ("on", "off"):
-            raise ValueError("on or off, not %s" % state)
-        if state == "on":
-            self.faults.add(known[0])
-        else:
-            self.faults.discard(known[0])
-            if known[0] == "0x100205":
-                self._lock = self._lock_to
-
-
-def _number(text, low, high):
-    digits = text[1:] if text[:1] == "-" else text
-    if not digits.isdigit() or not low <= int(text) <= high:
-        raise ValueError("a whole number from %d to %d, not %s" % (low, high, text))
-    return int(text)
 
 
 class MeterPort:
