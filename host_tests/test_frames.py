@@ -192,7 +192,7 @@ def corpus(tmp_path_factory) -> Path:
     for collect in (damage, soup, calls, answers):
         collect()
     path = tmp_path_factory.mktemp("frames") / "corpus"
-    path.write_text("".join(data.hex() + "\n" for data in found if len(data) < 4000))
+    path.write_text("".join(data.hex() + "\n" for data in found if len(data) < 1500))
     return path
 
 

@@ -22,7 +22,7 @@ def plain(value):
     if type(value) is str:
         return "'%s'" % ".".join("%x" % ord(c) for c in value)
     if type(value) is float:
-        return "%.5e" % value
+        return "%.9g" % value
     return str(value)
 
 

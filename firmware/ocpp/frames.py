@@ -286,10 +286,13 @@ def head(view) -> tuple:
     read: (0, "", "") where not even the id can."""
     parts = bytes(view[:200]).split(b'"', 4)
     start = b"".join(parts[0].split())
+    kind, uid, action = 0, "", ""
     try:
         if len(parts) > 2 and start in (b"[2,", b"[3,", b"[4,") and b"\\" not in parts[1]:
-            action = str(parts[3], "utf-8") if len(parts) > 4 else ""
-            return start[1] - 48, str(parts[1], "utf-8"), action
-    except ValueError:  # not UTF-8
-        pass
-    return 0, "", ""
+            _text(parts[1])
+            kind, uid = start[1] - 48, str(parts[1], "utf-8")
+            if len(parts) > 4 and parts[2].strip() == b"," and parts[3].isalpha():
+                action = str(parts[3], "utf-8")
+    except CallError:
+        pass  # not UTF-8: then there is no id
+    return kind, uid, action
