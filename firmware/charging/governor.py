@@ -37,14 +37,11 @@ class TicInput:
             self.line.mode = mode
 
     async def run(self) -> None:
-        while not self.line:
-            if self.mode != 3 and self.tune(9600 if self.mode == 2 else 1200).read(16):
-                tic = runtime.load("firmware.sensing.tic")
-                self.line = tic.TicLine(
-                    self.tune, self.clock, self.log, self.on_frame, self.mode
-                )
-                break
+        port = self.tune(1200)  # at a wrong speed it is noise, but it is there
+        while self.mode == 3 or not port.read(16):
             await self.clock.sleep_ms(500)
+        tic = runtime.load("firmware.sensing.tic")
+        self.line = tic.TicLine(self.tune, self.clock, self.log, self.on_frame, self.mode)
         await self.line.run()
 
 
