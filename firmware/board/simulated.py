@@ -6,7 +6,6 @@ station's; whole numbers throughout.
 """
 
 import asyncio
-import os
 from array import array
 
 from firmware.base import runtime
@@ -63,6 +62,7 @@ class Board:
         self.ma = 0  # what the car draws on each phase
         self.energy = self.reactive = 0
         self._rest = self._reactive_rest = 0
+        self._file = None
         if path:
             self._load()
         self._saved = self.energy
@@ -84,10 +84,14 @@ class Board:
         self.energy, self.reactive = [int(word) for word in text.split()]
 
     def _save(self):
+        """In one write of one length, over the old: a killed process leaves the old or the new."""
         if self.path and self.energy != self._saved:
-            with open(self.path + ".new", "w") as file:
-                file.write("%d %d\n" % (self.energy, self.reactive))
-            os.rename(self.path + ".new", self.path)
+            if not self._file:
+                open(self.path, "ab").close()
+                self._file = open(self.path, "r+b")
+            self._file.seek(0)
+            self._file.write(b"%-20d %-20d\n" % (self.energy, self.reactive))
+            self._file.flush()
             self._saved = self.energy
 
     # physics
