@@ -4,6 +4,7 @@ python -m host_tests.verdicts FILE      frames in hex, one a line
 """
 
 import asyncio
+import binascii
 import sys
 
 from firmware.ocpp import frames, schemas
@@ -20,7 +21,7 @@ def plain(value):
     if type(value) is list:
         return "[%s]" % ",".join(plain(item) for item in value)
     if type(value) is str:
-        return "'%s'" % ".".join("%x" % ord(c) for c in value)
+        return "'%s'" % str(binascii.hexlify(value.encode()), "ascii")
     if type(value) is float:
         return "%.9g" % value
     return str(value)

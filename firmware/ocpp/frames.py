@@ -95,7 +95,14 @@ def _string(data, i, odd):
                 _bad("half a character")
             code = 0x10000 + ((code & 0x3FF) << 10) + (low & 0x3FF)
             i += 6
-        out.extend(chr(code).encode())
+        if code < 128:
+            out.append(code)
+            continue
+        more = 1 + (code > 0x7FF) + (code > 0xFFFF)  # chr() would keep each character for ever
+        out.append(0xFF00 >> more + 1 & 0xFF | code >> 6 * more)
+        while more:
+            more -= 1
+            out.append(0x80 | code >> 6 * more & 0x3F)
 
 
 def _digits(data, i, most):

@@ -325,6 +325,22 @@ async def test_long_strings():
             assert len(frame[2][-1]) == length
 
 
+async def test_strange_characters_and_names_leave_nothing_behind():
+    """MicroPython keeps what chr() and text[i] give for ever."""
+    allocated = gc.mem_alloc if hasattr(gc, "mem_alloc") else int
+    before = 0
+    for block in range(0x100, 0x3000, 0x40):
+        text = "".join(["\\u%04x" % code for code in range(block, block + 0x40)])
+        for shape in ('"%s"', '{"%s":1}', '[{"status":"%s"}]'):
+            assert isinstance(await verdict('[3,"i",', shape % text, "]"), list)
+            await verdict('[3,"i",', shape % text)
+        text = shape = None
+        gc.collect()
+        if block >= 0x400 and not before:
+            before = allocated()
+    assert allocated() - before < 300
+
+
 async def test_nothing_is_cut_by_the_windows_it_is_read_in():
     values = '-123456.25e-1,true,false,null,"a\\u00e9\\ud83d\\ude00\\"b","éé",{"é":12345678901},[]'
     expected = None

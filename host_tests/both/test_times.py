@@ -1,5 +1,7 @@
 """ISO 8601 date-times on every Python."""
 
+import gc
+
 from firmware.base import times
 
 
@@ -92,3 +94,24 @@ def test_what_is_no_date_time_is_refused():
         "2024-02-29T12:00:0\u0660",
     ):
         assert refused(text), text
+
+
+def test_strange_characters_leave_nothing_behind():
+    """MicroPython keeps what text[i] gives for ever."""
+    allocated = gc.mem_alloc if hasattr(gc, "mem_alloc") else int
+    before = 0
+    for code in range(0xC0, 0x1200):
+        for shape in ("202%s-02-29T12:00:00", "2024%s02-29T12:00:00Z", "2024-02-29T12:00:00%sZ"):
+            assert refused(shape.replace("%s", str(utf_8(code), "utf-8")))
+        if code % 64 == 0:
+            gc.collect()
+        if code == 0x400:
+            before = allocated()
+    gc.collect()
+    assert allocated() - before < 300
+
+
+def utf_8(code):
+    if code < 0x800:
+        return bytes((0xC0 | code >> 6, 0x80 | code & 0x3F))
+    return bytes((0xE0 | code >> 12, 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F))
