@@ -72,6 +72,17 @@ async def test_a_tx_profile_overrules_the_default_even_when_it_has_ended():
     assert await station.plan(60) == [(0, 6)]
 
 
+async def test_a_tx_profile_that_has_ended_overrules_for_good():
+    """Also when another one, which ran meanwhile, ceases to be valid."""
+    station = Station()
+    station.start(7)
+    await station.set(profile(6, identity=1))
+    await station.set(profile(20, purpose="Tx", identity=2, start=NOW - 20, duration=10))
+    later = profile(16, level=1, purpose="Tx", identity=3, start=NOW + 10, last=NOW + 30)
+    await station.set(later)
+    assert await station.plan(60) == [(0, 32), (10, 16), (30, 32)]
+
+
 async def test_a_default_on_the_connector_overrules_one_for_all():
     station = Station()
     await station.set(profile(6, level=200, identity=1), 0)
@@ -346,6 +357,39 @@ async def test_clear():
     assert await station.clear() == "Accepted"
     assert left() == []
     assert station.limit() == (32000, None)
+
+
+async def test_a_profile_that_changes_while_a_schedule_is_made():
+    """The answer is of one moment: made again where a profile came in between."""
+    import asyncio
+
+    station = Station()
+    await station.set(profile([(i * 10, 6 + i % 2) for i in range(50)]))
+    asked = asyncio.create_task(station.composite(500))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await station.set(profile(20))
+    schedule = (await asked)["chargingSchedule"]
+    assert schedule["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 20}]
+
+
+async def test_tx_profiles_go_with_their_transaction():
+    station = Station()
+    station.start(7, position=40)
+    await station.set(profile(20, purpose="Tx"))
+    station.profiles.step(station.transactions.running)
+    assert station.limit() == (20000, None)
+    station.start(8, position=50)  # the next, between two steps
+    assert station.limit() == (32000, None)
+    station.profiles.step(station.transactions.running)
+    assert station.profiles.slots() == b""
+
+
+async def test_decimals_are_read_exactly():
+    station = Station()
+    for tenths in range(320):
+        assert await station.set(profile(tenths / 10)) == "Accepted"
+        assert station.limit()[0] == tenths * 100
 
 
 async def test_evaluating_changes_nothing():
