@@ -32,8 +32,9 @@ def test_a_session_from_plug_to_bill(runtime, tmp_path):
             number = house.next_transaction - 1
             answer = await point.ask("RemoteStopTransaction", transaction_id=number)
             assert answer.status == "Accepted"
-            await house.heard_of("StopTransaction")
-            await rig.until(status="Finishing", contactor="open", locked=False)
+            stop = await house.heard_of("StopTransaction")
+            state = await rig.until(status="Finishing", contactor="open", locked=False)
+            assert stop["meterStop"] == state["energy_wh"], "to the last Wh that the car drew"
             await rig.console("sim unplug")
             await rig.until(status="Available", queue=0)
             await house.heard_of(

@@ -3,6 +3,8 @@
 Loaded for it and dropped again.
 """
 
+_OPEN_MS = 7000
+
 
 async def start(session, who) -> None:
     """Begins the transaction of who is authorised, if the meter answers and the car is there."""
@@ -35,7 +37,12 @@ async def start(session, who) -> None:
 
 async def stop(session, reason: str, id_tag: str | None) -> None:
     """Ends the running transaction, with the last good reading if the meter is silent."""
-    session.evse.enabled = False
+    evse = session.evse
+    evse.enabled = False
+    # The car has up to 6 s to stop drawing (IEC 61851-1), and what it draws is on its bill.
+    until = session.clock.ms() + _OPEN_MS
+    while evse.contactor and session.clock.ms() < until:
+        await session.clock.sleep_ms(100)
     reading = await session.meter.read_now()
     running = session.transaction
     energy = (reading or session.meter.last or {}).get("energy", running.meter_start)
