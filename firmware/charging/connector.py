@@ -13,6 +13,8 @@ def status(evse, session, operative: bool, before: str, ms: int) -> tuple:
     if session.transaction:
         if not evse.plugged:
             return "SuspendedEV", "EV side disconnected"
+        if session.stops:  # ending: the contactor is about to open
+            return before, ""
         if not evse.contactor and ms - session.transaction.started_ms < _CLOSING_MS:
             return before, ""
         if not evse.enabled or evse.switching or evse.offered_ma < 6000 or evse.pilot in "DE":
