@@ -248,7 +248,7 @@ async def _tree(view):
                     break
             heap += 8
             if nest & 1:
-                top[name] = value
+                top[name] = value  # type: ignore[call-overload]
             else:
                 top.append(value)
             if c == 91 or c == 123:

@@ -42,7 +42,9 @@ class Rpc:
         self._link = None
         self._tasks = []
         self.active_ms = now_ms()
-        self.on_message = None  # (direction, text): "sent" or "received", for those who look on
+        # (direction, text), "sent" or "received": the bench's view of all that goes over the link,
+        # keys included, so nothing for a log
+        self.on_message = None
 
     def attach(self, link) -> None:
         """A new link: anything with `async send(text)`."""

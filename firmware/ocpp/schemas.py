@@ -56,7 +56,7 @@ SendLocalList.
 """
 
 
-def row(name: str, rows: str = ROWS) -> list | None:
+def row(name: str, rows: str = ROWS) -> list | str | None:
     """The fields of a row: (name, kind, required), or of an enumeration's just its values as one
     text. None where there is no such row."""
     start = rows.find("\n%s " % name)
@@ -170,7 +170,7 @@ def fields(action: str, direction: str, rows: str = ROWS) -> list:
     if found is None:
         known = action.isalpha() and "\n%s." % action in ROWS
         raise CallError("NotSupported" if known else "NotImplemented", action[:50])
-    return found
+    return found  # type: ignore[return-value]
 
 
 def _steps(action, direction, payload, strict, rows):
