@@ -12,7 +12,7 @@ from array import array
 from struct import calcsize, pack_into, unpack_from
 
 from firmware.charging import profiles
-from firmware.charging.profiles import EPOCH, NEVER, PERIOD_SIZE, ROW, TX
+from firmware.charging.profiles import ALWAYS, EPOCH, NEVER, PERIOD_SIZE, ROW, TX
 
 MOST = 200
 MOST_PERIODS = 100
@@ -35,12 +35,15 @@ class ProfileStore:
         self._log = log
         self.table = tuple(array(code) for code in ROW[1:])
         self.orders = (b"", b"")
+        self.wake = array("i")  # for `profiles.limits`, as of `_looked`
+        self._looked = 0
+        self._looked_for = None  # which transaction
         self._waiting = {}  # slot: record
         self._due = {}  # slot: when to write it, ms; of those that wait
         self._written = {}  # slot: when it was written, ms; of some
         self._sequence = 0
         self._newest = 0  # when the newest was received
-        self._held = None  # what `limit` gave, and how long it holds
+        self._held = None  # what `limit` was asked and found
         self._load()
 
     def _load(self):
@@ -93,7 +96,7 @@ class ProfileStore:
 
     def _place(self, slot, row):
         """Puts a row into the table, and the slot where it belongs in its order."""
-        for column, value in zip(self.table, row):
+        for column, value in zip(self.table + (self.wake,), row + (ALWAYS,)):
             while len(column) <= slot:
                 column.append(0)
             column[slot] = value
@@ -221,13 +224,20 @@ class ProfileStore:
         """(mA on each phase, W limit in 0.1 W or profiles.NEVER, phases wished, Unix time when
         this changes by itself or None). `top`: the station's own maximum, mA."""
         t, number, started = self.moment(running)
-        key = (number, phases, top)
-        if not self._held or self._held[0] != key or not self._held[1] <= t < self._held[2][0]:
+        looked_for = (number, started if running else 0)
+        if looked_for != self._looked_for or t < self._looked:
+            self._looked_for = looked_for
+            self._held = None
+            for slot in range(len(self.wake)):
+                self.wake[slot] = ALWAYS
+        self._looked = t
+        if not self._held or self._held[0] != (phases, top) or t >= self._held[1][0]:
             pieces = profiles.limits(
-                self.table, self.orders, self.periods, t, number, started, phases, top
-            )
-            self._held = (key, t, next(pieces))
-        until, ma, watts, wish = self._held[2]
+                self.table, self.orders, self.periods, t, number, started, phases, top, False,
+                self.wake,
+            )  # fmt: skip
+            self._held = ((phases, top), next(pieces))
+        until, ma, watts, wish = self._held[1]
         changes = until < NEVER and self._clock.epoch() is not None
         return ma, watts, wish, until + EPOCH if changes else None
 

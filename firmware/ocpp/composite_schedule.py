@@ -21,14 +21,15 @@ async def GetCompositeSchedule(station, payload):
     orders = None
     while orders is not store.orders:  # again, when they changed while others ran
         orders = store.orders
-        moment = store.moment(station.transactions.running)
+        running = station.transactions.running
         phases = station.evse.phases
         top = station.max_ma
+        store.limit(running, phases, top)  # brings store.wake up to now
+        moment = store.moment(running)
         if unit == "W":
             top = top * 23 * phases // 10
-        pieces = profiles.limits(
-            store.table, orders, store.periods, *(moment + (phases, top, unit == "W"))
-        )
+        how = (phases, top, unit == "W", array("i", store.wake))
+        pieces = profiles.limits(store.table, orders, store.periods, *(moment + how))
         periods, covered = await _plan(pieces, moment[0], payload["duration"], unit == "A")
     return {
         "status": "Accepted",

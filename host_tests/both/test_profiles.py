@@ -444,6 +444,28 @@ async def test_a_clock_that_nobody_set():
     assert station.limit() == (12000, None)
 
 
+async def test_a_clock_that_is_set_back_or_at_last():
+    station = Station()
+    await station.set(profile(10, start=NOW - 50, duration=100))
+    await station.set(
+        profile([(0, 8), (100, 16)], level=1, kind="Relative", identity=2, start=None)
+    )
+    station.start(ago=0)
+    assert station.limit() == (8000, 100)
+    station.clock.pass_s(100)
+    assert station.limit() == (16000, None)
+    station.clock.now = None  # as after a restart, the transaction going on
+    assert station.profiles.limit(station.transactions.running, 3, 32000)[0] == 16000
+    station.clock.at_ms -= 50000
+    assert station.profiles.limit(station.transactions.running, 3, 32000)[0] == 8000
+    station.clock.now = NOW + 3600
+    assert station.limit() == (8000, 50)
+    await station.clear(id=2)
+    assert station.limit() == (32000, None)
+    station.clock.now = NOW - 10
+    assert station.limit() == (10000, 60)
+
+
 async def test_energy_managers_every_ten_seconds():
     """For an hour: a write a minute at most, each takes effect at once."""
     station = Station()
