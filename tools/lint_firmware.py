@@ -28,7 +28,7 @@ NO_MODULES = set(
 )
 # Modules that only some files may know, since they are the seams.
 SEAMS = {
-    "machine": ("firmware/board/esp32.py", "firmware/base/runtime.py"),
+    "machine": ("firmware/board/esp32", "firmware/base/runtime.py"),
     "esp32": ("firmware/board/esp32.py", "firmware/base/"),
     "network": ("firmware/net/wifi.py",),
     "termios": ("firmware/board/serial_pc.py", "firmware/base/runtime.py"),
