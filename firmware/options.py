@@ -71,6 +71,10 @@ def _take(options, name, value):
         options.tic = value
     elif name == "--ca":
         options.ca = value
+        try:
+            open(value, "rb").close()
+        except OSError:
+            raise ValueError("--ca %s: no such file, or it can't be read" % value) from None
     elif name == "--speed":
         if not value.isdigit() or not 1 <= int(value) <= 1000:
             raise ValueError("--speed from 1 to 1000")

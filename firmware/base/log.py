@@ -7,6 +7,10 @@ try:
 except ImportError:  # desktop MicroPython without micropython-lib
     logging = None
 
+_MISSING = (
+    "no logging module: writing to stderr only; to install it: "
+    "micropython -c \"import mip; mip.install('logging')\"\n"
+)
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -21,9 +25,7 @@ class Log:
         self._out = logging.getLogger("wallbridge") if logging else None
         if self._out:
             self._out.setLevel(10)
-        else:
-            self.write("log", "warning", "no logging module: writing to stderr only; install it "
-                       "with: micropython -c \"import mip; mip.install('logging')\"")  # fmt: skip
+        self._told = bool(self._out)
 
     def __call__(self, part: str) -> "Writer":
         return Writer(self, part)
@@ -39,8 +41,11 @@ class Log:
         self.lines.append(line)
         if self._out:
             self._out.log(number, line)
-        else:
-            sys.stderr.write(line + "\n")
+            return
+        if not self._told:
+            self._told = True
+            sys.stderr.write(_MISSING)
+        sys.stderr.write(line + "\n")
 
 
 class Writer:
