@@ -2,7 +2,7 @@
 
 import sys
 
-from firmware.base import runtime
+from firmware.base import log, runtime
 from firmware.console import Console
 
 
@@ -11,6 +11,7 @@ def main(words: list) -> None:
     try:
         options = _options(words)
         if options:
+            log.to_stderr()
             runtime.run(serve(options))
     except (ValueError, OSError) as why:
         sys.stderr.write("wallbridge: %s\n" % why)

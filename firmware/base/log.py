@@ -2,6 +2,8 @@
 
 import sys
 
+from firmware.base import runtime
+
 try:
     import logging
 except ImportError:  # desktop MicroPython without micropython-lib
@@ -12,6 +14,13 @@ _MISSING = (
     "micropython -c \"import mip; mip.install('logging')\"\n"
 )
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def to_stderr() -> None:
+    """What is logged goes to stderr; called once by the program."""
+    if logging:  # micropython-lib's handlers have a level too, CPython's other loggers talk
+        level = 10 if runtime.MICROPYTHON else 30
+        logging.basicConfig(level=level, format="%(message)s")
 
 
 class Log:
