@@ -22,6 +22,53 @@ GEOMETRY = {
 _IO = -5
 
 
+def torture(cuts: int, seed: int = 0, progress=lambda done: None) -> int:
+    """Cuts the power at so many steps of scripted and random lives of the storage (see
+    host_tests/both/flash_life.py), every third time a second time soon after. The scripted life
+    is cut at each of its steps first. Returns the number of cuts; raises AssertionError, saying
+    which, when something was lost, doubled or out of order."""
+    from host_tests.both.flash_life import Life
+
+    rng = random.Random(seed)
+    done = 0
+    number = 0
+    while done < cuts:
+        flash = Flash(BLOCKS)
+        flash.history = []
+        life = Life(flash)
+        if number:
+            life.wander(rng.randrange, 300)
+        else:
+            life.run(100)
+        share = 1 if number == 0 and cuts >= life.total else 200 / life.total
+        done += _cut(life, min(1, share, cuts / life.total), rng, f"life {number} of seed {seed}")
+        progress(done)
+        number += 1
+    return done
+
+
+BLOCKS = 48
+
+
+def _cut(life, share, rng, name):
+    """Cuts a life at that share of its steps."""
+    replay = Flash(BLOCKS)
+    done = 0
+    for cut, step in enumerate(life.flash.history[: life.total]):
+        if cut >= life.marks[0][0] and rng.random() < share:
+            again = rng.randrange(1, 60) if done % 3 == 2 else None
+            tear = rng.randrange(1 << 30)
+            try:
+                life.trial(
+                    cut, lambda memory, seed: Flash(0, memory, seed), replay.memory[:], again, tear
+                )
+            except Exception as error:
+                raise AssertionError(f"{name}, cut {cut}, then {again}, tear {tear}: {error!r}")
+            done += 1
+        replay.apply(*step)
+    return done
+
+
 class PowerCut(Exception):
     """The flash lost its power: nothing that is called afterwards happens."""
 

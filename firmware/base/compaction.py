@@ -1,7 +1,5 @@
 """Rewriting a segment of the journal without what is over; loaded when it is done."""
 
-_FITS = 3072  # bytes up to which two segments are joined
-
 
 def _records(journal, base):
     batch, offset = journal.batch(base, 0)
@@ -25,7 +23,7 @@ def compact(journal, index: int, keep) -> int:
             size += len(record[2]) + 10
     if size and index:
         before = files.size(journal.name(journal.segments[index - 1]))
-        if before + size <= _FITS:
+        if before + size <= journal.seal:
             into = journal.segments[index - 1]
             old += before
     if size == old:

@@ -14,7 +14,6 @@ from firmware.base.runtime import const
 
 _SLOTS = const(16)  # records that wait for one append
 _SPARE = const(4)  # slots that only records which must not be lost may use when the flash is full
-_SEGMENT = const(3072)  # bytes beyond which a segment is sealed: it mostly fits one flash block
 _BATCH = const(8)  # records read at once
 _HEAD = const(6)
 
@@ -59,15 +58,17 @@ def raw(position: int, kind: int, payload: bytes) -> bytes:
 
 class Journal:
     """`limit`: bytes that the segments may take; `reserve`: free bytes of the flash that `room`
-    leaves to records that must not be lost. `generation` changes when old records went."""
+    leaves to records that must not be lost; `seal`: bytes beyond which a segment is not appended
+    to, so that it fits one flash block. `generation` changes when old records went."""
 
     def __init__(self, files, log, folder: str = "journal", limit: int = 393216,
-                 reserve: int = 65536):  # fmt: skip
+                 reserve: int = 65536, seal: int = 3072):  # fmt: skip
         self.files = files
         self._log = log
         self.folder = folder + "/"
         self.limit = limit
         self.reserve = reserve
+        self.seal = seal
         self.generation = 0
         files.mkdir(folder)
         files.mkdir(folder + "/tail")
@@ -160,8 +161,8 @@ class Journal:
         if first == self.next:
             return
         base = self.segments[-1] if self.segments else 0
-        size = self.files.size(self.name(base)) if base else _SEGMENT
-        if size >= _SEGMENT:
+        size = self.files.size(self.name(base)) if base else self.seal
+        if size >= self.seal:
             base = first
             size = 0
         with self.files.open(self.name(base), "ab") as f:
@@ -181,7 +182,7 @@ class Journal:
         """Yields (position, kind, payload) from a position on, in order, up to the newest. Goes on
         rightly when records are appended or compacted meanwhile."""
         while position < self.next:
-            if position > self.flushed:
+            if position > self.flushed or not self.segments:
                 record = self._slot(position)
                 position += 1
                 if record and record[0] == position - 1:

@@ -19,9 +19,7 @@ def replay(t) -> None:
         if kind <= _STOP:
             (lag, boot, time, endpoint, owner), at = ints(payload, 5)
             queue = t.queue(endpoint, position)
-            if position - lag > queue.done:
-                queue.done = position - lag
-                queue.failures = 0
+            queue.done = max(queue.done, position - lag)
             if not boot:
                 t.latest = max(t.latest, time)
             elif boot not in t.bases:
@@ -34,7 +32,7 @@ def replay(t) -> None:
             elif t.interrupted and owner == position - t.interrupted.position:
                 numbers, at = ints(payload, 4, at)
                 t.interrupted.kept += numbers[3] > 0
-                t.interrupted.note(position, (boot, time), payload[at:])
+                t.interrupted.note((boot, time), payload[at:])
         elif kind in (_STATE, _GIVEN_UP):
             state, _ = ints(payload, 6)
             queue = t.queue(state[0], position)

@@ -58,13 +58,11 @@ class Transaction:
         self.transaction_id = None
         self.energy = self.meter_start
         self.stamp = (boot, time)  # of the newest record
-        self.newest = self.position
         self.recorded_ms = started_ms
         self.seen = self.kept = 0  # values for StopTransaction
 
-    def note(self, position, stamp, data):
+    def note(self, stamp, data):
         """Another record of it was written."""
-        self.newest = position
         self.stamp = stamp
         energy = measurands.energy(data)
         if energy is not None:
@@ -144,11 +142,7 @@ class Transactions:
 
     def _rare(self, module, function, *args):
         """Calls a function of a module that is there for this call only."""
-        name = "firmware.charging." + module
-        try:
-            return getattr(runtime.load(name), function)(self, *args)
-        finally:
-            runtime.drop(name)
+        return runtime.once("firmware.charging." + module, function, self, *args)
 
     def recover(self, reason: str, energy: int | None = None, reach: int = 400) -> bool:
         """Closes the transaction that was left open, if one was: with the register read after the
@@ -260,14 +254,14 @@ class Transactions:
             numbers = (transaction.connector if transaction else 1,
                        measurands.CONTEXTS.index(context), mask, stop_mask)  # fmt: skip
             try:
-                record = self.append(_VALUES, stamp, transaction, numbers, data, False)
+                self.append(_VALUES, stamp, transaction, numbers, data, False)
             except OSError as why:
                 self.log.error("no meter values are kept: %s", why)
             else:
                 if transaction:
                     transaction.kept += stop_mask > 0
                     transaction.recorded_ms = at_ms
-                    transaction.note(record[0], stamp, data)
+                    transaction.note(stamp, data)
                 return True
         if transaction and "energy" in reading:
             self.progress(reading["energy"], at_ms)

@@ -40,7 +40,7 @@ def _needed(t, record):
     if kind <= _STOP:
         (_, _, _, endpoint, owner), at = ints(payload, 5)
         queue = t.queues[endpoint]
-        if open_ and position in (open_.position, open_.newest):
+        if open_ and position == open_.position:
             return True
         if kind == _START:
             return position >= queue.start

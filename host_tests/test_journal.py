@@ -1,0 +1,115 @@
+"""The journal and the packing of integers against models, on LittleFS and with any damage."""
+
+from itertools import islice
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from firmware.base.compaction import compact
+from firmware.base.journal import Journal, ints, pack_ints
+from host_tests.both.memory_files import MemoryFiles
+from host_tests.flash import Flash
+
+
+class Log:
+    def error(self, text, *args):
+        pass
+
+
+@given(st.lists(st.integers()))
+def test_integers_of_any_size(numbers):
+    data = pack_ints(*numbers)
+    assert ints(data + b"more", len(numbers)) == (numbers, len(data))
+
+
+@given(st.lists(st.integers(-(1 << 62), 1 << 62), min_size=1))
+def test_integers_are_small(numbers):
+    size = sum(max(1, (2 * abs(n)).bit_length() + 6) // 7 + 1 for n in numbers)
+    assert len(pack_ints(*numbers)) <= size
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(1, 12), st.integers(0, 255)),
+        st.tuples(st.just("compact"), st.integers(0, 9), st.integers(1, 4)),
+        st.tuples(st.just("restart")),
+        st.tuples(st.just("read"), st.integers(0, 200)),
+        st.tuples(st.just("flush")),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps, st.booleans())
+def test_as_a_list_would(todo, little):
+    files = Flash(64).mount() if little else MemoryFiles()
+    journal = Journal(files, Log(), seal=500)
+    model = []
+    readers = []
+    for step in todo:
+        if step[0] == "append":
+            for n in range(step[1]):
+                payload = bytes([n]) * step[2]
+                position = journal.append(n, payload)
+                model.append((position, n, payload))
+        elif step[0] == "compact" and step[1] < len(journal.segments) - 1:
+            end = journal.segments[step[1] + 1]
+            begin = journal.segments[step[1]]
+            size = journal.size
+            every = step[2]
+            won = compact(journal, step[1], lambda record, n=every: record[0] % n == 0)
+            assert journal.size == size - won
+            model = [r for r in model if not begin <= r[0] < end or r[0] % every == 0]
+        elif step[0] == "restart":
+            journal = Journal(files, Log(), seal=500)
+            readers = []
+        elif step[0] == "read":
+            readers.append((journal.records(step[1]), [], step[1]))
+        elif step[0] == "flush":
+            journal.flush()
+        for reader, seen, _ in readers:
+            seen += islice(reader, 3)
+        assert list(journal.records()) == model
+    assert journal.next > max([record[0] for record in model], default=0)
+    for reader, seen, start in readers:
+        seen += list(reader)
+        positions = [record[0] for record in seen]
+        assert positions == sorted(set(positions))
+        assert all(position >= start for position in positions)
+        # what went before it was read may be missing, nothing else
+        last = positions[0] if positions else 1 << 40
+        assert {r for r in model if r[0] >= max(last, start)} <= set(seen)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_damage_is_skipped_and_never_guessed_at(data):
+    files = MemoryFiles()
+    journal = Journal(files, Log(), seal=500)
+    written = {}
+    for n in range(40):
+        payload = data.draw(st.binary(max_size=30))
+        written[journal.append(n % 7, payload)] = (n % 7, payload)
+    for _ in range(data.draw(st.integers(1, 5))):
+        name = data.draw(st.sampled_from(sorted(n for n in files.data if files.data[n])))
+        content = bytearray(files.data[name])
+        at = data.draw(st.integers(0, len(content) - 1))
+        kind = data.draw(st.sampled_from(["flip", "cut", "insert", "repeat"]))
+        if kind == "flip":
+            content[at] ^= data.draw(st.integers(1, 255))
+        elif kind == "cut":
+            del content[at:]
+        elif kind == "insert":
+            content[at:at] = data.draw(st.binary(min_size=1, max_size=20))
+        else:
+            content += content[at:]
+        files.data[name] = bytes(content)
+    journal = Journal(files, Log(), seal=500)
+    found = list(journal.records())
+    assert [r[0] for r in found] == sorted({r[0] for r in found})
+    for position, kind, payload in found:
+        assert written[position] == (kind, payload)
+    position = journal.append(3, b"goes on")
+    assert list(journal.records())[-1] == (position, 3, b"goes on")
+    assert list(Journal(files, Log(), seal=500).records())[-1] == (position, 3, b"goes on")
