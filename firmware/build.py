@@ -28,6 +28,11 @@ def parts(made, options) -> None:
     made.log = Log(made.clock)
     made.files = Files(options.state)
     made.store = Store(made.files)
+    # what the data reset goes back to: on a PC the command line's
+    made.provisioned = {}
+    for name in ("SupervisionUrl", "BoxIdentifier"):
+        if name in options.run:
+            made.provisioned[name] = options.run[name]
     _reference(made.reference, runtime.load("firmware.charging.models").find(options.model))
     made.ca = None
     if options.ca:
@@ -88,7 +93,7 @@ def station(made, cause: str) -> Station:
     log = made.log
     clock = made.clock
     reference = made.reference
-    config = Configuration(made.store, made.options.run, {}, None)
+    config = Configuration(made.store, made.options.run, made.provisioned, None)
     limits = Limits()
     faults = Faults(log("faults"), made.store)
     evse = Evse(

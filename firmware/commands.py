@@ -107,6 +107,8 @@ async def _config(station, words, line):
         value = ""
     result, name, why = configuration.change(station, words[1], value)
     if result == "Accepted":
+        if not name:  # the data reset
+            await runtime.soon("firmware.ocpp.effects", "clear", station)
         station.key_changed(name)
     elif why:
         station.log("config").info("%s %s: %s", result, name, why)
@@ -137,6 +139,7 @@ async def _unlock(station, words, line):
     if not station.reference.socket:
         raise ValueError("an attached cable has no lock")
     await station.session.stopped("Local")
+    station.session.free()
     if not await station.evse.unlock():
         raise ValueError("the lock did not open: see faults")
 

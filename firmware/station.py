@@ -42,6 +42,7 @@ class Station:
         self.version = firmware.VERSION
         self.build_epoch = firmware.BUILD
         self.safe = False
+        self.doing = {}  # what TriggerMessage asks of transfers: message -> status, else Idle
         self.session = Session(evse, meter, transactions, config, clock, log("session"))
         self.rpc = Rpc(self._handle, log("rpc"), lambda: config.int("MessageTimeout"), clock.ms)
         self.registration = Registration(self)
@@ -54,7 +55,6 @@ class Station:
         self._ended = asyncio.Event()
         self._outcome = ""
         self.session.by_itself = self._by_itself
-        self.session.on_unplugged = self.notifier.finishing
         self.session.stop_data = self.sampler.stop_data
         self.transactions.on_record = self.delivery.wake.set
         self.transactions.endpoint = self.endpoint()
@@ -73,28 +73,34 @@ class Station:
 
     def endpoint(self) -> int:
         """A number for where and as whom we talk: messages belong to it. 0: to nobody."""
-        url = self.config.get("SupervisionUrl")
-        box = self.config.get("BoxIdentifier")
-        return binascii.crc32((url + "\n" + box).encode()) if url else 0
+        return binascii.crc32(self.link.place()) if self.config.get("SupervisionUrl") else 0
 
     def _by_itself(self):
         """Whether a car just plugged in is charged without asking (guide page 16)."""
-        config = self.config
-        if not config.get("SupervisionUrl"):
+        if not self.config.get("SupervisionUrl"):
             return True
         lost = self.link.lost_ms
+        return lost is not None and self.clock.ms() - lost >= _OFFLINE_MS and self.trusts()
+
+    def trusts(self) -> bool:
+        """Whether an unknown id may charge while there is no link (OCPP 3.5.4)."""
+        config = self.config
         return (
-            lost is not None
-            and self.clock.ms() - lost >= _OFFLINE_MS
-            and self.link.accepted_here()
-            and config.on("LocalAuthorizeOffline")
+            config.on("LocalAuthorizeOffline")
             and config.on("AllowOfflineTxForUnknownId")
+            and self.link.accepted_here()
         )
 
     def present(self, id_tag: str) -> None:
-        """An id is presented, by a RemoteStart or locally: stops, or asks and starts."""
-        if self.session.stops_for(id_tag, None):
-            self.session.stop("Local", id_tag)
+        """An id is presented locally: stops, or asks and starts."""
+        session = self.session
+        waiting = session.authorised
+        if session.stops_for(id_tag, None):
+            session.stop("Local", id_tag)
+        elif session.frees(id_tag, None):
+            session.free()
+        elif waiting and waiting.id_tag.lower() == id_tag.lower():
+            session.forget()  # presented again: never mind (OCPP 4.9, B1)
         else:
             self.spawn(runtime.soon("firmware.ocpp.authorize", "present", self, id_tag))
 
@@ -183,7 +189,7 @@ class Station:
             self.notifier.look()
             if self.evse.changed:
                 self.evse.changed = False
-                self.session.wake.set()
+                self.session.look()
             await self.board.wait(pause)
 
     def _metered(self):

@@ -2,21 +2,21 @@
 
 # The contactor has 3 s from B to C, and so has a transaction to begin: the status stays so long.
 _CLOSING_MS = 3000
+_UNPLUGGED = "EV side disconnected"  # OCPP 4.9
 
 
-def status(evse, session, operative: bool, before: str, ms: int) -> tuple:
+def status(evse, session, before: str, ms: int) -> tuple:
     """(status, info) of connector 1. `before` is the status until now, `ms` the station's time."""
     if evse.faults.active:
         return "Faulted", ""
-    if not operative:
+    if not session.operative:
         return "Unavailable", ""
     if session.transaction:
         if not evse.plugged:
-            return "SuspendedEV", "EV side disconnected"
-        if session.stops:  # ending: the contactor is about to open
-            return before, ""
+            ends = session.config.on("StopTransactionOnEVSideDisconnect")
+            return "Finishing" if ends else "SuspendedEV", _UNPLUGGED
         if not evse.contactor and ms - session.transaction.started_ms < _CLOSING_MS:
-            return before, ""
+            return "Preparing", ""
         if not evse.enabled or evse.switching or evse.offered_ma < 6000 or evse.pilot in "DE":
             return "SuspendedEVSE", ""
         if evse.pilot == "B":
@@ -27,7 +27,7 @@ def status(evse, session, operative: bool, before: str, ms: int) -> tuple:
         return (before if closing and before != "Charging" else "SuspendedEVSE"), ""
     if session.authorised:
         return "Preparing", ""
-    if session.reserved:
+    if session.reservation:
         return "Reserved", ""
     if evse.plugged:
         return ("Finishing" if session.used else "Preparing"), ""

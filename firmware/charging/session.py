@@ -5,6 +5,8 @@ import asyncio
 from firmware.base import runtime
 
 _COLD = "firmware.charging.start_stop"
+_RESERVATION = "firmware.charging.reservation"
+_SEEN_MS = 2000  # after a start, the pilot has told by then whether a car is there
 
 
 class Authorised:
@@ -20,8 +22,12 @@ class Session:
     """The connector's use by one driver after the other.
 
     Facts: `transaction` (None or the running one), `authorised` (None or who waits for the car),
-    `used` (a transaction ended since the car was plugged in), `denied` (the central system
-    refused the id, and energy with it).
+    `asking` (an id is being authorised), `used` (a transaction ended since the car was plugged
+    in), `denied` (the central system refused the id, and energy with it), `reservation` (see
+    charging/reservation.py), `kept` (None, or the id whose cable stays locked until it is
+    presented; "": until the car is unplugged).
+
+    Wishes: `operative`, and `held`: nothing new begins, since the station is about to go.
     """
 
     def __init__(self, evse, meter, transactions, config, clock, log):
@@ -33,28 +39,27 @@ class Session:
         self.log = log
         self.reservation = None
         self.authorised = None
-        self.used = False
+        self.asking = False
+        self.used = config.store.read("used") is not None
         self.denied = False
+        self.kept = None
         self.operative = True
+        self.held = False
         self.cause = "PowerLoss"  # why a transaction may have been left open
         self.profile = None  # what to do with a profile once its transaction runs
         self.wake = asyncio.Event()
-        self._plugged = False
         self.parent = None
         self.stops = None
         self.done = asyncio.Event()
         # said by the station: free to start without asking, once for each plugging-in?
         self.by_itself = lambda: False
-        self.on_unplugged = lambda: None  # a transaction ended by unplugging
         self.stop_data = lambda reading: b""  # what StopTransaction tells of begin and end
+        self._plugged = self._gone = False
+        self._seen_ms = clock.ms() + _SEEN_MS
 
     @property
     def transaction(self):
         return self.transactions.running
-
-    @property
-    def reserved(self) -> bool:
-        return self.reservation is not None
 
     def free_tag(self) -> str:
         """The idTag where nobody presents one (guide page 16). The key's default reads FreeCharge,
@@ -62,33 +67,42 @@ class Session:
         tag = self.config.get("DefaultIdTag")
         return "freeCharge" if tag == "FreeCharge" else tag
 
-    def may_start(self, id_tag: str) -> bool:
-        """Whether this id could start a transaction now or when the car comes."""
-        return not (
+    def admits(self, id_tag: str, parent: str | None) -> bool:
+        """Whether no reservation keeps this id away; its parentIdTag is known or None."""
+        held = self.reservation
+        return not held or id_tag.lower() == held[3].lower() or same(parent, held[4])
+
+    def may_start(self) -> bool:
+        """Whether a transaction could start now, or when the car comes."""
+        return self.operative and not (
             self.transaction
             or self.authorised
+            or self.asking
+            or self.held
             or self.evse.faults.active
-            or not self.operative
-            or (self.reservation and not self.reservation.might_admit(id_tag))
         )
 
     def authorise(self, id_tag: str, parent: str | None = None) -> bool:
         """This id may charge: now if the car is there, else for ConnectionTimeOut."""
-        if self.transaction or self.authorised:
+        if self.transaction or self.authorised or self.held:
             return False
-        if self.reservation and not self.reservation.admits(id_tag, parent):
+        if not self.admits(id_tag, parent):
             self.log.info("%s refused: the connector is reserved", id_tag)
             return False
         self.authorised = Authorised(id_tag, parent, self.clock.ms())
         self.wake.set()
         return True
 
+    def forget(self) -> None:
+        """Nobody waits for the car any more."""
+        self.authorised = self.profile = None
+        self.wake.set()
+
     def stop(self, reason: str, id_tag: str | None = None) -> None:
         """Ends the running transaction, or the wait for the car."""
-        self.authorised = None
+        self.forget()
         if self.transaction and not self.stops:
             self.stops = (reason, id_tag)
-        self.wake.set()
 
     async def stopped(self, reason: str) -> None:
         """Ends the running transaction and waits for its last record."""
@@ -100,14 +114,26 @@ class Session:
     def stops_for(self, id_tag: str, parent: str | None) -> bool:
         """Whether presenting this id ends the running transaction (OCPP 3.5)."""
         running = self.transaction
-        return bool(running) and (
-            running.id_tag.lower() == id_tag.lower() or (parent and parent == self.parent)
+        return running is not None and (
+            running.id_tag.lower() == id_tag.lower() or same(parent, self.parent)
         )
+
+    def frees(self, id_tag: str, parent: str | None) -> bool:
+        """Whether presenting this id frees the cable that is still locked for it (OCPP 4.10)."""
+        return bool(self.kept) and (
+            self.kept.lower() == id_tag.lower() or same(parent, self.parent)
+        )
+
+    def free(self) -> None:
+        """The cable need not stay locked without a transaction."""
+        self.kept = None
+        self.evse.hold_lock = self.transaction is not None
+        self.wake.set()
 
     def answered(self, info: dict) -> None:
         """The idTagInfo of StartTransaction.conf of the running transaction (errata 3.17)."""
         self.parent = info.get("parentIdTag") or self.parent
-        if info.get("status") == "Accepted" or not self.transaction:
+        if info["status"] == "Accepted":
             return
         if self.config.on("StopTransactionOnInvalidId"):
             self.stop("DeAuthorized")
@@ -115,8 +141,18 @@ class Session:
             self.denied = True
             self.wake.set()
 
+    def look(self) -> None:
+        """The evse has changed: a short unplugging counts too."""
+        plugged = self.evse.plugged
+        self._gone = self._gone or (self._plugged and not plugged)
+        self._plugged = plugged
+        self.wake.set()
+
     async def run(self) -> None:
         """The task: looks at every change, and at least once a second."""
+        runtime.once(_RESERVATION, "load", self)
+        if self.used:
+            self.config.store.remove("used")
         if self.transactions.interrupted:
             await runtime.soon(_COLD, "recover", self)
         while True:
@@ -125,42 +161,46 @@ class Session:
 
     async def _step(self):
         evse = self.evse
-        if evse.plugged != self._plugged:
-            self._plugged = evse.plugged
-            if not evse.plugged:
-                await self._unplugged()
-                self.used = False
+        if self._gone or (self.used and not evse.plugged and self.clock.ms() > self._seen_ms):
+            self._gone = False
+            if self.transaction and self.config.on("StopTransactionOnEVSideDisconnect"):
+                self.stops = self.stops or ("EVDisconnected", None)
+                await runtime.soon(_COLD, "stop", self)
+            if self.kept == "":
+                self.kept = None
+            self.used = False
+        held = self.reservation
+        if held:
+            if evse.faults.active or not self.operative:
+                runtime.once(_RESERVATION, "end", self, "ends: out of order")
+            elif (self.clock.epoch() or 0) >= held[2]:
+                runtime.once(_RESERVATION, "end", self, "expired")
         if self.transaction:
             if evse.faults.active and not self.stops:
                 # All twelve codes hold until the unplug, or longer: this charge is over.
                 self.stops = ("Other", None)
             if self.stops:
-                await runtime.soon(_COLD, "stop", self, *self.stops)
+                await runtime.soon(_COLD, "stop", self)
         elif self.authorised:
             await self._authorised()
-        elif (
-            evse.plugged
-            and not self.used
-            and self.by_itself()
-            and self.may_start(self.free_tag())
-            and not self.reservation
-        ):
-            self.authorise(self.free_tag())
-        evse.enabled = bool(self.transaction) and not self.denied
-
-    async def _unplugged(self):
-        if self.transaction and self.config.on("StopTransactionOnEVSideDisconnect"):
-            self.on_unplugged()
-            await runtime.soon(_COLD, "stop", self, "EVDisconnected", None)
+        elif evse.plugged and not self.used and self.may_start() and self.by_itself():
+            if self.admits(self.free_tag(), None):
+                self.authorise(self.free_tag())
+        evse.enabled = self.transaction is not None and not self.denied
+        evse.hold_lock = self.transaction is not None or self.kept is not None
 
     async def _authorised(self):
         who = self.authorised
         timeout = self.config.int("ConnectionTimeOut") * 1000
-        if self.evse.faults.active or not self.operative:
-            self.authorised = None
-        elif not self.evse.plugged:
-            if timeout and self.clock.ms() - who.ms >= timeout:
-                self.log.info("%s: no car within ConnectionTimeOut", who.id_tag)
-                self.authorised = None
-        else:
+        if self.evse.faults.active or not self.operative or self.held:
+            self.forget()
+        elif self.evse.plugged:
             await runtime.soon(_COLD, "start", self, who)
+        elif timeout and self.clock.ms() - who.ms >= timeout:
+            self.log.info("%s: no car within ConnectionTimeOut", who.id_tag)
+            self.forget()
+
+
+def same(parent: str | None, other: str | None) -> bool:
+    """Whether two parentIdTags are known and the same (OCPP 3.10; compared as idTags are)."""
+    return bool(parent and other) and parent.lower() == other.lower()

@@ -3,6 +3,8 @@
 Loaded for it and dropped again.
 """
 
+from firmware.base import runtime
+
 _OPEN_MS = 7000
 
 
@@ -11,32 +13,35 @@ async def start(session, who) -> None:
     reading = await session.meter.read_now()
     if reading is None or not session.evse.plugged or session.authorised is not who:
         return  # no energy is given away unmeasured; the meter's fault says the rest
-    reservation = session.reservation
-    number = reservation.use() if reservation else None
+    held = session.reservation
     try:
         running = session.transactions.start(
             1,
             who.id_tag,
             reading.get("energy", 0),
-            number,
+            held[1] if held else None,
             session.clock.ms(),
             session.stop_data(reading),
         )
     except OSError as why:
         session.log.error("no transaction: %s", why)
-        session.authorised = None
+        session.forget()
         return
+    if held:
+        runtime.once("firmware.charging.reservation", "end", session, "is used up")
     session.parent = who.parent
     session.authorised = None
     session.denied = False
+    session.kept = None
     if session.profile:
         session.profile(running)
         session.profile = None
     session.log.info("transaction started for %s", who.id_tag)
 
 
-async def stop(session, reason: str, id_tag: str | None) -> None:
+async def stop(session) -> None:
     """Ends the running transaction, with the last good reading if the meter is silent."""
+    reason, id_tag = session.stops
     evse = session.evse
     evse.enabled = False
     # The car has up to 6 s to stop drawing (IEC 61851-1), and what it draws is on its bill.
@@ -49,8 +54,13 @@ async def stop(session, reason: str, id_tag: str | None) -> None:
     data = session.stop_data(reading)
     session.transactions.stop(reason, energy, session.clock.ms(), id_tag, data)
     session.stops = None
-    session.used = session.evse.plugged
+    session.used = evse.plugged
     session.denied = False
+    if reason == "DeAuthorized" and evse.plugged:
+        session.kept = ""
+    elif reason == "EVDisconnected":
+        if not session.config.on("UnlockConnectorOnEVSideDisconnect"):
+            session.kept = running.id_tag
     session.done.set()
     session.log.info("transaction stopped: %s, %d Wh", reason, energy - running.meter_start)
 

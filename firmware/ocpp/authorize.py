@@ -6,32 +6,38 @@ from firmware.ocpp.frames import CallError
 from firmware.ocpp.rpc import LinkDown
 
 
-async def present(station, id_tag: str) -> None:
-    """An id was presented, by a RemoteStart or locally, that stops nothing by itself."""
+async def present(station, id_tag: str, remote: bool = False) -> None:
+    """An id was presented that stops nothing by itself: locally, or by a RemoteStart."""
     session = station.session
     log = station.log("session")
+    session.asking = True
     try:
         info = await _ask(station, id_tag)
     except (CallError, asyncio.TimeoutError) as why:
         log.warning("Authorize: %s", why or "no answer")
         info = {"status": "Invalid"}
+    finally:
+        session.asking = False
     parent = info.get("parentIdTag")
-    if session.stops_for(id_tag, parent):
-        session.stop("Local", id_tag)
-    elif info["status"] != "Accepted" or not session.authorise(id_tag, parent):
+    if info["status"] != "Accepted":
         log.info("%s may not charge: %s", id_tag, info["status"])
         session.profile = None
+    elif not remote and session.stops_for(id_tag, parent):
+        session.stop("Local", id_tag)
+    elif not remote and session.frees(id_tag, parent):
+        session.free()
+    elif not session.authorise(id_tag, parent):
+        log.info("%s may not charge here now", id_tag)
 
 
 async def _ask(station, id_tag):
-    config = station.config
-    if not config.get("SupervisionUrl"):
+    if not station.config.get("SupervisionUrl"):
         return {"status": "Accepted"}
-    try:
-        if not station.registration.online.is_set():
-            raise LinkDown
-        return (await station.rpc.call("Authorize", {"idTag": id_tag}))["idTagInfo"]
-    except LinkDown:  # an unknown id while offline
-        allowed = config.on("LocalAuthorizeOffline") and config.on("AllowOfflineTxForUnknownId")
-        fine = allowed and station.link.accepted_here()
-        return {"status": "Accepted" if fine else "Invalid"}
+    if station.registration.online.is_set():
+        try:
+            return (await station.rpc.call("Authorize", {"idTag": id_tag}))["idTagInfo"]
+        except LinkDown:
+            pass
+    elif station.link.lost_ms is None:  # Pending and Rejected are not offline
+        return {"status": "Invalid"}
+    return {"status": "Accepted" if station.trusts() else "Invalid"}

@@ -9,8 +9,8 @@ VENDOR = "Schneider Electric"
 _RETRY_S = 60  # where the central system gives no interval of its own
 
 
-async def notify(registration) -> int:
-    """Registers; returns the seconds until the next try, 0 once accepted."""
+async def notify(registration) -> None:
+    """Registers; unless accepted, says when to try again."""
     station = registration.station
     log = registration.log
     request = {
@@ -21,23 +21,32 @@ async def notify(registration) -> int:
     }
     if station.meter.model:
         request["meterType"] = station.meter.model[:25]
+    registration.due_ms = 0  # a link that goes now did not bring an answer
     try:
         answer = await station.rpc.call("BootNotification", request)
     except (CallError, asyncio.TimeoutError) as why:
         log.warning("BootNotification: %s", why or "no answer")
-        return _RETRY_S
-    interval = answer["interval"]
+        _again(registration, 0)
+        return
     registration.status = answer["status"]
+    interval = min(answer["interval"], 86400)
     _clock(station, log, answer["currentTime"])
     log.info("registration %s, interval %d s", registration.status, interval)
-    if registration.status == "Accepted":
-        if interval > 0:
-            station.config.put("HeartbeatInterval", str(min(interval, 86400)))
-        station.booted()
-        registration.accept()
-        return 0
-    registration.online.clear()
-    return interval if interval > 0 else _RETRY_S
+    station.link.answered()
+    if registration.status != "Accepted":
+        registration.online.clear()
+        station.notifier.clear()
+        _again(registration, interval)
+        return
+    if interval > 0:
+        station.config.put("HeartbeatInterval", str(interval))
+    station.booted()
+    registration.accept()
+
+
+def _again(registration, seconds):
+    wait = seconds if seconds > 0 else _RETRY_S
+    registration.due_ms = registration.station.clock.ms() + wait * 1000
 
 
 async def heartbeat(registration) -> None:

@@ -6,7 +6,8 @@ _KEYS = "firmware.ocpp.keys"
 
 
 class Configuration:
-    """The values: this run's, else stored, else provisioned, else known, else the default.
+    """The values: this run's, else stored, else provisioned, else the default or what the station
+    itself knows.
 
     `store` keeps what ChangeConfiguration set, `run` is what the command line set for this run,
     `provisioned` the installer's answers; `known(name)` tells what the station itself knows.
@@ -24,19 +25,31 @@ class Configuration:
             if sign:
                 self.stored[name] = value
 
+    def given(self, name: str) -> str | None:
+        """What somebody set a key to, by its exact name."""
+        for layer in (self.run, self.stored, self.provisioned):
+            if name in layer:
+                return layer[name]
+        return None
+
     def get(self, name: str) -> str:
         """The value of a key by its exact name, as text. Raises KeyError for a wrong name."""
-        for layer in (self.run, self.stored, self.provisioned, self._defaults):
-            value = layer.get(name)
-            if value is not None:
-                break
-        else:
+        value = self.given(name)
+        if value is None:
+            value = self._defaults.get(name)
+        if value is None:
             row = runtime.load(_KEYS).row(name)
             runtime.drop(_KEYS)
             if not row:
                 raise KeyError(name)
-            value = self._defaults[name] = "" if row[3] == "-" else row[3]
-        return self.known(name) if value == "*" else value
+            value = self.default(row)
+            if name != "TICdetection":  # the one that changes while we run
+                self._defaults[name] = value
+        return value
+
+    def default(self, row: list) -> str:
+        """The value of a key that nobody set, from its row in the keys' table."""
+        return self.known(row[0]) if row[3] == "*" else "" if row[3] == "-" else row[3]
 
     def int(self, name: str) -> int:
         return int(self.get(name))
@@ -45,12 +58,16 @@ class Configuration:
         return self.get(name) == "true"
 
     def put(self, name: str, value: str) -> None:
-        """Stores a checked value, old or new after a power cut."""
-        self.run.pop(name, None)
+        """Stores a checked value, old or new after a power cut. Raises OSError when it can't."""
         if self.stored.get(name) != value:
-            self.stored[name] = value
-            self.save()
+            self.save(name, value)
+        self.run.pop(name, None)
 
-    def save(self) -> None:
-        lines = ["%s=%s" % item for item in self.stored.items()]
+    def save(self, name: str = "", value: str = "") -> None:
+        """Writes what is stored, with one value more; it counts once it is written."""
+        stored = dict(self.stored)
+        if name:
+            stored[name] = value
+        lines = ["%s=%s" % item for item in stored.items()]
         self.store.write("keys", "\n".join(lines).encode())
+        self.stored = stored

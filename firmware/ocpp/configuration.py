@@ -8,8 +8,11 @@ from firmware.ocpp import keys
 from firmware.ocpp.frames import CallError
 
 
+_RESET = "TriggerBackendConfigurationDataReset"
+
+
 def GetConfiguration(station, payload):
-    """OCPP 5.8: all keys, or those asked for; unknown ones are named."""
+    """OCPP 5.8: all keys, or those asked for, each once; unknown ones are named."""
     asked = payload.get("key")
     if asked and len(asked) > 100:
         raise CallError("OccurenceConstraintViolation", "key: at most GetConfigurationMaxKeys")
@@ -17,13 +20,18 @@ def GetConfiguration(station, payload):
     fixed = not station.reference.socket
     found = []
     unknown = []
+    seen = []
     for name in asked or keys.names():
         key = keys.row(name)
         if not key or (asked and key[1] == "w"):
             unknown.append(name)
-        elif key[1] != "w":
-            item = {"key": key[0], "readonly": readonly(key, fixed), "value": config.get(key[0])}
-            found.append(item)
+        elif key[1] != "w" and key[0] not in seen:
+            value = config.given(key[0])
+            if value is None:
+                value = config.default(key)
+            found.append({"key": key[0], "readonly": readonly(key, fixed), "value": value})
+            if asked:
+                seen.append(key[0])
     answer = {"configurationKey": found}
     if unknown:
         answer["unknownKey"] = unknown
@@ -31,14 +39,22 @@ def GetConfiguration(station, payload):
 
 
 def ChangeConfiguration(station, payload):
-    """OCPP 5.3. What the new value does happens after the answer."""
+    """OCPP 5.3. What the new value does happens after the answer; only the data reset's work is
+    done before it."""
     status, name, why = change(station, payload["key"], payload["value"])
     if why:
         station.log("config").info("%s %s: %s", status, name, why)
     answer = {"status": status}
-    if status == "Accepted":
-        return answer, lambda: station.key_changed(name)
-    return answer
+    if status != "Accepted":
+        return answer
+    if not name:
+        return _cleared(station, answer)
+    return answer, lambda: station.key_changed(name)
+
+
+async def _cleared(station, answer):
+    await runtime.soon("firmware.ocpp.effects", "clear", station)
+    return answer, lambda: station.key_changed("")
 
 
 def readonly(key: list, fixed: bool) -> bool:
@@ -47,7 +63,8 @@ def readonly(key: list, fixed: bool) -> bool:
 
 
 def change(station, name: str, value: str) -> tuple:
-    """As ChangeConfiguration would: (status, the key's own name, why not)."""
+    """As ChangeConfiguration would: (status, the key's own name, why not). The name is empty when
+    all keys went back to their defaults."""
     config = station.config
     key = keys.row(name)
     if not key:
@@ -59,28 +76,39 @@ def change(station, name: str, value: str) -> tuple:
     try:
         value = check(key, value)
         if name in ("AuthorizationKey", "SecurityProfile"):
-            why = runtime.once("firmware.ocpp.security", "refusal", config, station.link.ca, name, value)
+            why = runtime.once(
+                "firmware.ocpp.security", "refusal", config, station.link.ca, name, value
+            )
     except ValueError as error:
         why = str(error)
     if why:
         return "Rejected", name, why
+    if name == _RESET and value == "true":
+        reset(config)
+        return "Accepted", "", ""
     config.put(name, value)
     return "Accepted", name, ""
 
 
 def reset(config) -> None:
     """TriggerBackendConfigurationDataReset: back to the provisioned values and the defaults, but
-    never the means to reach the central system again (docs/guide-notes.md)."""
-    keep = ("AuthorizationKey", "SecurityProfile")
-    config.run.clear()
-    config.stored = {name: config.stored[name] for name in keep if name in config.stored}
+    never the means to reach the central system again (docs/guide-notes.md), nor what no
+    ChangeConfiguration can set. In one step: also that this key reads false."""
+    keep = {}
+    for layer in (config.stored, config.run):
+        for name in list(layer):
+            if name in ("AuthorizationKey", "SecurityProfile"):
+                keep[name] = layer[name]
+            elif layer is config.stored or keys.row(name)[1] != "r":
+                del layer[name]
+    config.stored = keep
     config.save()
 
 
 def check(key: list, value: str) -> str:
     """The value as it is stored, of a key's row. Raises ValueError saying what is wrong."""
     kind = key[2]
-    if any(ord(c) < 32 or ord(c) == 127 for c in value):
+    if any(c < 32 or c == 127 for c in value.encode()):
         raise ValueError("control characters")
     if kind == "b":
         value = value.strip().lower()
@@ -88,7 +116,7 @@ def check(key: list, value: str) -> str:
             raise ValueError("true or false")
     elif kind == "i":
         digits = value[1:] if value[:1] in ("-", "+") else value
-        if not (digits and len(digits) <= 9 and all("0" <= c <= "9" for c in digits)):
+        if not (digits and len(digits) <= 9 and all(48 <= c < 58 for c in digits.encode())):
             raise ValueError("a whole number")
         number = int(value)
         if len(key) > 4:

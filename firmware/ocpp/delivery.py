@@ -33,10 +33,12 @@ class Delivery:
                 self.log.warning("%s: %s", message.action, why or "no answer")
                 transactions.failed(station.clock.ms())
                 continue
+            running = transactions.running
+            record = transactions.head_record
+            mine = running and record and record[0] == running.position
             info = transactions.delivered(answer)
-            if info and message.action == "StartTransaction":
+            if mine:  # else of a transaction that is over
                 station.session.answered(info)
-
 
     async def emptied(self, seconds: int) -> None:
         """Waits until all is delivered, at most so long, and only while there is a link."""
@@ -44,6 +46,6 @@ class Delivery:
         for _ in range(seconds * 10):
             if not station.registration.online.is_set():
                 return
-            if not station.transactions.head(station.link.endpoint):
+            if not station.transactions.pending:
                 return
             await asyncio.sleep(0.1)

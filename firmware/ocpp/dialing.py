@@ -11,15 +11,11 @@ async def dial(link) -> websocket.WebSocket:
     return await security.connect(link, url)
 
 
-def place(config) -> str:
-    """Where and as whom, in one text: the store's "place" is where we were accepted last."""
-    return config.get("SupervisionUrl") + "\n" + config.get("BoxIdentifier")
-
-
-def remember(config) -> None:
+def remember(link) -> None:
     """This place accepted us, with the password and the profile that we have now."""
+    config = link.station.config
     security.worked(config)
-    here = place(config).encode()
+    here = link.place()
     if config.store.read("place") != here:
         config.store.write("place", here)
 
@@ -33,6 +29,6 @@ def go_back(link) -> None:
     """The new place did not accept us: back to the last that did, and the keys say so."""
     config = link.station.config
     url, _, box = config.store.read("place").decode().partition("\n")
-    link.log.error("%s did not accept this station: back to %s", link.url(), url)
+    link.log.error("%s did not answer this station: back to %s", link.url(), url)
     config.put("SupervisionUrl", url)
     config.put("BoxIdentifier", box)

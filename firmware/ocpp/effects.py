@@ -1,22 +1,22 @@
 """What a key's new value does at once (guide page 15: effective instantly), and the resets."""
 
-from firmware.ocpp.configuration import reset as reset_keys
+import asyncio
+
+from firmware.base import runtime
 
 _FLUSH_S = 10  # how long a reset waits for its last messages to be delivered
+_STOP_S = 20  # and for the transaction's end, before it tries again
 
 
 def changed(station, name: str) -> None:
-    """A key has another value, and the answer that says so is out."""
+    """A key has another value, and the answer that says so is out. No name: all of them."""
     config = station.config
-    station.log("config").info("%s changed", name)
-    if name in ("SupervisionUrl", "BoxIdentifier"):
+    station.log("config").info("%s changed", name or "all keys")
+    if station.endpoint() != station.transactions.endpoint:
         station.spawn(move(station))
     elif name in ("AuthorizationKey", "SecurityProfile"):
         station.link.redial()
-    elif name == "TriggerBackendConfigurationDataReset" and config.on(name):
-        station.spawn(data_reset(station))
-    elif name == "TICmode":
-        station.tic.set_mode(config.int(name))
+    station.tic.set_mode(config.int("TICmode"))
     station.keys_used()
     station.registration.wake()
     station.link.ping_changed()
@@ -26,27 +26,42 @@ def changed(station, name: str) -> None:
 
 async def move(station) -> None:
     """The transaction ends and is delivered as far as it goes, then the new place is dialled."""
-    await station.session.stopped("Other")
+    await _stop(station, "Other")
     station.link.move()
 
 
-async def data_reset(station) -> None:
-    """TriggerBackendConfigurationDataReset (docs/guide-notes.md)."""
-    before = station.endpoint()
-    reset_keys(station.config)
-    station.profiles.clear()
-    station.session.reservation = None
-    changed(station, "")
-    if station.endpoint() != before:
-        await move(station)
+async def clear(station) -> None:
+    """The rest of TriggerBackendConfigurationDataReset: what is no key."""
+    session = station.session
+    if session.reservation:
+        runtime.once("firmware.charging.reservation", "end", session, "went with the data reset")
+    for slot in station.profiles.slots():
+        station.profiles.remove(slot)
+        await asyncio.sleep(0)  # the flash may take a while
+    station.profiles_changed()
 
 
 async def restart(station, hard: bool) -> None:
-    """Reset: stops the transaction, delivers what can be delivered, and starts again."""
+    """Reset: stops the transaction, delivers what can be delivered, and starts again. A
+    transaction that does not end is asked ResetRetries times more; then the journal closes it
+    after the restart."""
     station.log("station").warning("%s reset", "hard" if hard else "soft")
-    station.session.operative = False
-    await station.session.stopped("HardReset" if hard else "SoftReset")
+    for _ in range(1 + station.config.int("ResetRetries")):
+        if await _stop(station, "HardReset" if hard else "SoftReset"):
+            break
+    if station.session.used:  # or the car would be taken for one that has just come
+        station.config.store.write("used", b"1")
     await station.delivery.emptied(_FLUSH_S)
     station.evse.faults.reset()
     station.end("hard reset" if hard else "reset")
 
+
+async def _stop(station, reason):
+    """Lets nothing begin, and ends what runs; whether it has ended."""
+    station.session.held = True
+    try:
+        await asyncio.wait_for(station.session.stopped(reason), _STOP_S)
+        return True
+    except asyncio.TimeoutError:
+        station.log("station").error("the transaction did not end within %d s", _STOP_S)
+        return False

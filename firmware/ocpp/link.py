@@ -6,7 +6,7 @@ from firmware.base import runtime
 from firmware.net import websocket
 from firmware.ocpp.rpc import LinkDown
 
-_TRIAL_MS = 600000  # a new place has so long to accept the station before it goes back
+_TRIAL_MS = 600000  # a new place has so long to answer BootNotification before it goes back
 _FLUSH_S = 10
 _DROP = ("firmware.net.address", "firmware.net.tls", "firmware.ocpp.security")
 _FRAME = 8192  # the longest message, bytes
@@ -30,16 +30,12 @@ class Link:
         self._socket = None
         self._wake = asyncio.Event()
         self._ping_changed = asyncio.Event()
-        self._trial = None  # until when (ms) a new place may take to accept us
+        self._trial = None  # until when (ms) a new place may take to answer
 
     def url(self) -> str:
         """The URL to dial; empty where there is none. The guide's default is somebody's server:
         it is reported, and dialled only when somebody set it."""
-        config = self.station.config
-        told = (config.run, config.stored, config.provisioned)
-        if any("SupervisionUrl" in layer for layer in told):
-            return config.get("SupervisionUrl")
-        return ""
+        return self.station.config.given("SupervisionUrl") or ""
 
     def _place(self, job, *words):
         """A job of `dialing.py`."""
@@ -47,22 +43,34 @@ class Link:
         runtime.drop(*_DROP)
         return done
 
+    def place(self) -> bytes:
+        """Where and as whom; the store's "place" is where we were accepted last."""
+        config = self.station.config
+        return (config.get("SupervisionUrl") + "\n" + config.get("BoxIdentifier")).encode()
+
     def accepted_here(self) -> bool:
         """Whether this place once accepted this station."""
-        config = self.station.config
-        return config.store.read("place") == self._place("place", config).encode()
+        return self.station.config.store.read("place") == self.place()
+
+    def answered(self) -> None:
+        """BootNotification was answered: somebody is there."""
+        self._trial = None
 
     def accepted(self) -> None:
         """The central system accepted the station: this is the place to come back to."""
-        self._trial = None
-        self._place("remember", self.station.config)
+        self._place("remember", self)
 
     def move(self) -> None:
         """SupervisionUrl or BoxIdentifier changed: dials the new place, on trial."""
-        if self.station.config.store.read("place"):
-            self._trial = self.station.clock.ms() + _TRIAL_MS
-        self.station.registration.forget()
+        self._try()
         self.redial()
+
+    def _try(self):
+        before = self.station.config.store.read("place")
+        if before and before != self.place() and self.url():
+            self._trial = self.station.clock.ms() + _TRIAL_MS
+        else:
+            self._trial = None
 
     def redial(self) -> None:
         """Closes the connection, and dials without waiting."""
@@ -74,8 +82,9 @@ class Link:
 
     def sever(self, cut: bool) -> None:
         """The bench's "sim link": the network is gone, or back."""
-        self._cut = cut
-        self._wake.set()
+        if cut != self._cut:
+            self._cut = cut
+            self._wake.set()
 
     async def close(self) -> None:
         socket, self._socket = self._socket, None
@@ -86,13 +95,18 @@ class Link:
         """The task: dials, serves, and after any failure waits longer each time."""
         attempt = 0
         station = self.station
+        if "SupervisionUrl" not in station.config.run:
+            self._try()  # a restart does not end a trial
         while True:
             self._wake.clear()
             if self._trial_over():
                 self._trial = None
                 self._place("go_back", self)
+            endpoint = station.endpoint()
+            if endpoint != station.transactions.endpoint:
+                station.transactions.endpoint = endpoint
                 station.registration.forget()
-            station.transactions.endpoint = station.endpoint()
+            station.session.held = False
             if self._cut or not self.url():
                 self.state = "off"
                 await self._wake.wait()
@@ -114,6 +128,9 @@ class Link:
             attempt += 1
             if station.registration.status != "Accepted" or attempt > 1:
                 self._place("failed", self, attempt)
+            if self._trial is not None:
+                left = (self._trial - station.clock.ms()) // station.clock.speed
+                pause = max(0, min(pause, left))
             self.log.info("next attempt in %d s", pause // 1000)
             await runtime.wait(self._wake, pause)
 

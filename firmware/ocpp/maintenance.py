@@ -8,8 +8,8 @@ def Reset(station, payload):
 
 
 async def _unlock(station):
-    if station.session.transaction:
-        await station.session.stopped("UnlockCommand")
+    await station.session.stopped("UnlockCommand")
+    station.session.free()
     return {"status": "Unlocked" if await station.evse.unlock() else "UnlockFailed"}
 
 

@@ -18,6 +18,7 @@ class Notifier:
         self.status = "Available"
         self.info = ""
         self.since = 0
+        self._operative = True
         self._told = None  # what the central system was told last of connector 1
         self._queue = []
         self._wake = asyncio.Event()
@@ -26,22 +27,19 @@ class Notifier:
         """Derives the status; called after each step of the evse."""
         station = self.station
         ms = station.clock.ms()
-        status, info = connector.status(
-            station.evse, station.session, station.session.operative, self.status, ms
-        )
+        status, info = connector.status(station.evse, station.session, self.status, ms)
         if status != self.status:
             self.log.debug("%s", status)
             self.status = status
             self.since = ms
         self.info = info
+        if station.session.operative != self._operative:
+            self._operative = not self._operative
+            self._put(*self._now(0))
         for code, _ in station.evse.faults.drain():
             self._note(ms, code)
         if self._settled(ms):
             self._note(ms)
-
-    def finishing(self) -> None:
-        """A transaction ends by unplugging at the car (OCPP 4.9)."""
-        self._put(1, "Finishing", "EV side disconnected", None, self.station.clock.ms())
 
     def _settled(self, ms):
         shortest = self.station.config.int("MinimumStatusDuration") * 1000
@@ -60,13 +58,18 @@ class Notifier:
             self._put(1, self.status, self.info, fault, ms)
 
     def _put(self, connector_id, status, info, fault, ms):
+        before = status
         if connector_id:
+            before = self._told[0] if self._told else status
             self._told = (status, info, fault)
         if not self.station.registration.online.is_set():
             return  # at the next registration or reconnection the current status is sent
-        if len(self._queue) >= _KEEP:
-            self._queue.pop(0)
+        if before != status:
+            step = runtime.once(_SEND, "between", before, status)
+            if step:
+                self._queue.append((1, step, "", None, ms))
         self._queue.append((connector_id, status, info, fault, ms))
+        del self._queue[:-_KEEP]
         self._wake.set()
 
     def _now(self, connector_id):
@@ -79,17 +82,18 @@ class Notifier:
 
     def repeat(self) -> None:
         """Accepted or connected again: the current status of both connectors (errata 3.22)."""
+        self._told = None
         self._put(*self._now(0))
         self._put(*self._now(1))
 
     def trigger(self, connectors: tuple) -> None:
-        """TriggerMessage: sent even while the registration is Pending."""
-
-        async def send():
-            for number in connectors:
-                await runtime.soon(_SEND, "send", self, self._now(number))
-
-        self.station.spawn(send())
+        """TriggerMessage: sent while the registration is Pending, too; else in its turn."""
+        online = self.station.registration.online.is_set()
+        for number in connectors:
+            if online:
+                self._put(*self._now(number))
+            else:
+                self.station.spawn(runtime.soon(_SEND, "send", self, self._now(number)))
 
     def clear(self) -> None:
         """The link is gone: history is not told, the current status will be."""

@@ -7,15 +7,16 @@ from firmware.base import runtime
 
 class Registration:
     """Whether the central system has accepted this station: `status` is none, Pending, Rejected
-    or Accepted. `online` is set while the link stands and the station is accepted."""
+    or Accepted. `online` is set while the link stands and the station is accepted. `due_ms`: while
+    Pending or Rejected, nothing is sent before, reconnections included."""
 
     def __init__(self, station):
         self.station = station
         self.log = station.log("boot")
-        self.status = "none"
         self.online = asyncio.Event()
         self._wake = asyncio.Event()
         self._boot = False
+        self.forget()
 
     def boot_again(self) -> None:
         """TriggerMessage(BootNotification): energy managers ask for it after a restart of theirs."""
@@ -33,26 +34,28 @@ class Registration:
     def forget(self) -> None:
         """A new place or identity: what another central system said is void."""
         self.status = "none"
+        self.due_ms = 0
 
     async def run(self) -> None:
         """While the link stands: registers, then sends Heartbeats after silence."""
         station = self.station
+        clock = station.clock
         if self.status == "Accepted":
             self.accept()  # OCPP-J 5.4: no BootNotification at a reconnection
         while True:
-            if self.status != "Accepted" or self._boot:
+            now = clock.ms()
+            if self._boot or (self.status != "Accepted" and now >= self.due_ms):
                 self._boot = False
-                wait = await runtime.soon("firmware.ocpp.boot", "notify", self)
+                await runtime.soon("firmware.ocpp.boot", "notify", self)
+                continue
+            if self.status != "Accepted":
+                wait = self.due_ms - now
             else:
-                idle = station.clock.ms() - station.rpc.active_ms
-                wait = station.config.int("HeartbeatInterval") - idle // 1000
+                wait = station.rpc.active_ms + station.config.int("HeartbeatInterval") * 1000 - now
                 if wait <= 0:
                     await self._beat()
                     continue
-            await self._sleep(wait)
-
-    async def _sleep(self, seconds):
-        await self.station.clock.wait(self._wake, seconds * 1000)
+            await clock.wait(self._wake, wait)
 
     async def _beat(self):
         await runtime.soon("firmware.ocpp.boot", "heartbeat", self)

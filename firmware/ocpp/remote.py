@@ -1,26 +1,34 @@
 """RemoteStartTransaction and RemoteStopTransaction (OCPP 5.11, 5.12, errata 3.32, 3.33)."""
 
+from firmware.base import runtime
+
 
 def RemoteStartTransaction(station, payload):
     """Accepted when a transaction could be attempted; Authorize comes first where
-    AuthorizeRemoteTxRequests says so."""
+    AuthorizeRemoteTxRequests says so, or where a reservation is for a parentIdTag."""
     session = station.session
     tag = payload["idTag"]
-    ready = (
-        station.registration.status == "Accepted"
-        and payload.get("connectorId", 1) == 1
-        and session.may_start(tag)
-    )
-    profile = payload.get("chargingProfile")
-    if ready and profile:
-        from firmware.ocpp import smart_charging
-
-        ready = smart_charging.install_for_start(station, profile)
-    if not ready:
+    admitted = session.admits(tag, None)
+    if (
+        station.registration.status != "Accepted"
+        or payload.get("connectorId", 1) != 1
+        or not session.may_start()
+        or not (admitted or session.reservation[4])
+    ):
         return {"status": "Rejected"}
-    if station.config.on("AuthorizeRemoteTxRequests"):
-        return {"status": "Accepted"}, lambda: station.present(tag)
-    return {"status": "Accepted"}, lambda: session.authorise(tag)
+    session.profile = None
+    profile = payload.get("chargingProfile")
+    if profile:
+        smart_charging = runtime.load("firmware.ocpp.smart_charging")
+        if not smart_charging.install_for_start(station, profile):
+            return {"status": "Rejected"}
+    if admitted and not station.config.on("AuthorizeRemoteTxRequests"):
+        return {"status": "Accepted"}, lambda: session.authorise(tag)
+
+    def ask():
+        station.spawn(runtime.soon("firmware.ocpp.authorize", "present", station, tag, True))
+
+    return {"status": "Accepted"}, ask
 
 
 def RemoteStopTransaction(station, payload):

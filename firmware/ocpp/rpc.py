@@ -158,6 +158,8 @@ class Rpc:
             self._tasks = [task for task in self._tasks if not task.done()]
             self._tasks.append(asyncio.create_task(self._late(link, uid, action, answer)))
             return
+        if answer is None:  # the handler's word: no answer
+            return
         after = None
         if type(answer) is tuple:
             answer, after = answer

@@ -1,4 +1,4 @@
-"""One StatusNotification (OCPP 4.9)."""
+"""One StatusNotification (OCPP 4.9), and which may follow which; loaded for it."""
 
 import asyncio
 
@@ -7,6 +7,31 @@ from firmware.charging import faults
 from firmware.ocpp.frames import CallError
 
 VENDOR = "Schneider Electric"
+
+# The table of OCPP 4.9 with B6 (errata 3.20): from, to. From Faulted and to Faulted goes always.
+_ALLOWED = """
+Available Preparing Charging SuspendedEV SuspendedEVSE Reserved Unavailable
+Preparing Available Charging SuspendedEV SuspendedEVSE Finishing
+Charging Available SuspendedEV SuspendedEVSE Finishing Unavailable
+SuspendedEV Available Charging SuspendedEVSE Finishing Unavailable
+SuspendedEVSE Available Charging SuspendedEV Finishing Unavailable
+Finishing Available Preparing Unavailable
+Reserved Available Preparing Unavailable
+Unavailable Available Preparing Charging SuspendedEV SuspendedEVSE
+"""
+
+
+def between(before: str, after: str) -> str:
+    """The status to tell between two, "" where one may follow the other: a step that was too
+    short to be seen."""
+    if "Faulted" in (before, after) or before == after:
+        return ""
+    at = _ALLOWED.find("\n" + before + " ")
+    if after in _ALLOWED[at + 1 : _ALLOWED.find("\n", at + 1)].split(" "):
+        return ""
+    if after == "Preparing":  # during a transaction
+        return "Finishing"
+    return "Available" if after in ("Reserved", "Unavailable") else "Preparing"
 
 
 async def send(notifier, note: tuple) -> None:

@@ -1,5 +1,9 @@
 """TriggerMessage (OCPP 5.17): the answer first, then the message with what is true now."""
 
+import asyncio
+
+from firmware.ocpp.frames import CallError
+
 
 def TriggerMessage(station, payload):
     message = payload["requestedMessage"]
@@ -20,6 +24,13 @@ def TriggerMessage(station, payload):
     else:  # DiagnosticsStatusNotification, FirmwareStatusNotification
 
         def after():
-            station.spawn(station.jobs.notify(message))
+            station.spawn(_tell(station, message))
 
     return {"status": "Accepted"}, after
+
+
+async def _tell(station, message):
+    try:
+        await station.rpc.call(message, {"status": station.doing.get(message, "Idle")})
+    except (CallError, asyncio.TimeoutError) as why:
+        station.log("rpc").warning("%s: %s", message, why or "no answer")

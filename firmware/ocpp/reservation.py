@@ -1,0 +1,42 @@
+"""ReserveNow and CancelReservation (OCPP 5.13, 5.1)."""
+
+from firmware.base import times
+from firmware.charging import reservation
+
+
+def ReserveNow(station, payload):
+    """Connector 0 reserves the station's one connector too."""
+    return {"status": _reserve(station, payload)}
+
+
+def _reserve(station, payload):
+    session = station.session
+    connector = payload["connectorId"]
+    expiry = times.parse(payload["expiryDate"])
+    now = station.clock.epoch()
+    zero = station.config.on("ReserveConnectorZeroSupported")
+    if connector > 1 or not (connector or zero) or now is None or expiry <= now:
+        return "Rejected"
+    if station.evse.faults.active:
+        return "Faulted"
+    if not session.operative:
+        return "Unavailable"
+    number = payload["reservationId"]
+    held = session.reservation
+    if session.transaction or session.authorised or session.asking:
+        return "Occupied"
+    if held[1] != number if held else station.evse.plugged:
+        return "Occupied"
+    tag = payload["idTag"]
+    parent = payload.get("parentIdTag", "")
+    reservation.keep(session, [connector, number, expiry, tag, parent])
+    return "Accepted"
+
+
+def CancelReservation(station, payload):
+    session = station.session
+    held = session.reservation
+    if not held or held[1] != payload["reservationId"]:
+        return {"status": "Rejected"}
+    reservation.end(session, "was cancelled")
+    return {"status": "Accepted"}
