@@ -9,7 +9,7 @@ from firmware.base import runtime
 PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443, "ftp": 21, "ftps": 990}
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _HOST = _PLAIN[:64] + b"_"  # letters, digits, "-", "." and the underscore of some networks
-_TLS_ROOM = 40000  # bytes outside of our heap that a link and its handshake take
+TLS_ROOM = 40000  # bytes outside of our heap that a link and its handshake take
 
 
 def parse_url(url: str, schemes: str = "ws wss") -> tuple:
@@ -18,8 +18,8 @@ def parse_url(url: str, schemes: str = "ws wss") -> tuple:
     The path keeps its encoding and its query, user and password are decoded. Raises ValueError
     with a text that tells nothing of the URL, which may hold a password.
     """
-    for c in url:
-        if not "!" <= c <= "~":
+    for c in url.encode():  # MicroPython would keep each character of the text for ever
+        if not 33 <= c <= 126:
             raise ValueError("URL with a space, a control or a non-ASCII character")
     scheme, found, rest = url.partition("://")
     scheme = scheme.lower()
@@ -37,7 +37,7 @@ def parse_url(url: str, schemes: str = "ws wss") -> tuple:
     if "@" in place:
         user, _, place = place.rpartition("@")
         user, _, password = user.partition(":")
-        user, password = _unquote(user), _unquote(password)
+        user, password = unquote(user), unquote(password)
     if place.startswith("["):
         host, found, port = place[1:].partition("]")
         good = found and ":" in host and all(c in "0123456789abcdefABCDEF:." for c in host)
@@ -53,7 +53,8 @@ def parse_url(url: str, schemes: str = "ws wss") -> tuple:
     return scheme, user, password, host, int(port or PORTS[scheme]), path
 
 
-def _unquote(text):
+def unquote(text: str) -> str:
+    """Decodes %XX. Raises ValueError for control characters and what is not UTF-8."""
     parts = text.split("%")
     data = bytearray(parts[0].encode())
     good = True
@@ -67,7 +68,7 @@ def _unquote(text):
         text = str(data, "utf-8")
     except ValueError:  # UnicodeError is one
         good = False
-    if not good or any(c < " " or c == "\x7f" for c in text):
+    if not good or any(c < 32 or c == 127 for c in data):
         raise ValueError("URL with bad characters in user or password")
     return text
 
@@ -149,8 +150,8 @@ async def dial(host: str, port: int, tls=None, hello=b"", timeout_s=30, known=No
     if tls:
         gc.collect()
         free = sockets.native_free()
-        if free is not None and free < _TLS_ROOM:
-            raise OSError("TLS needs %d bytes of memory, %d are free" % (_TLS_ROOM, free))
+        if free is not None and free < TLS_ROOM:
+            raise OSError("TLS needs %d bytes of memory, %d are free" % (TLS_ROOM, free))
     failed = None
     for address in await resolve(host, port, timeout_s, known):
         sock = sockets.new_socket(address)

@@ -1,0 +1,77 @@
+"""What the transfers' tests run on every Python: one case after the other, a line of JSON each."""
+
+CODE = """
+import asyncio, gc, json, os
+from firmware.net import TlsFailed, tls, transfer
+cases = json.loads(sys.argv[1])
+folder = sys.argv[2]
+
+class Log:
+    def __init__(self):
+        self.lines = []
+    def info(self, text, *args):
+        self.lines.append(text % args)
+    debug = warning = info
+
+class Sink:
+    def __init__(self, size, have):
+        self.received = have
+        self.size = size
+        self.good = True
+    async def write(self, block):
+        assert 0 < len(block) <= 2048
+        for byte in block:
+            self.good = self.good and byte == self.received * 7 % 251
+            self.received += 1
+    def restart(self):
+        self.received = 0
+    def finish(self):
+        if self.received != self.size:
+            raise OSError("%d instead of %d" % (self.received, self.size))
+
+def files():
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+async def play(case, url, have, size):
+    log = Log()
+    async def secure():
+        if case == "no CA":
+            raise ValueError("no CA certificate")
+        with open(folder + "/ca.der", "rb") as f:
+            return tls.context(f.read())
+    sink = Sink(size, have)
+    try:
+        place = transfer.Place(url, secure, log, {})
+        place.step_s = 1
+        if case.startswith("implicit"):
+            place.ftps = place.port, int(sys.argv[3])
+        if case.startswith("put"):
+            with open(folder + "/body", "rb") as f:
+                await transfer.upload(place, "report-1.txt", transfer.Body(f, size))
+        else:
+            await transfer.download(place, sink)
+        outcome = "ok" if sink.good else "damaged"
+    except TlsFailed as error:
+        outcome = "TLS: " + error.check
+    except (OSError, ValueError, EOFError) as error:
+        outcome = str(error)
+    await asyncio.sleep(0.01)
+    return [case, outcome, log.lines]
+
+async def main():
+    from firmware.base import runtime
+    sockets = runtime.load(runtime.SOCKETS)
+    await play("warm", cases[0][1], 0, 1)
+    before = files()
+    for case in cases:
+        if len(case) > 4:  # so much memory is free for TLS
+            sys.modules[runtime.SOCKETS] = sockets
+            sockets.native_free = lambda: case[4]
+        row = await play(*case[:4])
+        print(json.dumps(row + [files() - before]))
+    import aiohttp
+    print(json.dumps(["aiohttp", "stands in" if "standins" in aiohttp.__file__ else "real"]))
+
+asyncio.run(main())
+"""
