@@ -216,7 +216,7 @@ class Ftp:
         except runtime.LINK_ERRORS as error:
             failed = error
         try:
-            await asyncio.wait_for(self._reply(2), _WHY_S)
+            await asyncio.wait_for(self._reply(2), min(_WHY_S, self._place.step_s))
         except Reply as why:
             failed = why
         except runtime.LINK_ERRORS as none:
