@@ -161,13 +161,16 @@ class Rig:
     async def until(self, timeout=60, **wanted):
         """Waits until `status` shows these values; returns it. Seconds of the test's loop."""
         last = {}
+        pause = 0.1 if self.inside else 0.02
         try:
             async with asyncio.timeout(timeout):
                 while True:
                     last = await self.status()
                     if all(last[name] == value for name, value in wanted.items()):
                         return last
-                    await asyncio.sleep(0.1 if self.inside else 0.02)
+                    await asyncio.sleep(pause)
+                    if self.inside:
+                        pause = min(pause * 1.2, 5)
         except TimeoutError:
             raise AssertionError(f"not {wanted} within {timeout} s: {last}") from None
 

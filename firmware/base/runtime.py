@@ -108,8 +108,8 @@ def urandom(n: int) -> bytes:
 
 
 def heap_free() -> int:
-    """Free bytes of the garbage-collected heap; 0 where the runtime does not tell."""
-    gc.collect()
+    """Free bytes of the garbage-collected heap, after a collection; 0 on CPython."""
+    collect()
     return gc.mem_free() if MICROPYTHON else 0
 
 
