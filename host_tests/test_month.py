@@ -5,7 +5,7 @@ import pytest
 from host_tests import month, virtual
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [2, 3])
 def test_a_few_hours_with_outages_cuts_and_refusals(seed, tmp_path):
     done = virtual.run(month.weeks(seed, 0.08, tmp_path, idle=600))
     assert done["sessions"] >= 2
