@@ -1,0 +1,49 @@
+"""Power cuts at every write over whole lives of the storage, and months of outages, by seed.
+
+    python -m tools.torture [--time SECONDS] [--seed N]
+
+First the cuts: real LittleFS on a simulated flash, cut in the middle of every program and erase,
+10,000 times at least; then whole stations live through months of virtual time with outages,
+cuts and a central system in trouble. It goes on to the end of the time, seed after seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from host_tests import flash, month, virtual  # noqa: E402
+
+CUTS = 10000
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--time", type=int, default=1800, help="seconds in all (at least)")
+    parser.add_argument("--seed", type=int, default=0, help="the first one")
+    parser.add_argument("--days", type=float, default=30, help="of each life")
+    words = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    begun = time.monotonic()
+    flash.torture(CUTS, words.seed, lambda done: print(f"{done} cuts", flush=True))
+    print("nothing lost, doubled or out of order", flush=True)
+    seed = words.seed
+    while True:
+        with tempfile.TemporaryDirectory() as folder:
+            done = virtual.run(month.weeks(seed, words.days, Path(folder)))
+        said = ", ".join(f"{count} {name}" for name, count in done.items())
+        print(f"{words.days:g} days, seed {seed}: {said}: all delivered, once", flush=True)
+        seed += 1
+        if time.monotonic() - begun > words.time:
+            return
+
+
+if __name__ == "__main__":
+    main()
