@@ -15,6 +15,7 @@ from firmware.ocpp.rpc import LinkDown, Rpc
 from firmware.ocpp.sampler import Sampler
 
 _OFFLINE_MS = 60000  # no link for so long means offline (docs/guide-notes.md, guide page 16)
+_WATCH_S = 4  # real seconds in which each part has a turn
 _CRASHES = 3  # so many in a row end in the safe state
 
 
@@ -200,6 +201,18 @@ class Station:
             self.evse.reading(reading)
         self.evse.meter_error(self.meter.error is not None)
 
+    async def _supervise(self):
+        """The watchdog is fed only while each part that must not stop takes its turns."""
+        parts = (self.evse, self.session, self.meter, self.sampler)
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            silent = " ".join([type(part).__name__ for part in parts if not part.alive])
+            for part in parts:
+                part.alive = False
+            if silent and not self.safe:
+                self.log("watchdog").error("silent: %s", silent)
+            self.board.feed("" if self.safe else silent)
+
     async def run(self, extra=()) -> str:
         """Runs until a reset or the end. `extra`: (name, part) whose `run(station)` is kept too."""
         works = (
@@ -210,6 +223,7 @@ class Station:
             ("sampler", self.sampler.run),
             ("governor", self.governor.run),
             ("tic", self.tic.run),
+            ("watchdog", self._supervise),
         )
         for name, part in extra:
             works += ((name, lambda part=part: part.run(self)),)

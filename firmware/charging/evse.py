@@ -40,6 +40,8 @@ class Evse:
     phases were switched (field notes: 15 to 120 s).
     """
 
+    alive = False  # for the station's supervisor
+
     def __init__(self, board, ms, log, limits, faults, socket, phases, switch_ms=60000):
         self.board = board
         self.ms = ms
@@ -96,6 +98,7 @@ class Evse:
     def step(self) -> int:
         """Takes one sample and does what it calls for. Returns the ms to the next one needed."""
         board = self.board
+        self.alive = True
         board.read()
         now = self.ms()
         self._gap = now - self._now

@@ -19,6 +19,8 @@ class Meter:
     one, real time for a real one (they differ with --speed).
     """
 
+    alive = False  # for the station's supervisor
+
     def __init__(self, master, registers, unit: int, clock, log, mid: int | None = None):
         self.master = master
         self.registers = registers
@@ -59,6 +61,7 @@ class Meter:
         while True:
             due = self.clock.ms() + _EVERY_MS
             await self.poll()
+            self.alive = True
             await self.clock.sleep_ms(max(due - self.clock.ms(), 20))
 
     async def read_now(self, wait_ms: int = 3000) -> dict | None:

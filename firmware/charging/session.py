@@ -30,6 +30,8 @@ class Session:
     Wishes: `operative`, and `held`: nothing new begins, since the station is about to go.
     """
 
+    alive = False  # for the station's supervisor
+
     def __init__(self, evse, meter, transactions, config, clock, log):
         self.evse = evse
         self.meter = meter
@@ -157,6 +159,7 @@ class Session:
             await runtime.soon(_COLD, "recover", self)
         while True:
             await self._step()
+            self.alive = True
             await self.clock.wait(self.wake, 1000)
 
     async def _step(self):

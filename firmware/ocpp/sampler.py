@@ -10,6 +10,8 @@ from firmware.ocpp.frames import CallError
 class Sampler:
     """Hands readings to the journal, which sends them when it can."""
 
+    alive = False  # for the station's supervisor
+
     def __init__(self, station):
         self.station = station
         self.log = station.log("meter")
@@ -32,6 +34,7 @@ class Sampler:
         """The task. Looks once a second of station time, or when something changed."""
         while True:
             self._look()
+            self.alive = True
             await self.station.clock.wait(self.wake, 1000)
 
     def _look(self):

@@ -1,0 +1,94 @@
+"""The supervisor in a whole station: fed while all report, silent parts named (virtual time)."""
+
+import asyncio
+
+import pytest
+
+from firmware.board.simulated import Board
+from firmware.charging.evse import Evse
+from firmware.charging.metering import Meter
+from firmware.charging.session import Session
+from firmware.ocpp.sampler import Sampler
+from host_tests import virtual
+from host_tests.station import Rig
+
+
+@pytest.fixture
+def fed(monkeypatch):
+    """What the board was fed with."""
+    given = []
+    monkeypatch.setattr(Board, "feed", lambda self, silent: given.append(silent))
+    return given
+
+
+def play(folder, script, *args, **options):
+    async def session():
+        async with Rig("cpython", folder, *args, **options) as rig:
+            await script(rig)
+
+    virtual.run(session())
+
+
+def test_a_healthy_station_feeds_the_watchdog(tmp_path, fed):
+    async def script(rig):
+        await rig.charge()
+        await asyncio.sleep(600)
+        await rig.console("reset soft")
+        await rig.until(registration="Accepted")
+        await asyncio.sleep(60)
+
+    play(tmp_path, script)
+    assert len(fed) >= 150
+    assert set(fed) == {""}
+
+
+def test_a_lost_meter_is_no_dead_meter_task(tmp_path, fed):
+    async def script(rig):
+        await rig.online()
+        await rig.console("sim fault 0x10020F on")
+        await asyncio.sleep(120)
+
+    play(tmp_path, script)
+    assert set(fed) == {""}
+
+
+async def hang(*_):
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    "part, method",
+    [(Meter, "poll"), (Session, "_step"), (Evse, "step"), (Sampler, "_look")],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_part_that_stopped_is_named(tmp_path, fed, monkeypatch, part, method):
+    async def script(rig):
+        await rig.online()
+        await asyncio.sleep(10)
+        fed.clear()
+        if method in ("poll", "_step"):
+            monkeypatch.setattr(part, method, hang)
+        else:  # its task ends, as nothing in it waits for ever
+            monkeypatch.setattr(part, method, lambda self: asyncio.current_task().cancel() or 20)
+        await asyncio.sleep(30)
+        assert fed[-1].split() == [part.__name__]
+        monkeypatch.undo()
+
+    play(tmp_path, script)
+
+
+def test_the_safe_state_keeps_the_console_alive(tmp_path, fed, monkeypatch):
+    def crash(self):
+        raise RuntimeError("broken on purpose")
+
+    async def script(rig):
+        await rig.online()
+        monkeypatch.setattr(Evse, "step", crash)
+        await asyncio.sleep(60)
+        assert (await rig.status())["safe"]
+        fed.clear()
+        await asyncio.sleep(60)
+        assert len(fed) >= 14
+        assert set(fed) == {""}
+
+    play(tmp_path, script)
