@@ -9,20 +9,19 @@ restart.
 """
 
 from array import array
-from struct import calcsize, pack_into, unpack_from
+from struct import pack_into, unpack_from
 
+from firmware.base import runtime
+from firmware.base.runtime import const
 from firmware.charging import profiles
-from firmware.charging.profiles import ALWAYS, EPOCH, NEVER, PERIOD_SIZE, ROW, TX
+from firmware.charging.profiles import ALWAYS, EPOCH, NEVER, ROW, TX
 
-MOST = 200
-MOST_PERIODS = 100
-HEAD = 40  # of a record: the row, received (i), sequence (I)
-NUMBER_AT = 20  # of the transaction's number
-
-_ROW = calcsize(ROW)
-_WAITING = 2048
-_SOON_MS = 5000
-_APART_MS = 60000
+HEAD = 40  # bytes of a record before its periods: ROW (32), received (i), sequence (I)
+_MOST = const(200)
+_ROW = const(32)
+_WAITING = const(2048)
+_SOON_MS = const(5000)
+_APART_MS = const(60000)
 
 
 class ProfileStore:
@@ -41,33 +40,10 @@ class ProfileStore:
         self._waiting = {}  # slot: record
         self._due = {}  # slot: when to write it, ms; of those that wait
         self._written = {}  # slot: when it was written, ms; of some
-        self._sequence = 0
-        self._newest = 0  # when the newest was received
+        self.sequence = 0
+        self.newest = 0  # when the newest was received
         self._held = None  # what `limit` was asked and found
-        self._load()
-
-    def _load(self):
-        ages = {}
-        for name in self._store.names():
-            data = self._store.read(name) if name.isdigit() else None
-            rest = len(data) - HEAD if data else 0
-            if rest < 1 or rest != data[3] * PERIOD_SIZE or data[0] == TX or int(name) >= MOST:
-                self._store.remove(name)
-                continue
-            slot = int(name)
-            row = unpack_from(ROW, data)
-            received, age = unpack_from("<iI", data, _ROW)
-            self._newest = max(self._newest, received)
-            self._sequence = max(self._sequence, age)
-            # Of two that exclude each other, the older was to be removed when the power failed.
-            same = self._same(row)
-            if any(ages[other] > age for other in same):
-                self._store.remove(name)
-                continue
-            for other in same:
-                self.remove(other)
-            self._place(slot, row)
-            ages[slot] = age
+        runtime.once("firmware.charging.profile_rare", "load", self, store)
 
     def row(self, slot: int) -> list:
         """What ROW unpacks to."""
@@ -84,7 +60,7 @@ class ProfileStore:
             self._log.error("profile %d is lost: its file is damaged", self.table[9][slot])
         return data[HEAD:] if data else b""
 
-    def _same(self, row):
+    def same(self, row):
         """The slots of what a row replaces: the same id; the same purpose, level and connector."""
         ranks, below, _, _, _, _, _, _, _, ids = self.table
         rank, level, identity = row[0], row[1], row[9]
@@ -94,7 +70,7 @@ class ProfileStore:
                 same.append(slot)
         return same
 
-    def _place(self, slot, row):
+    def place(self, slot, row):
         """Puts a row into the table, and the slot where it belongs in its order."""
         for column, value in zip(self.table + (self.wake,), row + (ALWAYS,)):
             while len(column) <= slot:
@@ -138,7 +114,7 @@ class ProfileStore:
         Replaces the profile of the same id, and the one of the same purpose, stack level and
         connector. False: there is no room."""
         row = unpack_from(ROW, record)
-        same = self._same(row)
+        same = self.same(row)
         slot = 0
         if same:
             slot = same.pop()
@@ -146,15 +122,15 @@ class ProfileStore:
             used = self.slots()
             while slot in used:
                 slot += 1
-            if slot >= MOST:
+            if slot >= _MOST:
                 return False
         waiting = sum(len(data) for other, data in self._waiting.items() if other != slot)
         if waiting + len(record) > _WAITING and not self._flush(list(self._waiting)):
             return False
-        self._sequence += 1
-        self._newest = max(self._newest, self._now())
-        pack_into("<iI", record, _ROW, self._newest, self._sequence)
-        self._place(slot, row)
+        self.sequence += 1
+        self.newest = max(self.newest, self._now())
+        pack_into("<iI", record, _ROW, self.newest, self.sequence)
+        self.place(slot, row)
         self._wait(slot, record)
         if row[0] == TX:
             self._due.pop(slot)
@@ -207,7 +183,7 @@ class ProfileStore:
 
     def _now(self):
         now = self._clock.epoch()
-        return self._newest if now is None else now - EPOCH
+        return self.newest if now is None else now - EPOCH
 
     def moment(self, running) -> tuple:
         """(t, number, started) for `profiles.limits`. While nobody knows what time it is: the
@@ -243,14 +219,5 @@ class ProfileStore:
 
     def listing(self):
         """Yields a line for each profile, as they win."""
-        for slot in self.slots():
-            rank, below, flags, count, _, _, _, _, _, identity = self.row(slot)
-            yield "%d %s connector %d level %d %s, %d periods in %s" % (
-                identity,
-                profiles.PURPOSES[min(rank, 2)],
-                rank in (1, 2),
-                255 - below,
-                ("Absolute", "Daily", "Weekly", "Relative")[flags & profiles.KIND],
-                count,
-                "W" if flags & profiles.POWER else "A",
-            )
+        yield from runtime.load("firmware.charging.profile_rare").lines(self)
+        runtime.drop("firmware.charging.profile_rare")

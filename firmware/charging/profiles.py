@@ -12,6 +12,8 @@ ALWAYS stand for all that is outside of these.
 
 from struct import unpack_from
 
+from firmware.base.runtime import const
+
 EPOCH = 1735689600  # 2025-01-01, in Unix seconds
 NEVER = (1 << 30) - 1
 ALWAYS = -(1 << 30)
@@ -27,7 +29,7 @@ ABSOLUTE, DAILY, WEEKLY, RELATIVE = range(4)
 KIND, POWER = 3, 4
 RECURRENCE = (0, 86400, 604800, 0)
 
-_KEPT = 3  # profiles whose periods are kept while a schedule goes to and fro between them
+_KEPT = const(3)  # profiles whose periods are kept while a schedule goes to and fro between them
 
 
 def _stack(table, order, periods, t, number, started, phases, power, wake):

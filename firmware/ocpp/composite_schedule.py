@@ -4,11 +4,12 @@ import asyncio
 from array import array
 
 from firmware.base import times
+from firmware.base.runtime import const
 from firmware.charging import profiles
 from firmware.charging.profiles import EPOCH, NEVER
 
-_MOST = 100  # periods in an answer
-_STEPS = 1000  # changes that are looked at for it, with and without effect
+_MOST = const(100)  # periods in an answer
+_STEPS = const(1000)  # changes that are looked at for it, with and without effect
 
 
 async def GetCompositeSchedule(station, payload):

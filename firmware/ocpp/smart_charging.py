@@ -6,12 +6,15 @@ from array import array
 from struct import pack_into
 
 from firmware.base import times
+from firmware.base.runtime import const
 from firmware.charging import profiles
-from firmware.charging.profile_store import HEAD, MOST_PERIODS, NUMBER_AT
+from firmware.charging.profile_store import HEAD
 from firmware.charging.profiles import ALWAYS, EPOCH, NEVER
 from firmware.ocpp.frames import CallError
 
-_HIGHEST = 200  # ChargeProfileMaxStacklevel
+_HIGHEST = const(200)  # ChargeProfileMaxStacklevel
+_MOST_PERIODS = const(100)  # ChargingScheduleMaxPeriods
+_NUMBER_AT = const(20)  # of the transaction's number in a record
 
 
 def _time(where, name, absent):
@@ -68,7 +71,7 @@ def pack(profile: dict, connector: int, number: int, now: int) -> bytearray:
     highest = 100000000 if power else 100000  # so that all that is computed stays small
     periods = schedule["chargingSchedulePeriod"]
     count = len(periods)
-    _must(count <= MOST_PERIODS, "over %d periods" % MOST_PERIODS)
+    _must(count <= _MOST_PERIODS, "over %d periods" % _MOST_PERIODS)
     starts = array("I", bytes(4 * count))
     limits = array("I", starts)
     wishes = bytearray(b"\3" * count)
@@ -135,7 +138,7 @@ def install_for_start(station, profile: dict) -> bool:
         return False
 
     def started(running):
-        pack_into("<i", record, NUMBER_AT, running.position)
+        pack_into("<i", record, _NUMBER_AT, running.position)
         if not station.profiles.put(record):
             station.log("profiles").error("no room for the profile of the remote start")
         station.profiles_changed()
