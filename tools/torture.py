@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from host_tests import flash, month, virtual  # noqa: E402
+from host_tests import flash, month, virtual
 
 CUTS = 10000
 
