@@ -29,10 +29,10 @@ def torture(cuts: int, seed: int = 0, progress=lambda done: None) -> int:
     which, when something was lost, doubled or out of order."""
     from host_tests.both.flash_life import Life
 
-    rng = random.Random(seed)
     done = 0
     number = 0
     while done < cuts:
+        rng = random.Random(f"{seed} {number}")
         flash = Flash(BLOCKS)
         flash.history = []
         life = Life(flash)

@@ -15,17 +15,23 @@ def compact(journal, index: int, keep) -> int:
     files = journal.files
     base = into = journal.segments[index]
     old = files.size(journal.name(base))
+    last = 0
+    if index:
+        into = journal.segments[index - 1]
+        for record in _records(journal, into):
+            last = record[0]
     wanted = []
     size = 0
     for record in _records(journal, base):
-        if keep(record):
+        # what is not later than that was left by a cut between the two steps below
+        if record[0] > last and keep(record):
             wanted.append(record[0])
             size += len(record[2]) + 10
-    if size and index:
-        before = files.size(journal.name(journal.segments[index - 1]))
-        if before + size <= journal.seal:
-            into = journal.segments[index - 1]
-            old += before
+    before = files.size(journal.name(into)) if size and into != base else 0
+    if not before or before + size > journal.seal:
+        into = base
+    else:
+        old += before
     if size == old:
         return 0
     if size:
@@ -33,12 +39,9 @@ def compact(journal, index: int, keep) -> int:
 
         copy = journal.folder + "tmp"
         with files.open(copy, "wb") as f:
-            last = 0
             for source in (into, base) if into != base else (base,):
                 for record in _records(journal, source):
-                    # a cut between the two steps below leaves records in both files
-                    if record[0] > last and (source != base or record[0] in wanted):
-                        last = record[0]
+                    if record[0] in wanted or source != base:
                         f.write(raw(*record))
         size = files.size(copy)
         files.rename(copy, journal.name(into))

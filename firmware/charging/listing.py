@@ -22,8 +22,8 @@ def lines(t):
             yield "given up after %d attempts: %s" % (failures, line)
         elif kind <= _STOP and is_message(kind, payload):
             (_, boot, time, endpoint, _), _ = ints(payload, 5)
-            queue = t.queues[endpoint]
-            if position >= queue.done:
+            queue = t.queues.get(endpoint)
+            if queue and position >= queue.done:
                 line = _line(t, record, t.time(boot, time), t.identity(record))
                 if position == queue.done and queue.failures:
                     line += " (failed %d times)" % queue.failures

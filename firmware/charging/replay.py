@@ -1,7 +1,7 @@
 """After a restart: what the journal says about transactions and their messages; loaded then."""
 
 from firmware.base.journal import ints, pack_ints
-from firmware.base.runtime import const
+from firmware.base.runtime import const, once
 from firmware.charging.transactions import Transaction, is_message
 
 _START = const(1)
@@ -95,7 +95,7 @@ def recover(t, reason: str, energy: int | None, reach: int) -> None:
     if energy is None or not last <= energy <= last + reach:
         t.log.warning("the register reads %s after the restart: taking the last record", energy)
         energy = last
-    t.close(open_, open_.stamp, reason, energy, None, b"")
+    once("firmware.charging.ends", "close", t, open_, open_.stamp, reason, energy, None, b"")
     t.log.warning("the transaction of %s was closed: %s, %d Wh", open_.id_tag, reason, energy)
 
 

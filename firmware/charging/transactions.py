@@ -4,8 +4,9 @@ The journal is the truth: StartTransaction, MeterValues and StopTransaction are 
 records when they are sent, in order, the same at each retry and after a restart. A message belongs
 to the endpoint (a number for URL and identity) under which its transaction began.
 
-What is seldom needed is loaded for its time only: `replay` after a restart, `upkeep` when records
-can go, `stop_data` for a StopTransaction with samples, `listing` for people.
+What is seldom needed is loaded for its time only: `ends` for a transaction's start and stop and
+their messages, `stop_data` where the latter carries values, `replay` after a restart, `upkeep`
+when records can go, `listing` for people.
 
 Records, as packed integers. START, VALUES and STOP begin with: lag (how far the oldest undelivered
 message of this endpoint is behind this record; so a delivery costs no record of its own), boot and
@@ -34,11 +35,6 @@ _PROGRESS_MS = const(59000)
 _STRIDE = const(32)  # values for StopTransaction, before each further one is twice as far away
 
 ACTIONS = (None, "StartTransaction", "MeterValues", "StopTransaction")
-# Indices into it are in the journal: only ever append.
-REASONS = (
-    "Local Remote EVDisconnected PowerLoss Reboot SoftReset HardReset DeAuthorized EmergencyStop "
-    "Other UnlockCommand"
-)
 
 
 class Transaction:
@@ -175,7 +171,7 @@ class Transactions:
         if self.baseless and self.epoch(0) is not None:
             self._rare("replay", "date")
 
-    def _stamp(self, at_ms):
+    def stamp(self, at_ms: int) -> tuple:
         """(boot, time) of a moment; never back within a transaction."""
         self.clock_set()
         epoch = self.epoch(at_ms)
@@ -214,21 +210,9 @@ class Transactions:
         (`measurands.pack`), empty where it shall carry none. Raises OSError when the flash could
         not take the transaction's end: then nothing may start."""
         self.recover("PowerLoss")
-        if self.running:
-            raise ValueError("a transaction is running")
-        journal = self.journal
-        journal.measure()
-        while journal.room < -journal.reserve // 2 and self._thin():
-            pass
-        if journal.room < -journal.reserve // 2:
-            raise OSError(28, "the flash is full of undelivered transactions")
-        tag = id_tag.encode()
-        known = reservation_id is not None
-        numbers = (connector, meter_start, int(known), reservation_id if known else 0, len(tag))
-        tag += data if self.endpoint else b""
-        record = self.append(_START, self._stamp(at_ms), None, numbers, tag)
-        self.running = Transaction(record, at_ms)
-        return self.running
+        return self._rare(
+            "ends", "start", connector, id_tag, meter_start, reservation_id, at_ms, data
+        )
 
     def values(self, context: str, reading: dict, mask: int, at_ms: int,
                offered_ma: int | None = None, stop_mask: int = 0) -> bool:  # fmt: skip
@@ -250,7 +234,7 @@ class Transactions:
         if (mask or stop_mask) and self._room():
             data = mask | stop_mask | (measurands.ENERGY if transaction else 0)
             data = measurands.pack(reading, offered_ma, data)
-            stamp = self._stamp(at_ms)
+            stamp = self.stamp(at_ms)
             numbers = (transaction.connector if transaction else 1,
                        measurands.CONTEXTS.index(context), mask, stop_mask)  # fmt: skip
             try:
@@ -270,23 +254,23 @@ class Transactions:
     def _room(self):
         """Whether there is room for values, which old ones make if need be."""
         if self.journal.room <= 0:
-            self._thin()
+            self.thin()
         full = self.journal.room <= 0
         if full and not self._full:
             self.log.error("the flash is full: no meter values are kept")
         self._full = full
         return not full
 
-    def _thin(self):
+    def thin(self) -> bool:
         """Makes room in the next segment that may have some: drops what is delivered, else the
         periodic values of old transactions. False when there is nothing left to drop."""
-        if self._reading and self._sweep(self._reading):
+        if self._reading and self.sweep(self._reading):
             return True
         index, following = self.journal.segment(self.thinned)
         if following:
             self.thinned = following
             self._rare("upkeep", "thin", index)
-        return following
+        return following is not None
 
     def progress(self, energy: int, at_ms: int) -> None:
         """To be called with each reading of the register (Wh): keeps it once a minute while energy
@@ -297,7 +281,7 @@ class Transactions:
             and energy != transaction.energy
             and at_ms - transaction.recorded_ms >= _PROGRESS_MS
         ):
-            stamp = self._stamp(at_ms)
+            stamp = self.stamp(at_ms)
             try:
                 self.store.write("progress", pack_ints(transaction.position, *stamp, energy))
             except OSError as why:
@@ -310,19 +294,8 @@ class Transactions:
              data: bytes = b"") -> None:  # fmt: skip
         """Records the StopTransaction of the running transaction. `data`: its End values for
         StopTransaction, packed."""
-        self.close(self.running, self._stamp(at_ms), reason, meter_stop, id_tag, data)
-
-    def close(self, transaction, stamp, reason, meter_stop, id_tag, data) -> None:
-        tag = (id_tag or "").encode()
-        numbers = (meter_stop, REASONS.split().index(reason), transaction.kept, len(tag))
-        if transaction.data:
-            tag += data or measurands.pack({"energy": meter_stop}, None, measurands.ENERGY)
-        self.append(_STOP, stamp, transaction, numbers, tag)
-        self.running = self.interrupted = None
-        self.thinned = 0
-        if not transaction.endpoint:
-            self.swept = 0
-            self._sweep(self.queues[0])
+        stamp = self.stamp(at_ms)
+        self._rare("ends", "close", self.running, stamp, reason, meter_stop, id_tag, data)
 
     # delivering
 
@@ -337,16 +310,18 @@ class Transactions:
         None: there is none, or its time is unknown since the clock is."""
         if endpoint is not None:
             self.endpoint = endpoint
-        if not self.pending:
+        queue = self.queues.get(self.endpoint)
+        if not queue or not self.endpoint:
             return None
-        queue = self.queues[self.endpoint]
         if queue is not self._reading:
             self._switch(queue)
         self.clock_set()
         if not self.head_record and not self._find(queue):
-            self.log.error("%d messages were damaged and are lost", queue.pending)
-            queue.pending = 0
+            if queue.pending:
+                self.log.error("%d messages were damaged and are lost", queue.pending)
+                queue.pending = 0
             return None
+        queue.pending = max(1, queue.pending)
         _, kind, payload = self.head_record
         (_, boot, time), _ = ints(payload, 3)
         time = self.time(boot, time)
@@ -368,23 +343,22 @@ class Transactions:
         self.next_attempt_ms = now_ms + self.retry_s * 1000 * self._reading.failures
 
     def _find(self, queue):
-        while True:
-            if not self._records:
-                self._records = self.journal.records(self._position)
-            for record in self._records:
-                position, kind, payload = record
-                self._position = position + 1
-                if (
-                    position >= queue.done
-                    and kind <= _STOP
-                    and ints(payload, 4)[0][3] == queue.endpoint
-                    and is_message(kind, payload)
-                ):
-                    self.head_record = record
-                    return True
-            self._records = None
-            if self._position >= self.journal.next:
-                return False
+        """Reads on to the next message."""
+        if not self._records:
+            self._records = self.journal.records(self._position)
+        for record in self._records:
+            position, kind, payload = record
+            if (
+                position >= queue.done
+                and kind <= _STOP
+                and ints(payload, 4)[0][3] == queue.endpoint
+                and is_message(kind, payload)
+            ):
+                self.head_record = record
+                return True
+        self._position = self.journal.next
+        self._records = None
+        return False
 
     def identity(self, record) -> int | None:
         """The transactionId of a record's transaction; None while it is not known."""
@@ -395,33 +369,16 @@ class Transactions:
     def request(self, record, time: int, identity: int | None, full: bool = True) -> dict:
         """The payload of a record's message, happened at `time` (Unix seconds). Not `full`: with
         the figures, without the values."""
-        _, kind, payload = record
-        owner, at = ints(payload, 5)
-        request = {}
-        if kind != _START and owner[4] >= 0:
+        position, kind, payload = record
+        if kind != _VALUES:
+            return self._rare("ends", "request", record, time, identity, full)
+        (_, _, _, _, owner), at = ints(payload, 5)
+        (connector, context, mask, _), at = ints(payload, 4, at)
+        request = {"connectorId": connector}
+        if owner >= 0:
             request["transactionId"] = -1 if identity is None else identity  # errata 3.18
-        if kind == _START:
-            start = Transaction(record, 0)
-            request["connectorId"] = start.connector
-            request["idTag"] = start.id_tag
-            request["meterStart"] = start.meter_start
-            if start.reservation_id is not None:
-                request["reservationId"] = start.reservation_id
-        elif kind == _VALUES:
-            (request["connectorId"], context, mask, _), at = ints(payload, 4, at)
-            if full:
-                request["meterValue"] = [self.sample(time, context, payload[at:], mask)]
-            return request
-        else:
-            (request["meterStop"], reason, kept, size), at = ints(payload, 4, at)
-            request["reason"] = REASONS.split()[reason]
-            if size:
-                request["idTag"] = str(payload[at : at + size], "utf-8")
-            end = payload[at + size :]
-            if full and end:
-                data = self._rare("stop_data", "build", record[0] - owner[4], kept, time, end)
-                request["transactionData"] = data
-        request["timestamp"] = times.text(time)
+        if full:
+            request["meterValue"] = [self.sample(time, context, payload[at:], mask)]
         return request
 
     def sample(self, time: int, context: int, data: bytes, mask: int) -> dict:
@@ -442,21 +399,12 @@ class Transactions:
         if not self.head_record:
             return
         queue = self._reading
-        position, kind, payload = self.head_record
         queue.failures += 1
         if queue.failures < self.attempts:
             self._wait(now_ms)
             self.save()
             return
-        self.log.error("%s given up after %d attempts", ACTIONS[kind], queue.failures)
-        given_up = b""
-        if kind != _VALUES:
-            (_, boot, time), _ = ints(payload, 3)
-            identity = self.identity(self.head_record)
-            identity = -1 if identity is None else identity
-            numbers = (kind, self.time(boot, time), queue.failures, identity)
-            given_up = pack_ints(*numbers) + payload
-        self._advance(-1, given_up)
+        self._advance(-1, self._rare("upkeep", "given_up"))
 
     def _advance(self, transaction_id=None, given_up=b""):
         """The head is delivered or given up; flash says so before the next one goes."""
@@ -475,7 +423,7 @@ class Transactions:
             if given_up:
                 self.journal.append(_GIVEN_UP, pack_ints(*queue.state()) + given_up)
                 self.given_up += 1
-            elif kind != _VALUES or before[3]:
+            elif kind == _START or before[3] or (kind == _STOP and queue.pending == 1):
                 self._save(queue)
         except OSError as why:
             self.log.error("flash is full (%s): sending again in 10 s", why)
@@ -489,7 +437,7 @@ class Transactions:
             self.swept = 0
         elif self.running and self.running.position == position:
             self.running.transaction_id = transaction_id
-        self._sweep(queue)
+        self.sweep(queue)
 
     # keeping
 
@@ -508,7 +456,7 @@ class Transactions:
             self.log.error("flash is full: %s", why)
             return False
 
-    def _sweep(self, queue):
+    def sweep(self, queue: Queue) -> bool:
         """Tidies the next segment that is delivered to its end; whether there was one."""
         index, following = self.journal.segment(self.swept)
         if following and (following <= queue.done or not queue.pending):
@@ -525,10 +473,7 @@ class Transactions:
 
     def clear_given_up(self) -> int:
         """The operator has read what was given up. Returns how many."""
-        count = self.given_up
-        self.cleared = self.journal.append(7, b"")
-        self.given_up = self.swept = 0
-        return count
+        return self._rare("upkeep", "clear")
 
 
 def is_message(kind: int, payload: bytes) -> bool:

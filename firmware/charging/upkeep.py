@@ -1,8 +1,12 @@
-"""Which of the transactions' records are still needed; loaded when a segment can be tidied."""
+"""What can go: which of the transactions' records are still needed, and what is given up.
+
+Loaded when a segment can be tidied or a message is given up.
+"""
 
 from firmware.base import runtime
-from firmware.base.journal import ints
+from firmware.base.journal import ints, pack_ints
 from firmware.base.runtime import const
+from firmware.charging.transactions import ACTIONS
 
 _START = const(1)
 _VALUES = const(2)
@@ -39,9 +43,11 @@ def _needed(t, record):
     open_ = t.running or t.interrupted
     if kind <= _STOP:
         (_, _, _, endpoint, owner), at = ints(payload, 5)
-        queue = t.queues[endpoint]
+        queue = t.queues.get(endpoint)
         if open_ and position == open_.position:
             return True
+        if not queue:  # left by a cut in the middle of tidying, and dropped already
+            return False
         if kind == _START:
             return position >= queue.start
         if kind == _VALUES and position - owner >= queue.start and ints(payload, 4, at)[0][3]:
@@ -49,8 +55,8 @@ def _needed(t, record):
         return position >= queue.done
     if kind == _STATE:
         endpoint = ints(payload, 1)[0][0]
-        queue = t.queues[endpoint]
-        if position != queue.saved:
+        queue = t.queues.get(endpoint)
+        if not queue or position != queue.saved:
             return False
         here = open_ and open_.endpoint == endpoint
         return queue.pending > 0 or endpoint == t.endpoint or here
@@ -78,6 +84,28 @@ def _old(t, record, dropped):
     open_ = t.running or t.interrupted
     if ints(payload, 4, at)[0][3] or (open_ and open_.position == position - owner):
         return False
-    if position >= t.queues[endpoint].done:
+    queue = t.queues.get(endpoint)
+    if queue and position >= queue.done:
         dropped.append(endpoint)
     return True
+
+
+def given_up(t) -> bytes:
+    """What is kept of the head as it is given up: for a START or STOP all that it says."""
+    position, kind, payload = t.head_record
+    queue = t.queues[ints(payload, 4)[0][3]]
+    t.log.error("%s given up after %d attempts", ACTIONS[kind], queue.failures)
+    if kind == _VALUES:
+        return b""
+    (_, boot, time), _ = ints(payload, 3)
+    identity = t.identity(t.head_record)
+    identity = -1 if identity is None else identity
+    return pack_ints(kind, t.time(boot, time), queue.failures, identity) + payload
+
+
+def clear(t) -> int:
+    """See Transactions.clear_given_up."""
+    count = t.given_up
+    t.cleared = t.journal.append(_CLEARED, b"")
+    t.given_up = t.swept = 0
+    return count

@@ -302,6 +302,28 @@ def test_an_answer_to_nothing_is_ignored():
     assert s.t.head() is None
 
 
+def test_damage_loses_only_what_it_hit():
+    s = Station()
+    s.start()
+    for n in range(5):
+        s.values(1001 + n)
+    s.stop(1006)
+    for position in (3, 7):
+        name = "journal/tail/%d" % position
+        s.files.data[name] = b"!" + s.files.data[name]
+    assert short(s.send(1)) == [
+        ("S", 1000, None),
+        ("V", 1001, 1),
+        ("V", 1003, 1),
+        ("V", 1004, 1),
+        ("V", 1005, 1),
+    ]
+    assert s.t.pending == 0 and s.log.said("2 messages were damaged")
+    s.boot()  # without its end, it is closed
+    s.t.recover("PowerLoss")
+    assert short(s.send())[-1] == ("E", 1005, 1)
+
+
 # restarts in a transaction
 
 

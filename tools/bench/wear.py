@@ -72,7 +72,7 @@ def _day(transactions, clock, energy):
 
 
 def measure(days: int) -> dict[str, float]:
-    """Erases a day (all blocks), of the worst block, programs a day, and years until it is worn."""
+    """Erases a day in all, those of the worst block, programs a day, years until it is worn."""
     flash = Flash(BLOCKS)
     files = flash.mount()
     for number in range(SLOTS_KB // 25):
