@@ -126,7 +126,7 @@ class Journal:
                         offset += 1  # torn or damaged: the next sound one may begin anywhere
                         f.seek(offset)
         except EOFError:
-            pass
+            pass  # the segment's end
         return batch, offset
 
     def _slot(self, position):

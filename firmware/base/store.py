@@ -83,7 +83,7 @@ class Store:
         try:
             self._files.remove(self._folder + name)
         except OSError:
-            pass
+            pass  # it was not there
 
     def names(self, prefix: str = "") -> list:
         """The names that begin with `prefix`, sorted."""
