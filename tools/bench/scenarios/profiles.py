@@ -23,7 +23,7 @@ except ImportError:  # CPython has no such loop
 
 NOW = 1800000000
 DAY = 86400
-RUNS = 5  # of which the best counts: a PC has other things to do
+RUNS = 15  # of which the best counts: a PC has other things to do
 RECIPES = ("all day", "mixed", "in turn")
 
 
