@@ -14,7 +14,8 @@ An update fills the slot that does not run, then replaces boot.txt by `slot=b tr
 resets. Three starts on trial, then the other slot is back: `slot=a trial=0 tries=0 failed=1`. The
 watchdog runs during a trial from here on, so that a slot that can't even be imported resets too;
 the application takes it over. boot.txt is replaced in one step (boot.new, then a rename). Where it
-is missing or says nothing useful, slot a runs; where that is missing, slot b.
+is missing or says nothing useful, slot a runs, or slot b where that is missing, and boot.txt is
+written anew.
 
 RTC memory survives all but the loss of power. It holds `N STATE WHY`, N crashes in a row. STATE is
 `run` from here on, `ok` before a reset that was meant, `bad` for one that was not; `run` is a
@@ -61,14 +62,17 @@ def boot(machine):
                 words[name] = value
     except (OSError, ValueError) as error:
         print("boot: boot.txt:", error)
+    save = False
     slot = words.get("slot")
     if slot not in ("a", "b"):
-        slot = "a"
-        words["trial"] = "0"
+        slot = "a" if there("a") or not there("b") else "b"
+        words.update({"slot": slot, "trial": "0", "tries": "0"})
+        save = there(slot)
     other = "b" if slot == "a" else "a"
     trial = words.get("trial") == "1"
     back = False
     if trial:
+        save = True
         tries = words.get("tries", "")
         count = int(tries) if tries.isdigit() else 0
         back = there(other) and (count >= starts or not there(slot))
@@ -77,6 +81,9 @@ def boot(machine):
             print("boot: slot %s did not prove itself" % slot)
             slot, other, trial = other, slot, False
             words.update({"slot": slot, "trial": "0", "tries": "0", "failed": "1"})
+    elif not there(slot) and there(other):
+        slot = other
+    if save:
         try:
             with open("boot.new", "w") as file:
                 file.write(" ".join("%s=%s" % item for item in words.items()) + "\n")
@@ -85,8 +92,6 @@ def boot(machine):
             print("boot: boot.txt:", error)
             if trial and there(other):
                 slot, trial = other, False
-    elif not there(slot) and there(other):
-        slot = other
 
     if machine:
         memory = machine.RTC().memory().split(None, 2)

@@ -8,17 +8,32 @@ from firmware.console import Console
 
 def main(words: list) -> None:
     """The whole program. Bad options: one line on stderr, exit code 2."""
+    parts = Parts()
+    failed = None
     try:
-        options = _options(words)
+        options = _options(words, parts)
         if options:
             log.to_stderr()
-            runtime.run(serve(options))
-    except (ValueError, OSError) as why:
-        sys.stderr.write("wallbridge: %s\n" % why)
+            runtime.run(serve(options, parts=parts))
+            if parts.outcome == "update" and not runtime.DEVICE:
+                runtime.once("firmware.base.restart", "again", options.state, words)
+    except Exception as error:
+        failed = error
+    finally:  # in any case, also when no task got the chance to
+        if hasattr(parts, "board"):
+            parts.board.permit(False)
+    if runtime.DEVICE:
+        runtime.once("firmware.device", "ended", parts, failed)
+    elif isinstance(failed, (ValueError, OSError)):
+        sys.stderr.write("wallbridge: %s\n" % failed)
         sys.exit(2)
+    elif failed:
+        raise failed
 
 
-def _options(words):
+def _options(words, parts):
+    if runtime.DEVICE:
+        return runtime.once("firmware.device", "options", parts, Parts())
     module = runtime.load("firmware.options")
     if "--help" in words or "-h" in words:
         print(module.HELP)
@@ -37,19 +52,19 @@ class Parts:
     """Plain attributes: the options, what outlives a Reset (see `build.py`), the reference."""
 
 
-async def serve(options, read=None, write=None) -> None:
-    """Runs stations one after the other until one ends for good. `read` and `write` are the
-    console's, by default stdin and stdout."""
-    parts = Parts()
+async def serve(options, read=None, write=None, parts=None) -> None:
+    """Runs stations one after the other until one ends for good; on the device every reset is
+    the chip's. `read` and `write` are the console's, by default stdin and stdout."""
+    parts = parts or Parts()
     parts.reference = Parts()
     _build("parts", parts, options)
     console = Console(read or runtime.Stdin().read, write or sys.stdout.write)
-    cause = "PowerLoss"
+    cause = options.cause
     while True:
         station = _build("station", parts, cause)
-        outcome = await station.run((("console", console),))
-        parts.log("station").info("ended: %s", outcome)
-        if outcome == "quit":
+        parts.outcome = await station.run((("console", console),) + parts.tasks)
+        parts.log("station").info("ended: %s", parts.outcome)
+        if parts.outcome in ("quit", "update") or runtime.DEVICE:
             return
         cause = "Reboot"
 

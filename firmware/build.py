@@ -28,6 +28,7 @@ def parts(made, options) -> None:
     made.log = Log(made.clock)
     made.files = Files(options.state)
     made.store = Store(made.files)
+    made.tasks = ()  # (name, part) that outlives a Reset, too
     # what the data reset goes back to: on a PC the command line's
     made.provisioned = {}
     for name in ("SupervisionUrl", "BoxIdentifier"):
@@ -38,7 +39,10 @@ def parts(made, options) -> None:
     if options.ca:
         with open(options.ca, "rb") as f:
             made.ca = f.read()
-    _simulated(made)
+    if runtime.DEVICE:
+        runtime.once("firmware.device", "fit", made)
+    else:
+        _simulated(made)
     _lines(made, options)
 
 
@@ -62,12 +66,12 @@ def _simulated(made):
         runtime.power_off,
     )  # fmt: skip
     made.registers = lines.registers
+    made.meter_unit = 1
 
 
 def _lines(made, options):
     """The meter's and the TIC line. A real one lives in real time, whatever --speed says."""
     made.meter_clock = made.tic_clock = made.clock
-    made.meter_unit = 1
     made.tic_tune = None
     if options.meter or options.tic:
         from firmware.board.serial_pc import SerialPort

@@ -16,13 +16,14 @@ HELP = """usage: main.py [options]
 
 def parse(words: list, options) -> None:
     """Fills in `options`: attributes run (keys for this run), model, state, meter (None, or model,
-    device and unit), tic, ca, speed. Raises ValueError with one clear line."""
+    device and unit), tic, ca, speed, cause. Raises ValueError with one clear line."""
     options.run = {}
     options.model = "Evh5A22N2S"
     options.state = "state"
     options.meter = options.tic = options.ca = None
     options.insecure = False
     options.speed = 1
+    options.cause = "PowerLoss"
     words = list(words)
     while words:
         name, sign, value = words.pop(0).partition("=")

@@ -28,9 +28,9 @@ NO_MODULES = set(
 )
 # Modules that only some files may know, since they are the seams.
 SEAMS = {
-    "machine": ("firmware/board/esp32", "firmware/base/runtime.py"),
-    "esp32": ("firmware/board/esp32.py", "firmware/base/"),
-    "network": ("firmware/net/wifi.py",),
+    "machine": ("firmware/board/esp32", "firmware/base/runtime.py", "firmware/device.py"),
+    "esp32": ("firmware/base/", "firmware/device.py"),
+    "network": ("firmware/net/wifi",),
     "termios": ("firmware/board/serial_pc.py", "firmware/base/runtime.py"),
     "time": ("firmware/base/", "firmware/board/"),
     "random": (),

@@ -1,0 +1,223 @@
+"""The device's start and end, loaded for each and dropped.
+
+`provision.json` (tools/provision.py writes it) holds what the installer said:
+
+    {"model": "Evh5A22N2S",
+     "keys": {"IMaxUser": "16", "PhaseNumber": "1", "BoxIdentifier": "HOUSE1", ...},
+     "wifi": {"ssid": "...", "key": "..."},
+     "ntp": "pool.ntp.org",                   who tells the time without a central system
+     "meter": "iEM3155", "unit": 1,
+     "ca": "ca.der", "insecure": false,
+     "board": "devkit", "pins": {...}}        see board/pins.py
+
+Only `model` must be there. Without IMaxUser and PhaseNumber no current is offered. What boot.py
+leaves in RTC memory, and reads there, is in its docstring.
+"""
+
+import firmware
+from firmware.base import runtime
+
+_WORDS = "model keys wifi ntp meter unit ca insecure board pins"
+FILE = "provision.json"
+_CRASHES = 3
+_DAY_MS = 86400000
+_PIECE = 512
+HELP = """status: what is wrong, as JSON
+reset hard: tries again
+maintenance: Python's own console, for repairs
+help: this"""
+
+
+def check(given, options) -> None:
+    """From the provision file's content to the options that the command line gives elsewhere
+    (options.py). Raises ValueError with one clear line."""
+    from firmware.board import pins
+    from firmware.charging import models
+    from firmware.sensing import meters
+
+    if not isinstance(given, dict):
+        raise ValueError("not an object")
+    for name in given:
+        if name not in _WORDS.split():
+            raise ValueError("no such entry: %s" % name)
+    for name in ("keys", "wifi", "pins"):
+        if not isinstance(given.get(name, {}), dict):
+            raise ValueError("%s: not an object" % name)
+    if "model" not in given:
+        raise ValueError("no model")
+    row = models.find(str(given["model"]))
+    options.model = row[0]
+    options.provisioned = _keys(given.get("keys", {}), int(row[1]), int(row[2]))
+    wifi = given.get("wifi", {})
+    options.wifi = (str(wifi.get("ssid", "")), str(wifi.get("key", "")))
+    ssid, key = options.wifi
+    if wifi and (not 0 < len(ssid.encode()) <= 32 or not 8 <= len(key.encode()) <= 64):
+        raise ValueError("wifi: an ssid of 1 to 32 bytes, a key of 8 to 64")
+    options.ntp = str(given.get("ntp", ""))
+    options.registers = meters.known(str(given.get("meter", "iEM3155")))
+    options.unit = int(given.get("unit", 1))
+    if not 1 <= options.unit <= 247:
+        raise ValueError("unit: from 1 to 247")
+    options.ca = given.get("ca")
+    options.insecure = bool(given.get("insecure"))
+    options.pins = pins.load(given.get("board", "devkit"), given.get("pins"))
+    for name in ("pp", "lock_close") if row[3] == "socket" else ():
+        if options.pins[name] == "-":
+            raise ValueError("pins: a socket needs %s" % name)
+    options.run = {}
+    options.state = "state"
+    options.meter = options.tic = None
+    options.speed = 1
+
+
+def _keys(given, phases, most):
+    from firmware.ocpp import configuration, keys
+
+    checked = {"IMaxUser": "0", "PhaseNumber": "1"}
+    for name in given:
+        row = keys.row(name)
+        if not row:
+            raise ValueError("no such key: %s" % name)
+        try:
+            checked[row[0]] = value = configuration.check(row, str(given[name]))
+        except ValueError as why:
+            raise ValueError("%s: %s" % (row[0], why))
+        if row[0] == "IMaxUser" and not 6 <= int(value) <= most:
+            raise ValueError("IMaxUser: from 6 to %d A" % most)
+        if row[0] == "PhaseNumber" and (value not in ("1", "3") or int(value) > phases):
+            raise ValueError("PhaseNumber: 1%s" % (" or 3" if phases == 3 else ""))
+    if "PhaseNumber" not in given:
+        checked["IMaxUser"] = "0"  # both, or nothing
+    return checked
+
+
+def options(parts, made):
+    """The options; None when the safe state has ended. `parts.outcome` says how."""
+    import json
+
+    import machine
+    import micropython
+
+    micropython.kbd_intr(-1)
+    memory = machine.RTC().memory().split(None, 2)
+    why = str(memory[2], "utf-8") if len(memory) > 2 else ""
+    power = machine.reset_cause() == machine.PWRON_RESET
+    made.cause = "PowerLoss" if power else "Reboot"
+    made.started = "the power came" if power else why or "a reset"
+    count = int(memory[0]) if memory and memory[0].isdigit() else 0
+    wrong = ""
+    if count >= _CRASHES:
+        wrong = "crashed %d times in a row: %s" % (count, why)
+    else:
+        try:
+            name = FILE
+            with open(name) as file:
+                check(json.load(file), made)
+            name = made.ca
+            if name:
+                open(name, "rb").close()
+        except OSError as error:
+            wrong = "not provisioned: %s: %s" % (name, error)
+        except (ValueError, TypeError) as error:
+            wrong = "provision.json: %s" % error
+        runtime.drop(
+            "firmware.board.pins", "firmware.charging.models", "firmware.ocpp.configuration",
+            "firmware.ocpp.keys", "firmware.net.address",
+        )  # fmt: skip
+    if wrong:
+        parts.outcome = None
+        runtime.run(_safe(parts, wrong))
+        return None
+    if runtime.host_epoch() < firmware.BUILD:
+        runtime.set_host_epoch(firmware.BUILD)
+    _claim()
+    return made
+
+
+def _claim():
+    """Makes Python's heap grow to its second area before Wi-Fi takes the memory. An area that is
+    empty is given back: modules that stay are loaded while the first one is full."""
+    import esp32
+
+    def free():
+        return sum([region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA)])
+
+    before = free()
+    ballast = []
+    try:
+        while free() > before - 16384:
+            ballast.append(bytearray(_PIECE))
+    except MemoryError:
+        return  # nothing to be had: the link says so before each TLS connection
+    for name in ("firmware.charging.evse", "firmware.charging.transactions"):
+        runtime.load(name)
+
+
+def fit(made) -> None:
+    """The board and what else only the device has, for build.py."""
+    from firmware.sensing.meters import Map
+
+    given = made.options
+    made.board = runtime.once("firmware.board.esp32_fit", "fit", given.pins, made.log("board"))
+    given.pins = None
+    made.registers = Map(given.registers)
+    made.meter_unit = given.unit
+    made.provisioned = given.provisioned
+    made.log("station").warning("started: %s", given.started)
+    if made.provisioned["IMaxUser"] == "0":
+        made.log("station").error(
+            "IMaxUser or PhaseNumber was never told: no current is offered (tools/provision.py)"
+        )
+    if given.wifi[0]:
+        from firmware.net.wifi import Wifi
+
+        ssid, key = given.wifi
+        made.tasks = (("wifi", Wifi(ssid, key, made.log("wifi"), given.ntp)),)
+    else:
+        made.log("wifi").warning("not provisioned: no network")
+
+
+def ended(parts, failed) -> None:
+    """After the station: Python's own console, or a new start. `failed`: what it died of."""
+    import machine
+    import micropython
+
+    memory = machine.RTC().memory
+    if failed:
+        text = runtime.trace(failed)
+        print(text)
+        why = text.strip().split("\n")[-1][:200]
+        memory((memory()[:1] or b"0") + b" bad " + why.encode())
+        machine.reset()
+    memory(b"0 ok")
+    if parts.outcome != "maintenance":
+        machine.reset()
+    micropython.kbd_intr(3)
+    machine.WDT(timeout=_DAY_MS)
+    print("maintenance: the permit is off; reset when done")
+
+
+async def _safe(parts, why):
+    """The safe state: the permit is off, nothing but the console runs."""
+    import json
+
+    stdin = runtime.Stdin()
+    line = ""
+    print("safe state: %s" % why)
+    while not parts.outcome:
+        data = await stdin.read()
+        if data not in (b"\r", b"\n"):
+            line = (line + str(data, "utf-8"))[-80:] if data < b"\x80" else line
+            continue
+        words, line = line.split(), ""
+        if words == ["status"]:
+            print(json.dumps({"safe": True, "error": why, "contactor": "open"}))
+        elif words == ["help"]:
+            print(HELP)
+        elif words in (["reset", "hard"], ["reset", "soft"], ["maintenance"]):
+            parts.outcome = words[0]
+        elif words:
+            print("error: safe state: %s; try help" % why)
+            continue
+        if words:
+            print("ok")
