@@ -1,5 +1,6 @@
 """What the profiles' store needs at start-up, and the console's `profiles`; loaded for them."""
 
+from array import array
 from struct import unpack_from
 
 from firmware.base.runtime import const
@@ -13,8 +14,10 @@ _ROW = const(32)
 
 def load(installed, store):
     """Fills a ProfileStore with what its Store has. TxProfiles are over, and go."""
-    ages = {}
-    for name in store.names():
+    names = store.names()
+    installed.grow(min(len(names), _MOST) - 1)
+    ages = array("I", bytes(4 * _MOST))
+    for name in names:
         data = store.read(name) if name.isdigit() else None
         rest = len(data) - HEAD if data else 0
         if rest < 1 or rest != data[3] * PERIOD_SIZE or data[0] == TX or int(name) >= _MOST:

@@ -22,6 +22,7 @@ _ROW = const(32)
 _WAITING = const(2048)
 _SOON_MS = const(5000)
 _APART_MS = const(60000)
+_GROWTH = const(20)  # slots
 
 
 class ProfileStore:
@@ -70,11 +71,18 @@ class ProfileStore:
                 same.append(slot)
         return same
 
+    def grow(self, slot):
+        """Makes room in the table up to a slot, some more at a time: each growing may tear a hole
+        into the heap."""
+        more = slot // _GROWTH * _GROWTH + _GROWTH - len(self.wake)
+        if more > 0:
+            for code, column in zip(ROW[1:] + "i", self.table + (self.wake,)):
+                column.extend(array(code, [0] * more))
+
     def place(self, slot, row):
         """Puts a row into the table, and the slot where it belongs in its order."""
+        self.grow(slot)
         for column, value in zip(self.table + (self.wake,), row + (ALWAYS,)):
-            while len(column) <= slot:
-                column.append(0)
             column[slot] = value
         self._leave(slot)
         ranks, below = self.table[:2]
