@@ -66,7 +66,7 @@ class Station:
 
     def _handle(self, action, payload):
         if self.registration.status == "Rejected":
-            return None  # OCPP 4.2: not answered
+            return ()  # OCPP 4.2: not answered
         return dispatch(self, action, payload)
 
     def _known(self, name):
