@@ -1,4 +1,4 @@
-"""A reservation (OCPP 3.11, 5.13) as it is kept; loaded when one comes, ends or survives a restart.
+"""A reservation (OCPP 3.11, 5.13) as it is kept; loaded when one comes, ends or has survived.
 
 One is the list [connectorId, reservationId, expiry in Unix seconds, idTag, parentIdTag or ""].
 """

@@ -36,7 +36,7 @@ async def _ask(station, id_tag):
     if station.registration.online.is_set():
         try:
             return (await station.rpc.call("Authorize", {"idTag": id_tag}))["idTagInfo"]
-        except LinkDown:
+        except LinkDown:  # the link says so; now we are offline
             pass
     elif station.link.lost_ms is None:  # Pending and Rejected are not offline
         return {"status": "Invalid"}

@@ -7,7 +7,6 @@ from firmware.base import runtime
 from firmware.ocpp import keys
 from firmware.ocpp.frames import CallError
 
-
 _RESET = "TriggerBackendConfigurationDataReset"
 
 

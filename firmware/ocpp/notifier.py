@@ -36,8 +36,12 @@ class Notifier:
         if station.session.operative != self._operative:
             self._operative = not self._operative
             self._put(*self._now(0))
-        for code, _ in station.evse.faults.drain():
+        for code, raised in station.evse.faults.drain():
             self._note(ms, code)
+            if raised:
+                station.spawn(
+                    runtime.soon("firmware.base.logbook", "soon", station.files, station.log)
+                )
         if self._settled(ms):
             self._note(ms)
 
@@ -69,7 +73,8 @@ class Notifier:
             if step:
                 self._queue.append((1, step, "", None, ms))
         self._queue.append((connector_id, status, info, fault, ms))
-        del self._queue[:-_KEEP]
+        while len(self._queue) > _KEEP:
+            self._queue.pop(0)
         self._wake.set()
 
     def _now(self, connector_id):

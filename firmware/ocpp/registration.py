@@ -19,7 +19,7 @@ class Registration:
         self.forget()
 
     def boot_again(self) -> None:
-        """TriggerMessage(BootNotification): energy managers ask for it after a restart of theirs."""
+        """TriggerMessage(BootNotification): energy managers ask for it after their restart."""
         self._boot = True
         self._wake.set()
 

@@ -34,6 +34,7 @@ def _reserve(station, payload):
 
 
 def CancelReservation(station, payload):
+    """Accepted when it is there."""
     session = station.session
     held = session.reservation
     if not held or held[1] != payload["reservationId"]:

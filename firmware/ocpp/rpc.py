@@ -20,7 +20,8 @@ def _text(message):
 class Rpc:
     """One CALL at a time goes out, in the order asked for (OCPP-J 4.1.1); what comes in goes to
     `handler(action, payload)`, which returns the answer, (answer, after), or a coroutine that
-    does. `after()` runs when the answer is on its way, or has lost its link.
+    does; () for no answer at all. `after()` runs when the answer is on its way, or has lost its
+    link.
 
     `timeout_s()` is MessageTimeout, `now_ms()` the clock for `active_ms`: when a message last
     went out or came in. Ids are unique over reconnections and restarts: `nonce`, by default
@@ -158,7 +159,7 @@ class Rpc:
             self._tasks = [task for task in self._tasks if not task.done()]
             self._tasks.append(asyncio.create_task(self._late(link, uid, action, answer)))
             return
-        if answer is None:  # the handler's word: no answer
+        if answer == ():
             return
         after = None
         if type(answer) is tuple:

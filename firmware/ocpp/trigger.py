@@ -6,6 +6,7 @@ from firmware.ocpp.frames import CallError
 
 
 def TriggerMessage(station, payload):
+    """Rejected only for a connector that isn't there, where the message is about one."""
     message = payload["requestedMessage"]
     connector = payload.get("connectorId")
     if message in ("StatusNotification", "MeterValues") and connector not in (None, 0, 1):
