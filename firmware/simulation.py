@@ -1,6 +1,7 @@
 """What the simulated board's lines say in the real formats: Modbus and TIC."""
 
-from firmware.sensing import meter_slave, tic_encode
+from firmware.base import runtime
+from firmware.sensing import meter_slave
 from firmware.sensing.meters import Map
 
 METER = "iEM3155"
@@ -26,4 +27,5 @@ class Lines:
             "subscribed": _SUBSCRIBED_MA,
             "energy": reading["energy"],
         }
+        tic_encode = runtime.load("firmware.sensing.tic_encode")  # stays while the line talks
         return tic_encode.frame(1 if mode == "historique" else 2, facts)

@@ -150,9 +150,10 @@ async def wait(event, ms: int) -> bool:
 
 def once(name: str, what: str, *words):
     """Calls a function of a module that is loaded for it and dropped again."""
-    done = getattr(load(name), what)(*words)
-    drop(name)
-    return done
+    try:
+        return getattr(load(name), what)(*words)
+    finally:
+        drop(name)
 
 
 async def soon(name: str, what: str, *words):

@@ -5,8 +5,11 @@ import binascii
 import json
 
 from firmware.base import runtime
-from firmware.ocpp import frames, schemas
+from firmware.ocpp import frames
 from firmware.ocpp.frames import CallError
+
+_SCHEMAS = "firmware.ocpp.schemas"  # loaded for a message that has something to check
+_BARE = ("MeterValues", "StatusNotification", "StopTransaction")  # whose answers may be empty
 
 
 class LinkDown(OSError):
@@ -82,7 +85,9 @@ class Rpc:
                 answer, self._answer = self._answer, None
         if isinstance(answer, Exception):
             raise answer
-        return schemas.check(action, "conf", answer[2], False)
+        if not answer[2] and action in _BARE:
+            return {}
+        return runtime.once(_SCHEMAS, "check", action, "conf", answer[2], False)
 
     async def received(self, view) -> None:
         """Takes in one text frame; the memoryview is not looked at after this returns.
@@ -118,7 +123,7 @@ class Rpc:
         if kind == 2:
             try:
                 if action:  # a large SendLocalList is not supported rather than too large
-                    schemas.fields(action, "req")
+                    runtime.once(_SCHEMAS, "fields", action, "req")
             except CallError as unknown:
                 error = unknown
             await self._reply(link, uid, action, error)
@@ -127,7 +132,8 @@ class Rpc:
 
     async def _dispatch(self, frame):
         try:
-            return self._handler(frame[2], await schemas.checked(frame[2], frame.pop()))
+            payload = await runtime.soon(_SCHEMAS, "checked", frame[2], frame.pop())
+            return self._handler(frame[2], payload)
         except Exception as error:  # for _reply
             return error
 
@@ -140,7 +146,7 @@ class Rpc:
 
     def _check(self, action, direction, payload):
         try:
-            schemas.check(action, direction, payload, True, self._rows)
+            runtime.once(_SCHEMAS, "check", action, direction, payload, True, self._rows)
         except CallError as error:
             raise RuntimeError("%s.%s to be sent: %s" % (action, direction, error))
 
