@@ -113,6 +113,7 @@ def station(made, cause: str) -> Station:
     built = Station(
         made.board, clock, log, config, reference, evse, meter, tic, transactions, governor
     )
+    built.files = made.files
     built.link.ca = made.ca
     built.link.insecure = made.options.insecure
     built.session.cause = cause

@@ -44,6 +44,8 @@ class Station:
         self.build_epoch = firmware.BUILD
         self.safe = False
         self.doing = {}  # what TriggerMessage asks of transfers: message -> status, else Idle
+        self.jobs = None  # the transfers under way (ocpp/jobs.py)
+        self.files = None  # the flash, for what is too large for the store
         self.session = Session(evse, meter, transactions, config, clock, log("session"))
         self.rpc = Rpc(self._handle, log("rpc"), lambda: config.int("MessageTimeout"), clock.ms)
         self.registration = Registration(self)
@@ -148,8 +150,8 @@ class Station:
         self._outcome = self._outcome or outcome
         self._ended.set()
 
-    def spawn(self, work) -> None:
-        """A piece of work of its own; what goes wrong in it is logged and nothing else."""
+    def spawn(self, work):
+        """A piece of work of its own, as a task; what goes wrong in it is logged and no more."""
 
         async def guard():
             try:
@@ -161,6 +163,7 @@ class Station:
 
         self._tasks = [task for task in self._tasks if not task.done()]
         self._tasks.append(asyncio.create_task(guard()))
+        return self._tasks[-1]
 
     async def _keep(self, name, work):
         """A task that must live: logged and started again; the control task three times at most,
@@ -228,6 +231,8 @@ class Station:
         for name, part in extra:
             works += ((name, lambda part=part: part.run(self)),)
         tasks = [asyncio.create_task(self._keep(name, work)) for name, work in works]
+        if self.config.store.read("update") is not None:  # one is under way, or to be told of
+            runtime.once("firmware.ocpp.jobs", "start", self, "update")
         try:
             await self._ended.wait()
         finally:
@@ -236,4 +241,6 @@ class Station:
             await self.link.close()
             self.profiles.flush()
             self.transactions.save()
+            if self.files:
+                runtime.once("firmware.base.logbook", "save", self.files, self.log)
         return self._outcome

@@ -31,6 +31,8 @@ class Log:
         self.keep = keep
         self.clock = clock
         self.lines = []
+        self.unsaved = 0  # of them, the newest: not in flash yet (logbook.py)
+        self.saved_ms = None
         self._out = logging.getLogger("wallbridge") if logging else None
         if self._out:
             self._out.setLevel(10)
@@ -48,6 +50,7 @@ class Log:
         if len(self.lines) >= self.keep:
             self.lines.pop(0)
         self.lines.append(line)
+        self.unsaved = min(self.unsaved + 1, self.keep)
         if self._out:
             self._out.log(number, line)
             return

@@ -27,6 +27,7 @@ class Link:
         self.known = {}  # the addresses that names last had
         self.buffer = bytearray(_FRAME)  # from the start: later, one piece may be hard to find
         self._cut = False
+        self._parked = False
         self._socket = None
         self._wake = asyncio.Event()
         self._ping_changed = asyncio.Event()
@@ -86,6 +87,18 @@ class Link:
             self._cut = cut
             self._wake.set()
 
+    async def park(self) -> None:
+        """Gives the connection up for a transfer that needs its memory, until `resume`."""
+        self._parked = True
+        self._wake.set()
+        while self._socket:
+            await asyncio.sleep(0.1)
+
+    def resume(self) -> None:
+        """The transfer is over: dials without waiting."""
+        self._parked = False
+        self._wake.set()
+
     async def close(self) -> None:
         socket, self._socket = self._socket, None
         if socket:
@@ -107,7 +120,7 @@ class Link:
                 station.transactions.endpoint = endpoint
                 station.registration.forget()
             station.session.held = False
-            if self._cut or not self.url():
+            if self._cut or self._parked or not self.url():
                 self.state = "off"
                 await self._wake.wait()
                 continue
@@ -206,5 +219,5 @@ class Link:
             self._socket = None
         self.station.registration.online.clear()
         self.station.notifier.clear()
-        if self.lost_ms is None:
+        if self.lost_ms is None and not self._parked:  # which is no loss
             self.lost_ms = self.station.clock.ms()

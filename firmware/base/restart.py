@@ -1,0 +1,45 @@
+"""Starts the program anew in the place of this process, after an update on a PC. Loaded for that.
+
+What runs from a slot is started by the same command, so that boot.py chooses. What runs from a
+checkout gives way to the new slot for this once: its next start is the checkout again.
+"""
+
+import os
+import sys
+
+from firmware.base import runtime, slots
+from firmware.base.store import Files
+
+
+def again(state: str, words: list) -> None:
+    """`state`: the state folder; `words`: the options. Returns only where it can't be done."""
+    if runtime.MICROPYTHON:
+        with open("/proc/self/cmdline", "rb") as f:
+            command = [str(word, "utf-8") for word in f.read().split(b"\0")[:-1]]
+        program = "/proc/self/exe"
+    else:
+        program = sys.executable
+        command = [program] + sys.orig_argv[1:]
+    flash, running = slots.flash(Files(state))
+    if not running:
+        slot = flash.path(slots.read(flash)["slot"])
+        at = 0
+        while at < len(command) and command[at] not in ("-m", "-c") and command[at][-3:] != ".py":
+            at += 1
+        text = "import sys; sys.path.insert(0, %r); from firmware import app; app.main(%r)"
+        command = command[:at] + ["-c", text % (slot, list(words))]
+    if runtime.MICROPYTHON:
+        _execv(program, command)
+    else:
+        os.execv(program, command)
+
+
+def _execv(program, command):
+    import array
+
+    import ffi
+    import uctypes
+
+    texts = [word.encode() + b"\0" for word in command]
+    pointers = array.array("L", [uctypes.addressof(text) for text in texts] + [0])
+    ffi.open(None).func("i", "execv", "sp")(program, uctypes.addressof(pointers))

@@ -1,0 +1,232 @@
+"""UpdateFirmware (OCPP 5.19, errata 3.47 to 3.49): a signed bundle into the inactive slot.
+
+What is under way is in the store's "update", a line each: phase, URL, retrieveDate (Unix seconds),
+attempts left, seconds between them, slot. It outlives restarts, and power cuts at any step:
+
+    new         nothing is believed of what the slot holds
+    wait        for the date; download follows, which writes into the slot that does not run
+    ready       the slot is complete and checked; as soon as no transaction runs, boot.txt says so
+    trial       boot.py starts the slot; what reaches the central system there is Installed
+    Installed, InstallationFailed, DownloadFailed      to be told, then it is over
+
+A slot that doesn't reach it in time restarts, and boot.py goes back: InstallationFailed.
+"""
+
+from firmware.base import runtime, slots, times
+
+MESSAGE = "FirmwareStatusNotification"
+_ATTEMPTS = 4  # where the central system leaves it to us
+_INTERVAL_S = 60
+_TRIAL_S = 600  # real seconds
+_MOST = 100  # attempts
+_LINE_BYTES = 32768  # between two lines of progress in the log
+_BUNDLE = "firmware.base.bundle"
+_OTA = "firmware.base.ota"
+
+
+def UpdateFirmware(station, payload):
+    """Answered, and begun after retrieveDate. A new request takes the place of one that has not
+    been installed yet."""
+    store = station.config.store
+    before = (store.read("update") or b"").decode().split("\n")
+    if before[0] == "trial" or station.doing.get(MESSAGE) == "Installing":
+        station.log("update").warning("another update is being installed: this one is not taken")
+        return {}
+    flash, running = slots.flash(station.files)
+    slot = slots.inactive(flash, running)
+    job = ["new", payload["location"].replace("\n", " ")]
+    job.append(str(times.parse(payload["retrieveDate"])))
+    job.append(str(min(payload.get("retries", _ATTEMPTS - 1) + 1, _MOST)))
+    job.append(str(min(payload.get("retryInterval", _INTERVAL_S), 86400)))
+    job.append(slot)
+    _save(station, job)
+    station.doing.pop(MESSAGE, None)
+    return {}, lambda: runtime.once("firmware.ocpp.jobs", "start", station, "update")
+
+
+def _save(station, job):
+    station.config.store.write("update", "\n".join(job).encode())
+
+
+async def step(station, _):
+    """See jobs.py."""
+    try:
+        return await _step(station)
+    finally:
+        runtime.drop(_BUNDLE, _OTA, "firmware.base.slots")
+
+
+async def _step(station):
+    job = (station.config.store.read("update") or b"").decode().split("\n")
+    log = station.log("update")
+    phase = job[0]
+    if len(job) != 6:
+        return None
+    flash, running = slots.flash(station.files)
+    if phase in ("new", "wait"):
+        return await _fetch(station, log, job, flash)
+    if phase in ("ready", "trial") and job[5] == _running(job, running):
+        return await _on_trial(station, log, job, flash)
+    if phase == "ready":
+        return await _install(station, log, job, flash)
+    if phase == "trial":
+        log.error("the new version did not prove itself")
+        station.security_event("a firmware update was undone")
+        if slots.read(flash).get("trial") == "1":  # without a boot.py that goes back
+            slots.write(flash, slot=slots.inactive(flash, job[5]), trial="0", tries="0")
+        slots.write(flash, failed="0")
+        return _over(station, job, "InstallationFailed")
+    if not station.registration.online.is_set():
+        return station.registration.online.wait()
+    await station.jobs.tell(MESSAGE, phase)
+    station.config.store.remove("update")
+    return None
+
+
+def _over(station, job, status):
+    """It has ended; the next step tells so."""
+    station.doing.pop(MESSAGE, None)
+    station.session.held = False
+    job[0] = status
+    _save(station, job)
+    return station.registration.online.wait()
+
+
+async def _fetch(station, log, job, flash):
+    """Waits for the date, and takes an attempt."""
+    now = station.clock.epoch()
+    online = station.registration.online
+    if now is None and not online.is_set():
+        return online.wait()
+    if now is not None and now < int(job[2]):
+        return station.clock.sleep_ms((int(job[2]) - now) * 1000)
+    left = int(job[3])
+    if left <= 0:
+        return _over(station, job, "DownloadFailed")
+    bundle = runtime.load(_BUNDLE)
+    if job[0] == "new":
+        bundle.forget(flash, job[5])
+    job[0] = "wait"
+    job[3] = str(left - 1)
+    _save(station, job)  # an attempt that ends in a crash is one, too
+    if station.doing.get(MESSAGE) != "Downloading":
+        station.jobs.say(MESSAGE, "Downloading")
+    try:
+        job[5] = await _attempt(station, log, job, flash, bundle)
+    except bundle.Bad as why:
+        log.error("not installed: %s", why)
+        station.security_event("a firmware bundle was refused: %s" % why)
+        bundle.forget(flash, job[5])
+        return _over(station, job, "InstallationFailed")
+    except runtime.LINK_ERRORS as why:
+        log.warning("download: %s", why or "it took too long")
+        if left > 1:
+            return station.clock.sleep_ms(int(job[4]) * 1000)
+        return _over(station, job, "DownloadFailed")
+    job[0] = "ready"
+    _save(station, job)
+    station.jobs.say(MESSAGE, "Downloaded")
+    return station.jobs.idle()
+
+
+async def _attempt(station, log, job, flash, bundle):
+    """Downloads what the slot does not have yet; what is to be started then."""
+    key = station.config.store.read("update_key")
+    if key is None:
+        raise bundle.Bad("this station has no key to check it with")
+    if key == bundle.UNSIGNED:
+        log.warning("provisioned to take any bundle: its signature is not checked")
+    unpacker = bundle.Unpacker(flash, job[5], key, _image)
+    try:
+        try:
+            await unpacker.resume()
+        except bundle.Bad as why:
+            log.debug("not gone on with: %s", why)
+            unpacker.restart()
+        if not unpacker.done:
+            await station.jobs.transfer(job[1], "download", _Sink(station, log, unpacker))
+    finally:
+        unpacker.close()
+    log.info("version %s is there", unpacker.version)
+    return unpacker.label
+
+
+class _Sink:
+    """The unpacker, with a line of progress now and then."""
+
+    def __init__(self, station, log, unpacker):
+        self.unpacker = unpacker
+        self.restart = unpacker.restart
+        self.finish = unpacker.finish
+        self._station = station
+        self._log = log
+        self._next = 0
+
+    @property
+    def received(self):
+        return self.unpacker.received
+
+    async def write(self, block):
+        await self.unpacker.write(block)
+        done = self.unpacker.received
+        text = "%d of %d bytes" % (done, self.unpacker.total or done)
+        self._station.jobs.progress = text
+        if done >= self._next:
+            self._next = done + _LINE_BYTES
+            self._log.info("%s", text)
+
+
+def _image(size):
+    return runtime.load(_OTA).Image(size)
+
+
+def _running(job, slot):
+    """What runs of the two that a job's slot is one of."""
+    return slot if len(job[5]) == 1 else runtime.load(_OTA).running()
+
+
+async def _install(station, log, job, flash):
+    session = station.session
+    if session.transaction:
+        station.doing[MESSAGE] = "Downloaded"
+        return station.jobs.idle()
+    session.held = True  # nothing begins now
+    station.jobs.say(MESSAGE, "Installing")
+    await station.jobs.told()
+    if session.transaction:
+        return station.jobs.idle()
+    try:
+        if len(job[5]) == 1:
+            slots.write(flash, slot=job[5], trial="1", tries="0", failed="0")
+        else:
+            runtime.load(_OTA).start(job[5])
+    except OSError as why:
+        log.error("not installed: %s", why)
+        return _over(station, job, "InstallationFailed")
+    job[0] = "trial"
+    _save(station, job)
+    if session.used:  # or the car would be taken for one that has just come
+        station.config.store.write("used", b"1")
+    log.warning("restarting into %s", job[5])
+    station.end("update")
+    return None
+
+
+async def _on_trial(station, log, job, flash):
+    """In the new version."""
+    if station.registration.status == "Accepted":
+        log.warning("version %s has proved itself", station.version)
+        if len(job[5]) == 1:
+            slots.write(flash, trial="0", tries="0")
+        else:
+            runtime.load(_OTA).keep()
+        return _over(station, job, "Installed")
+    if MESSAGE not in station.doing:
+        station.doing[MESSAGE] = "Installing"
+        return runtime.wait(station.registration.online, _TRIAL_S * 1000)
+    await station.jobs.idle()
+    log.error("version %s did not reach the central system: going back", station.version)
+    if len(job[5]) == 1:
+        slots.write(flash, tries="99")
+    station.end("update")
+    return None

@@ -1,0 +1,91 @@
+"""A whole MicroPython image into the other OTA slot; the partitions here are the tests' own."""
+
+import sys
+
+from firmware.base import runtime
+
+
+class Partition:
+    BOOT, RUNNING = 0, 1
+    size = 16384
+    runs = "ota_0"
+    boots = "ota_0"
+    valid = 0
+    blocks = {}
+
+    def __init__(self, which):
+        self.label = Partition.runs if which == Partition.RUNNING else which
+
+    def info(self):
+        return (0, 16, 65536, Partition.size, self.label, False)
+
+    def get_next_update(self):
+        return Partition("ota_1" if self.label == "ota_0" else "ota_0")
+
+    def writeblocks(self, number, data):
+        assert len(data) == 4096
+        Partition.blocks[(self.label, number)] = bytes(data)
+
+    def set_boot(self):
+        Partition.boots = self.label
+
+    @classmethod
+    def mark_app_valid_cancel_rollback(cls):
+        cls.valid += 1
+
+
+class Esp32:
+    pass
+
+
+def load():
+    Esp32.Partition = Partition
+    sys.modules["esp32"] = Esp32
+    return runtime.load("firmware.base.ota")
+
+
+def unload():
+    sys.modules.pop("esp32")
+    runtime.drop("firmware.base.ota")
+
+
+def test_an_image_is_written_block_by_block():
+    ota = load()
+    try:
+        data = bytes(range(256)) * 40  # two blocks and a half
+        image = ota.Image(len(data))
+        for at in range(0, len(data), 1000):
+            image.write(memoryview(data)[at : at + 1000])
+        image.close()
+        assert image.label == "ota_1"
+        written = b"".join([Partition.blocks[("ota_1", n)] for n in range(3)])
+        assert written == data + b"\xff" * (3 * 4096 - len(data)) and len(Partition.blocks) == 3
+        assert ota.running() == "ota_0"
+        ota.start("ota_1")
+        assert Partition.boots == "ota_1"
+        ota.keep()
+        assert Partition.valid == 1
+    finally:
+        unload()
+
+
+def test_an_image_too_large():
+    ota = load()
+    try:
+        ota.Image(16384)
+        try:
+            ota.Image(16385)
+            assert False
+        except OSError as why:
+            assert "16384" in str(why)
+    finally:
+        unload()
+
+
+def test_a_board_without_ota_slots():
+    ota = runtime.load("firmware.base.ota")
+    try:
+        ota.Image(100)
+        assert False
+    except OSError as why:
+        assert "no OTA slots" in str(why)

@@ -1,0 +1,278 @@
+"""Power cuts at every step of an update, on LittleFS as on the device, with the real boot.py:
+one of the two versions always starts, whole, and the update ends as it should."""
+
+import asyncio
+import os
+import sys
+
+import pytest
+
+from firmware.base import slots
+from firmware.base.store import Store
+from firmware.ocpp import update
+from host_tests.both import bundles
+from host_tests.flash import Flash
+from tools.runtimes import ROOT
+
+BOOT = compile((ROOT / "boot.py").read_text(), "boot.py", "exec")
+OLD = {"a/firmware/__init__.mpy": b"old version", "a/firmware/app.mpy": b"old" * 900}
+BEFORE = {"b/firmware/__init__.mpy": b"older version", "b/firmware/gone.mpy": b"older" * 100}
+NEW = [("firmware/__init__.mpy", b"new version"), ("firmware/app.mpy", b"new!" * 900),
+       ("firmware/net/more.mpy", b"more" * 300)]  # fmt: skip
+BUNDLE = bundles.make(NEW)
+REQUEST = {"location": "http://server/new", "retrieveDate": "2026-12-01T00:00:00Z", "retries": 1}
+
+
+class Station:
+    """What update.py sees of a station; `registers`: whether it reaches the central system."""
+
+    def __init__(self, files, running, bundle=BUNDLE, registers=True):
+        self.files = files
+        self.running = running
+        self.store = Store(files)
+        self.bundle = bundle
+        self.registers = registers
+        self.doing = {}
+        self.heard = []  # by the central system
+        self.ended = None
+        self.version = ""
+        self.config = self.jobs = self.session = self.registration = self.online = self
+        self.clock = self.link = self
+        self.transaction = self.status = None
+        self.used = self.held = False
+        self.status = "Accepted" if registers else "none"
+
+    # the clock, the registration, the log
+    def epoch(self):
+        return 1800000000 if self.registers else None
+
+    def is_set(self):
+        return self.registers
+
+    async def wait(self):
+        pass
+
+    async def sleep_ms(self, ms):
+        assert ms == 60000
+
+    def log(self, part):
+        return self
+
+    def info(self, *words):
+        pass
+
+    debug = warning = error = security_event = info
+
+    # the jobs
+    def say(self, message, status, over=False):
+        self.doing[message] = status
+        self.heard.append(status)
+
+    async def tell(self, message, status):
+        self.heard.append(status)
+        return True
+
+    async def told(self):
+        pass
+
+    async def idle(self):
+        pass
+
+    async def transfer(self, url, what, sink):
+        assert (url, what) == ("http://server/new", "download")
+        for at in range(sink.received, len(self.bundle), 2048):
+            await sink.write(self.bundle[at : at + 2048])
+        sink.finish()
+
+    def end(self, outcome):
+        self.ended = outcome
+
+    # what the test does
+    def ask(self):
+        update.UpdateFirmware(self, REQUEST)
+
+    def run(self):
+        async def steps():
+            wait = True
+            while wait is not None and not self.ended:
+                wait = await update.step(self, None)
+                if wait is not None:
+                    if self.registers:
+                        await wait
+                    else:
+                        wait.close()
+
+        asyncio.run(steps())
+        return self.heard
+
+
+@pytest.fixture(autouse=True)
+def running(monkeypatch):
+    """Which slot runs is the test's word: this process runs a checkout."""
+    now = {}
+
+    def flash(files):
+        return files, now["slot"]
+
+    monkeypatch.setattr(slots, "flash", flash)
+    monkeypatch.setattr("firmware.base.runtime.wait", lambda event, ms: _nothing())
+    return now
+
+
+async def _nothing():
+    pass
+
+
+def put(files, tree):
+    for path, data in tree.items():
+        parts = path.split("/")[:-1]
+        for i in range(len(parts)):
+            files.mkdir("/".join(parts[: i + 1]))
+        with files.open(path, "wb") as f:
+            f.write(data)
+
+
+def fresh():
+    flash = Flash(48)
+    files = flash.mount()
+    put(files, OLD | BEFORE)
+    slots.write(files, slot="a", trial="0", tries="0")
+    Store(files).write("update_key", bundles.KEY)
+    Store(files).write("keys", b"BoxIdentifier=BOX1")
+    return flash
+
+
+def boot(files, folder, running):
+    """Runs the real boot.py on a copy of what it looks at; the slot that it starts, which must be
+    whole. The copy is the flash's afterwards."""
+    before, path = os.getcwd(), list(sys.path)
+    for name in ("boot.txt", "boot.new"):
+        (folder / name).unlink(missing_ok=True)
+        try:
+            with files.open(name, "rb") as f:
+                (folder / name).write_bytes(f.read())
+        except OSError:
+            pass
+    was = (folder / "boot.txt").read_bytes()
+    for slot in "ab":
+        (folder / slot).mkdir(exist_ok=True)
+    os.chdir(folder)
+    try:
+        exec(BOOT, {"__name__": "boot"})
+        slot = sys.path[1][-1]
+    finally:
+        os.chdir(before)
+        sys.path[:] = path
+    if (folder / "boot.txt").read_bytes() != was:
+        with files.open("boot.new", "wb") as f:
+            f.write((folder / "boot.txt").read_bytes())
+        files.rename("boot.new", "boot.txt")
+    running["slot"] = slot
+    found = bundles.tree(files, slot)
+    found.pop(slot + "/bundle", None)
+    assert found == (OLD if slot == "a" else {"b/" + path: data for path, data in NEW})
+    assert Store(files).read("keys") == b"BoxIdentifier=BOX1"
+    return slot
+
+
+def life(files, folder, running, ask=True, bundle=BUNDLE, works=True):
+    """From the request to the end; what the central system was told. `works`: whether the new
+    version reaches the central system."""
+    told = []
+    slot = boot(files, folder, running)
+    station = Station(files, slot, bundle, registers=works or slot == "a")
+    if ask:
+        station.ask()
+    told += station.run()
+    for _ in range(8):
+        if station.ended != "update":
+            break
+        slot = boot(files, folder, running)
+        station = Station(files, slot, bundle, registers=works or slot == "a")
+        told += station.run()
+    assert station.ended is None
+    assert Store(files).read("update") is None
+    return told
+
+
+ALL = ["Downloading", "Downloaded", "Installing", "Installed"]
+
+
+def test_an_update_without_trouble(running, tmp_path):
+    flash = fresh()
+    assert life(flash.files, tmp_path, running) == ALL
+    assert running["slot"] == "b"
+    assert slots.read(flash.files) == {"slot": "b", "trial": "0", "tries": "0", "failed": "0"}
+    for _ in range(5):  # and it stays
+        assert boot(flash.files, tmp_path, running) == "b"
+    back = bundles.make([(path[2:], data) for path, data in OLD.items()])
+    assert life(flash.files, tmp_path, running, bundle=back) == ALL
+    assert running["slot"] == "a"
+
+
+def test_a_version_that_does_not_reach_the_central_system(running, tmp_path):
+    flash = fresh()
+    told = life(flash.files, tmp_path, running, works=False)
+    assert told == [*ALL[:3], "InstallationFailed"] and running["slot"] == "a"
+    assert slots.read(flash.files)["failed"] == "0"
+
+
+def test_a_version_that_crashes(running, tmp_path):
+    flash = fresh()
+    station = Station(flash.files, boot(flash.files, tmp_path, running))
+    station.ask()
+    told = station.run()
+    starts = 0
+    while boot(flash.files, tmp_path, running) == "b":
+        starts += 1  # and nothing more is heard of it
+    assert starts == 3
+    told += Station(flash.files, "a").run()
+    assert told == [*ALL[:3], "InstallationFailed"]
+
+
+def test_a_bundle_that_is_not_signed(running, tmp_path):
+    flash = fresh()
+    told = life(flash.files, tmp_path, running, bundle=bundles.make(NEW, signed=False))
+    assert told == ["Downloading", "InstallationFailed"]
+    assert running["slot"] == "a" and BEFORE.items() <= bundles.tree(flash.files, "b").items()
+
+
+def test_no_key(running, tmp_path):
+    flash = fresh()
+    Store(flash.files).remove("update_key")
+    assert life(flash.files, tmp_path, running) == ["Downloading", "InstallationFailed"]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_cut_at_every_step(works, running, tmp_path):
+    """The power fails in the middle of each step of the flash in turn."""
+    flash = fresh()
+    start = bytearray(flash.memory)
+    flash.history = []
+    assert life(flash.files, tmp_path, running, works=works)[:3] == ALL[:3]
+    history = flash.history
+    assert len(history) > 60
+    memory = start
+    ends = set()
+    for cut, step in enumerate(history):
+        torn = Flash(memory=bytearray(memory), seed=cut)
+        torn.tear(*step)
+        files = torn.mount()
+        asked = Store(files).read("update") is not None
+        told = life(files, tmp_path, running, ask=False, works=works)
+        # each ends well, or nothing had been promised, or all was over
+        if asked:
+            assert told[-1] == ("Installed" if works else "InstallationFailed"), (cut, told)
+            order = [ALL.index(status) for status in told if status in ALL]
+            assert order == sorted(order), (cut, told)
+        else:
+            assert told == [], (cut, told)
+        ends.add((asked, running["slot"]))
+        apply(memory, *step)
+    assert {(False, "a"), (True, "b" if works else "a")} <= ends
+
+
+def apply(memory, block, offset, data):
+    begin = block * 4096 + offset
+    data = data or b"\xff" * 4096
+    memory[begin : begin + len(data)] = data

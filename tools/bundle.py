@@ -1,0 +1,178 @@
+"""Firmware bundles: makes the key that signs them, makes them, and shows what is in one.
+
+    python tools/bundle.py key FOLDER            signing.pem (keep it safe) and update.key
+    python tools/bundle.py make OUT --key FOLDER/signing.pem [--source] [--version V]
+    python tools/bundle.py image OUT FILE --key ... --version V   a whole MicroPython
+    python tools/bundle.py show FILE [--key FOLDER/update.key]
+    python tools/bundle.py provision STATE update.key | --unsigned
+
+The format is in firmware/base/bundle.py. `--source` packs .py files, for a station on a PC's
+Python. `provision` gives a station's state folder on a PC the key that it will trust; a real
+station gets it from tools/provision.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import firmware  # noqa: E402
+from firmware.base.bundle import UNSIGNED, verify  # noqa: E402
+from firmware.base.store import Files, Store  # noqa: E402
+from tools import runtimes  # noqa: E402
+
+MICROPYTHON = "1.25"
+
+
+def make_key(folder: Path) -> tuple[Path, Path]:
+    """Makes the private key and its public half; never over one that is there."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    private, public = folder / "signing.pem", folder / "update.key"
+    if private.exists():
+        raise SystemExit(f"{private} is there already: bundles for stations that trust it need it")
+    folder.mkdir(parents=True, exist_ok=True)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private.touch(mode=0o600)
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    public.write_bytes(modulus(key))
+    return private, public
+
+
+def load_key(path: Path):
+    """The private key in a PEM file."""
+    from cryptography.hazmat.primitives import serialization
+
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    if getattr(key, "key_size", 0) != 2048:
+        raise SystemExit(f"{path}: not an RSA key of 2048 bits")
+    return key
+
+
+def modulus(key) -> bytes:
+    """What a station keeps of the public key."""
+    return key.public_key().public_numbers().n.to_bytes(256, "big")
+
+
+def sign(key, manifest: bytes) -> bytes:
+    """The signature of a manifest; empty without a key."""
+    if not key:
+        return b""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    return key.sign(manifest, padding.PKCS1v15(), hashes.SHA256())
+
+
+def pack(manifest: str, contents: bytes, key=None) -> bytes:
+    """A bundle of a manifest's text and the contents that it lists."""
+    text = manifest.encode()
+    signature = sign(key, text)
+    return b"WALLBRIDGE 1 %d %d\n" % (len(text), len(signature)) + signature + text + contents
+
+
+def bundle(files: dict[str, bytes], version: str, needs: str, key=None) -> bytes:
+    """A bundle of files by their path in the slot."""
+    lines = [f"version {version}", f"needs {needs}"]
+    for path, data in sorted(files.items()):
+        lines.append(f"file {path} {len(data)} {hashlib.sha256(data).hexdigest()}")
+    contents = b"".join(data for _, data in sorted(files.items()))
+    return pack("\n".join(lines) + "\n", contents, key)
+
+
+def compiled() -> dict[str, bytes]:
+    """The application's .mpy files."""
+    with tempfile.TemporaryDirectory() as folder:
+        errors = runtimes.compile_mpy(("firmware",), Path(folder))
+        if errors:
+            raise SystemExit("\n".join(errors.values()))
+        return read(Path(folder), ".mpy")
+
+
+def read(root: Path, suffix: str) -> dict[str, bytes]:
+    """The files of that kind below root/firmware, the empty ones with a line."""
+    found = sorted((root / "firmware").rglob("*" + suffix))
+    return {path.relative_to(root).as_posix(): path.read_bytes() or b"\n" for path in found}
+
+
+def show(data: bytes, public: bytes | None) -> str:
+    """What is in a bundle, in words."""
+    head, _, rest = data.partition(b"\n")
+    words = head.split()
+    if words[:2] != [b"WALLBRIDGE", b"1"]:
+        raise SystemExit("this is no bundle")
+    size, signed = int(words[2]), int(words[3])
+    signature, manifest = rest[:signed], rest[signed : signed + size]
+    text = manifest.decode() + f"{len(data)} bytes, " + ("signed" if signed else "not signed")
+    if public and signed:
+        good = asyncio.run(verify(public, signature, hashlib.sha256(manifest).digest()))
+        text += " by this key" if good else " by ANOTHER key"
+    return text
+
+
+def main(words: list[str]) -> int:
+    """Runs a command; returns the process' exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("key")
+    command.add_argument("folder", type=Path)
+    for name in ("make", "image"):
+        command = commands.add_parser(name)
+        command.add_argument("out", type=Path)
+        if name == "image":
+            command.add_argument("file", type=Path)
+        else:
+            command.add_argument("--source", action="store_true")
+        command.add_argument("--key", type=Path, help="signing.pem; without it, unsigned")
+        command.add_argument("--version", default=firmware.VERSION)
+    command = commands.add_parser("show")
+    command.add_argument("file", type=Path)
+    command.add_argument("--key", type=Path)
+    command = commands.add_parser("provision")
+    command.add_argument("state", type=Path)
+    command.add_argument("key", type=Path, nargs="?")
+    command.add_argument("--unsigned", action="store_true", help="it takes any bundle")
+    options = parser.parse_args(words)
+    if options.command == "key":
+        print("%s signs; %s is for the stations" % make_key(options.folder))
+    elif options.command == "show":
+        print(show(options.file.read_bytes(), options.key and options.key.read_bytes()))
+    elif options.command == "provision":
+        if bool(options.key) == options.unsigned:
+            parser.error("either a key or --unsigned")
+        public = UNSIGNED if options.unsigned else options.key.read_bytes()
+        if public != UNSIGNED and len(public) != 256:
+            parser.error(f"{options.key} is no update.key")
+        Store(Files(str(options.state))).write("update_key", public)
+    else:
+        key = load_key(options.key) if options.key else None
+        if options.command == "image":
+            data = options.file.read_bytes()
+            manifest = f"version {options.version}\nneeds micropython {MICROPYTHON} 0\n"
+            manifest += f"image {len(data)} {hashlib.sha256(data).hexdigest()}\n"
+            made = pack(manifest, data, key)
+        elif options.source:
+            made = bundle(read(ROOT, ".py"), options.version, "cpython 3.11 0", key)
+        else:
+            made = bundle(compiled(), options.version, f"micropython {MICROPYTHON} 6", key)
+        options.out.write_bytes(made)
+        print("%s: %d bytes, %s" % (options.out, len(made), "signed" if key else "NOT SIGNED"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
