@@ -1,11 +1,14 @@
 """What can be typed at the console (docs/operations.md). Each command returns its reply's lines
 and raises ValueError with what to do instead."""
 
+import asyncio
 import json
 
 from firmware.base import runtime, times
 
 HELP = """help: the commands
+selftest: looks at each part of the wall box, with advice for what fails
+login PASSWORD: where a ConsolePassword is set; for ten minutes from the last command
 status: one line of JSON
 config [KEY [VALUE]]: the keys; sets one as ChangeConfiguration would
 authorize TAG: presents an id: starts or stops
@@ -17,6 +20,7 @@ queue clear: forgets those that were given up
 profiles: the installed charging profiles
 meter: the newest meter values
 tic: the newest good TIC frame
+transfers: files on their way
 log [debug|info|warning|error]: sets the level, or shows the last lines
 reset soft|hard: starts again
 quit: ends the process (PC only)
@@ -28,13 +32,37 @@ sim tic historique|standard|off: the simulated TIC line
 sim power off: the power fails"""
 
 
+_LOGIN_MS = 600000
+_LOOKS = "help status config faults queue profiles meter tic log login selftest"
+
+
 async def execute(station, line: str):
-    """Runs a line; returns the reply's lines."""
+    """Runs a line; returns the reply's lines, or (lines, what went wrong)."""
     words = line.split()
-    command = _COMMANDS.get(words[0])
+    name = words[0]
+    command = _COMMANDS.get(name)
     if not command:
-        raise ValueError("no such command: %s; try help" % words[0][:40])
+        raise ValueError("no such command: %s; try help" % name[:40])
+    now = station.clock.ms()
+    if station.config.get("ConsolePassword") and name not in ("help", "login"):
+        if now >= station.trusted_ms:
+            raise ValueError("password needed: login PASSWORD")
+        station.trusted_ms = now + _LOGIN_MS
+    if name not in _LOOKS.split() or len(words) > 2:  # and no value: it may be a secret
+        station.log("console").info("%s", " ".join(words[:2])[:60])
     return await command(station, words, line)
+
+
+async def _login(station, words, line):
+    if line.strip()[6:].strip() != station.config.get("ConsolePassword"):
+        station.security_event("console: a wrong password")
+        await asyncio.sleep(2)  # for whoever tries many
+        raise ValueError("a wrong password")
+    station.trusted_ms = station.clock.ms() + _LOGIN_MS
+
+
+async def _selftest(station, words, line):
+    return await runtime.soon("firmware.selftest", "run", station)
 
 
 async def _help(station, words, line):
@@ -188,6 +216,14 @@ async def _tic(station, words, line):
     return station.tic.frame.split("\n")
 
 
+async def _transfers(station, words, line):
+    jobs = station.jobs
+    if not jobs:
+        return ["nothing"]
+    lines = [message[:-18] + ": " + station.doing[message] for message in station.doing]
+    return lines + [jobs.progress or "waiting"]
+
+
 async def _log(station, words, line):
     from firmware.base import log
 
@@ -229,6 +265,8 @@ async def _maintenance(station, words, line):
 
 _COMMANDS = {
     "help": _help,
+    "login": _login,
+    "selftest": _selftest,
     "status": _status,
     "config": _config,
     "authorize": _authorize,
@@ -239,6 +277,7 @@ _COMMANDS = {
     "profiles": _profiles,
     "meter": _meter,
     "tic": _tic,
+    "transfers": _transfers,
     "log": _log,
     "reset": _reset,
     "quit": _quit,

@@ -44,7 +44,10 @@ class Console:
         """Runs one command and writes its reply. Nothing typed can stop the station."""
         try:
             lines = await runtime.load("firmware.commands").execute(station, line.decode())
-            self.reply(lines or ())
+            if isinstance(lines, tuple):
+                self.reply(*lines)
+            else:
+                self.reply(lines or ())
         except ValueError as why:  # UnicodeError too
             self.reply((), str(why) or "not understood")
         except Exception as error:

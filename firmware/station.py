@@ -43,6 +43,7 @@ class Station:
         self.version = firmware.VERSION
         self.build_epoch = firmware.BUILD
         self.safe = False
+        self.trusted_ms = 0  # until when the console takes commands, where it has a password
         self.doing = {}  # what TriggerMessage asks of transfers: message -> status, else Idle
         self.jobs = None  # the transfers under way (ocpp/jobs.py)
         self.files = None  # the flash, for what is too large for the store

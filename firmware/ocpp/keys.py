@@ -59,6 +59,7 @@ StopTransactionMaxMeterValues r i *
 AuthorizationKey w s - 40
 SecurityProfile rw i 0 0..2
 CpoName rw s - 100
+ConsolePassword w s - 40
 """
 
 
