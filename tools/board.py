@@ -1,0 +1,223 @@
+"""A board at a serial port: the station's console, and MicroPython's REPL by mpremote's transport.
+
+What goes wrong is a `Trouble`: one clear text that says what to do.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import errno
+import getpass
+import io
+import os
+import sys
+import time
+
+import serial
+from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport_serial import SerialTransport
+from serial.tools import list_ports
+
+CHUNK = 512  # bytes of a file in one command: the board holds it as text and as bytes
+QUIET_S = 2
+SILENT_S = 5  # a board that says nothing for so long in the middle of something is gone
+ENTER_S = 10
+# The station's watchdog can't be stopped, but made patient; the reset at the end ends that.
+PATIENCE = """
+import machine
+if hasattr(machine, "WDT"):
+    machine.WDT(timeout=3600000)
+"""
+PASSWORD = "WALLBRIDGE_PASSWORD"  # the environment's variable with the console's password
+
+
+class Trouble(Exception):
+    """What went wrong and what to do next."""
+
+
+def ports() -> list[str]:
+    """The USB serial ports of this machine."""
+    return sorted(port.device for port in list_ports.comports() if port.vid is not None)
+
+
+def pick(port: str | None) -> str:
+    """The port that was named, or the only board there is."""
+    if port:
+        return port
+    found = ports()
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Trouble(f"several boards: name one with PORT=, of {', '.join(found)}")
+    raise Trouble(
+        "no board: plug it in with a USB cable that carries data, or name its port with PORT="
+    )
+
+
+def why(port: str, error: Exception) -> str:
+    """What a failed opening of a port means."""
+    number = getattr(error, "errno", None)
+    text = str(error)
+    if number == errno.ENOENT:
+        others = ", ".join(ports()) or "none: is the board plugged in?"
+        return f"no board at {port}. Ports with a board: {others}"
+    if number in (errno.EACCES, errno.EPERM):
+        return (
+            f"no permission for {port}. Join the group that may use it, then log in again:\n"
+            f"    sudo usermod -aG dialout {getpass.getuser()}"
+        )
+    if number in (errno.EBUSY, errno.EAGAIN) or "lock" in text:
+        return f"{port} is in use: close the other program (a terminal, an editor's monitor)"
+    return f"{port}: {text}"
+
+
+class Board:
+    """An open port. `run` and what builds on it need `enter` first."""
+
+    def __init__(self, port: str, say=print):
+        self.port = port
+        self.say = say
+        try:  # mpremote's transport does not tell why it can't open a port
+            serial.serial_for_url(port, baudrate=115200, exclusive=True).close()
+            self.transport = SerialTransport(port, timeout=SILENT_S)
+        except (OSError, TransportError) as error:
+            raise Trouble(why(port, error)) from None
+
+    def close(self):
+        """Lets go of the port."""
+        with contextlib.suppress(OSError):
+            self.transport.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    # the station's console
+
+    def lines(self, seconds: float):
+        """Yields the lines that come until the board has been silent for so long (or has talked
+        for a minute); the last one may be a prompt without its end."""
+        line = b""
+        port = self.transport.serial
+        end = time.monotonic() + seconds
+        last = time.monotonic() + 60
+        port.timeout = 0.1
+        try:
+            while time.monotonic() < min(end, last):
+                data = port.read(1)
+                if data:
+                    end = time.monotonic() + seconds
+                    if data == b"\n":
+                        yield line.decode(errors="replace").rstrip()
+                        line = b""
+                    else:
+                        line += data
+                        if line == b">>> ":
+                            break
+        finally:
+            port.timeout = SILENT_S
+        if line:
+            yield line.decode(errors="replace").rstrip()
+
+    def type(self, command: str) -> None:
+        """Types a line."""
+        self.transport.serial.write(command.encode() + b"\r\n")
+
+    def ask(self, command: str, seconds: float = QUIET_S, each=None) -> tuple[list[str], str]:
+        """A command at the console: (lines of the reply, "ok", "error: WHY", ">>>", or "" when
+        nobody answered). Log lines may be among them. `each` is called with every line."""
+        self.type(command)
+        found = []
+        for line in self.lines(seconds):
+            if line == "ok" or line.startswith(("error:", ">>>")):
+                return found, line
+            found.append(line)
+            if each:
+                each(line)
+        return found, ""
+
+    def stand_aside(self) -> None:
+        """Asks a station that runs to give up the board; it does not while a car is charged."""
+        self.type("")
+        for _ in range(3):
+            _, end = self.ask("maintenance")
+            if "password" in end:
+                word = os.environ.get(PASSWORD) or getpass.getpass("the console's password: ")
+                _, end = self.ask("login " + word)
+                if end != "ok":
+                    raise Trouble("the station does not take this password")
+                continue
+            if end.startswith("error:") and "transaction" in end:
+                raise Trouble("a car is being charged: end the transaction first (stop)")
+            if end:
+                return
+
+    def enter(self) -> None:
+        """Into MicroPython's raw REPL, with an empty heap: after a soft reset."""
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(said):
+                self.transport.enter_raw_repl(soft_reset=True, timeout_overall=ENTER_S)
+        except (TransportError, OSError):
+            raise Trouble(
+                f"the board at {self.port} does not answer as MicroPython does. If it has none "
+                "yet, docs/operations.md tells how to put it there; if it runs a program that "
+                "can't be interrupted, hold its BOOT button while you reset it, and flash again"
+            ) from None
+        self.run(PATIENCE)
+
+    # MicroPython
+
+    def run(self, code: str, each=None) -> str:
+        """Runs code; what it printed. `each` is called with every line as it comes."""
+        line = bytearray()
+
+        def consume(data):
+            line.extend(data.replace(b"\x04", b""))
+            while b"\n" in line:
+                text, _, rest = bytes(line).partition(b"\n")
+                line[:] = rest
+                each(text.decode().rstrip("\r"))
+
+        try:
+            said = self.transport.exec(code, data_consumer=consume if each else None)
+        except TransportExecError as error:
+            last = error.error_output.strip().rsplit("\n", 1)[-1]
+            if "ENOSPC" in last or "Errno 28" in last:
+                raise Trouble("no room: the board's file system is full") from None
+            raise Trouble(f"the board says: {last}") from None
+        except (TransportError, OSError) as error:
+            raise Trouble(f"lost the board: {error}; plug it in again, and start again") from None
+        return said.decode().replace("\r\n", "\n") if said else ""
+
+    def value(self, code: str):
+        """The value of an expression."""
+        return ast.literal_eval(self.run(f"print(repr({code}))"))
+
+    def put(self, name: str, data: bytes) -> None:
+        """Writes a file."""
+        self.run(f"f=open({name!r},'wb')\nw=f.write")
+        for at in range(0, len(data), CHUNK):
+            self.run(f"w({data[at : at + CHUNK]!r})")
+        self.run("f.close()")
+
+    def reset(self) -> None:
+        """Starts the board afresh, as its reset button does; the station's console is next."""
+        with contextlib.suppress(TransportError, OSError):
+            self.transport.exec_raw_no_follow("import machine\nmachine.reset()")
+        self.transport.in_raw_repl = False
+
+
+def main(work) -> None:
+    """Runs a tool's main function; a Trouble is one text on stderr and exit code 1."""
+    try:
+        sys.exit(work())
+    except Trouble as trouble:
+        sys.stdout.flush()
+        sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {trouble}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

