@@ -2,6 +2,7 @@
 
 from firmware.base.journal import ints, pack_ints
 from firmware.base.runtime import const, once
+from firmware.charging import measurands
 from firmware.charging.transactions import Transaction, is_message
 
 _START = const(1)
@@ -32,7 +33,7 @@ def replay(t) -> None:
             elif t.interrupted and owner == position - t.interrupted.position:
                 numbers, at = ints(payload, 4, at)
                 t.interrupted.kept += numbers[3] > 0
-                t.interrupted.note((boot, time), payload[at:])
+                t.interrupted.note((boot, time), measurands.energy(payload, at))
         elif kind in (_STATE, _GIVEN_UP):
             state, _ = ints(payload, 6)
             queue = t.queue(state[0], position)

@@ -2,7 +2,7 @@
 
 from firmware.base.journal import ints
 from firmware.base.runtime import const
-from firmware.charging import measurands
+from firmware.charging import delivering, measurands
 
 _START = const(1)
 _VALUES = const(2)
@@ -13,7 +13,7 @@ _END = const(4)
 def build(t, start: int, kept: int, ended: int, end: bytes) -> list:
     """MeterValues: Begin, End, and of the `kept` between them what fits, evenly in time.
     `start`: position of the START, `ended`: Unix seconds, `end`: the End values."""
-    last = t.sample(ended, _END, end, measurands.ALL)
+    last = delivering.sample(ended, _END, end, measurands.ALL)
     room = t.data_values - len(last["sampledValue"])
     data = []
     begun = fits = slot = 0
@@ -29,7 +29,7 @@ def build(t, start: int, kept: int, ended: int, end: bytes) -> list:
                 break
             begun = time
             numbers, at = ints(payload, 5, at)
-            item = t.sample(time, _BEGIN, payload[at + numbers[4] :], measurands.ALL)
+            item = delivering.sample(time, _BEGIN, payload[at + numbers[4] :], measurands.ALL)
             room -= len(item["sampledValue"])
         else:
             (_, context, _, mask), at = ints(payload, 4, at)
@@ -37,7 +37,7 @@ def build(t, start: int, kept: int, ended: int, end: bytes) -> list:
                 continue
             if kept > fits > 0 and (time - begun) * fits // (ended - begun + 1) < slot:
                 continue
-            item = t.sample(time, context, payload[at:], mask)
+            item = delivering.sample(time, context, payload[at:], mask)
             fits = fits or max(0, room) // len(item["sampledValue"])
             slot = (time - begun) * fits // (ended - begun + 1) + 1
             if not fits:

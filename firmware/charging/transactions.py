@@ -4,7 +4,8 @@ The journal is the truth: StartTransaction, MeterValues and StopTransaction are 
 records when they are sent, in order, the same at each retry and after a restart. A message belongs
 to the endpoint (a number for URL and identity) under which its transaction began.
 
-What is seldom needed is loaded for its time only: `ends` for a transaction's start and stop and
+What is not needed all the time is loaded for its time only: `recording` for values, `delivering`
+for the next message, `ends` for a transaction's start and stop and
 their messages, `stop_data` where the latter carries values, `replay` after a restart, `upkeep`
 when records can go, `listing` for people.
 
@@ -21,18 +22,14 @@ endpoint, owner (how far behind its START is; -1 outside of a transaction). Then
 7 CLEARED: (nothing) what was given up before was read
 """
 
-from firmware.base import runtime, times
+from firmware.base import runtime
 from firmware.base.journal import ints, pack_ints
 from firmware.base.runtime import const
-from firmware.charging import measurands
 
 _START = const(1)
 _VALUES = const(2)
-_STOP = const(3)
 _STATE = const(4)
-_GIVEN_UP = const(5)
 _PROGRESS_MS = const(59000)
-_STRIDE = const(32)  # values for StopTransaction, before each further one is twice as far away
 
 ACTIONS = (None, "StartTransaction", "MeterValues", "StopTransaction")
 
@@ -57,10 +54,9 @@ class Transaction:
         self.recorded_ms = started_ms
         self.seen = self.kept = 0  # values for StopTransaction
 
-    def note(self, stamp, data):
-        """Another record of it was written."""
+    def note(self, stamp, energy):
+        """A record of values was written: its stamp, and its register if it has one (Wh)."""
         self.stamp = stamp
-        energy = measurands.energy(data)
         if energy is not None:
             self.energy = energy
 
@@ -130,15 +126,18 @@ class Transactions:
         self.latest = build  # Unix seconds that an earlier run has seen
         self.swept = self.thinned = 0  # segments before are as small as they get
         self.head_record = None
-        self._reading = None  # the queue that is read, and how far
-        self._records = None
-        self._position = 0
-        self._full = False
+        self.reading = None  # the queue that is read, and how far
+        self.records = None
+        self.read_to = 0
+        self.full = False
         self._rare("replay", "replay")
 
     def _rare(self, module, function, *args):
         """Calls a function of a module that is there for this call only."""
-        return runtime.once("firmware.charging." + module, function, self, *args)
+        try:
+            return runtime.once("firmware.charging." + module, function, self, *args)
+        finally:
+            runtime.drop("firmware.charging.measurands", "firmware.charging.delivering")
 
     def recover(self, reason: str, energy: int | None = None, reach: int = 400) -> bool:
         """Closes the transaction that was left open, if one was: with the register read after the
@@ -219,52 +218,14 @@ class Transactions:
         """Records values: `mask` for a MeterValues message, `stop_mask` for the running
         transaction's StopTransaction. False when nothing was: no such value in the reading, no
         central system, or the flash is full."""
-        transaction = self.running
-        if not (transaction.endpoint if transaction else self.endpoint):
-            mask = 0
-        elif not measurands.pack(reading, offered_ma, mask):
-            mask = 0
-        if stop_mask and transaction and transaction.data:
-            # further and further apart, so that any length of charging fits
-            if transaction.seen % (1 << transaction.kept // _STRIDE):
-                stop_mask = 0
-            transaction.seen += 1
-        else:
-            stop_mask = 0
-        if (mask or stop_mask) and self._room():
-            data = mask | stop_mask | (measurands.ENERGY if transaction else 0)
-            data = measurands.pack(reading, offered_ma, data)
-            stamp = self.stamp(at_ms)
-            numbers = (transaction.connector if transaction else 1,
-                       measurands.CONTEXTS.index(context), mask, stop_mask)  # fmt: skip
-            try:
-                self.append(_VALUES, stamp, transaction, numbers, data, False)
-            except OSError as why:
-                self.log.error("no meter values are kept: %s", why)
-            else:
-                if transaction:
-                    transaction.kept += stop_mask > 0
-                    transaction.recorded_ms = at_ms
-                    transaction.note(stamp, data)
-                return True
-        if transaction and "energy" in reading:
-            self.progress(reading["energy"], at_ms)
-        return False
-
-    def _room(self):
-        """Whether there is room for values, which old ones make if need be."""
-        if self.journal.room <= 0:
-            self.thin()
-        full = self.journal.room <= 0
-        if full and not self._full:
-            self.log.error("the flash is full: no meter values are kept")
-        self._full = full
-        return not full
+        return self._rare(
+            "recording", "values", context, reading, mask, at_ms, offered_ma, stop_mask
+        )
 
     def thin(self) -> bool:
         """Makes room in the next segment that may have some: drops what is delivered, else the
         periodic values of old transactions. False when there is nothing left to drop."""
-        if self._reading and self.sweep(self._reading):
+        if self.reading and self.sweep(self.reading):
             return True
         index, following = self.journal.segment(self.thinned)
         if following:
@@ -313,135 +274,26 @@ class Transactions:
         queue = self.queues.get(self.endpoint)
         if not queue or not self.endpoint:
             return None
-        if queue is not self._reading:
-            self._switch(queue)
-        self.clock_set()
-        if not self.head_record and not self._find(queue):
-            if queue.pending:
-                self.log.error("%d messages were damaged and are lost", queue.pending)
-                queue.pending = 0
-            return None
-        queue.pending = max(1, queue.pending)
-        _, kind, payload = self.head_record
-        (_, boot, time), _ = ints(payload, 3)
-        time = self.time(boot, time)
-        if time is None:
-            return None
-        identity = self.identity(self.head_record)
-        return Message(ACTIONS[kind], self.request(self.head_record, time, identity))
-
-    def _switch(self, queue):
-        """From now on this queue is read."""
-        self.save()
-        self.swept = 0
-        self._reading = queue
-        self._records = self.head_record = None
-        self._position = queue.start
-        self._wait(self.clock.ms())
-
-    def _wait(self, now_ms):
-        self.next_attempt_ms = now_ms + self.retry_s * 1000 * self._reading.failures
-
-    def _find(self, queue):
-        """Reads on to the next message."""
-        if not self._records:
-            self._records = self.journal.records(self._position)
-        for record in self._records:
-            position, kind, payload = record
-            if (
-                position >= queue.done
-                and kind <= _STOP
-                and ints(payload, 4)[0][3] == queue.endpoint
-                and is_message(kind, payload)
-            ):
-                self.head_record = record
-                return True
-        self._position = self.journal.next
-        self._records = None
-        return False
-
-    def identity(self, record) -> int | None:
-        """The transactionId of a record's transaction; None while it is not known."""
-        numbers, _ = ints(record[2], 5)
-        queue = self.queues[numbers[3]]
-        return queue.transaction_id if queue.start == record[0] - numbers[4] else None
-
-    def request(self, record, time: int, identity: int | None, full: bool = True) -> dict:
-        """The payload of a record's message, happened at `time` (Unix seconds). Not `full`: with
-        the figures, without the values."""
-        position, kind, payload = record
-        if kind != _VALUES:
-            return self._rare("ends", "request", record, time, identity, full)
-        (_, _, _, _, owner), at = ints(payload, 5)
-        (connector, context, mask, _), at = ints(payload, 4, at)
-        request = {"connectorId": connector}
-        if owner >= 0:
-            request["transactionId"] = -1 if identity is None else identity  # errata 3.18
-        if full:
-            request["meterValue"] = [self.sample(time, context, payload[at:], mask)]
-        return request
-
-    def sample(self, time: int, context: int, data: bytes, mask: int) -> dict:
-        """A MeterValue (OCPP 7.33)."""
-        sampled = measurands.unpack(data, mask, measurands.CONTEXTS[context])
-        return {"timestamp": times.text(time), "sampledValue": sampled}
+        return self._rare("delivering", "head", queue)
 
     def delivered(self, conf: dict) -> dict | None:
         """The head was answered by a CALLRESULT. Returns its idTagInfo, if it has one.
         StartTransaction.conf must have its transactionId; any integer is one."""
         if self.head_record:
-            self._advance(conf["transactionId"] if self.head_record[1] == _START else None)
+            identity = conf["transactionId"] if self.head_record[1] == _START else None
+            self._rare("delivering", "advance", identity)
         return conf.get("idTagInfo")
 
     def failed(self, now_ms: int) -> None:
         """The head was answered by a CALLERROR, or not at all on a link that is up (OCPP 3.7.1):
         it is sent again after `retry_s` times the failures so far, or given up."""
-        if not self.head_record:
-            return
-        queue = self._reading
-        queue.failures += 1
-        if queue.failures < self.attempts:
-            self._wait(now_ms)
-            self.save()
-            return
-        self._advance(-1, self._rare("upkeep", "given_up"))
-
-    def _advance(self, transaction_id=None, given_up=b""):
-        """The head is delivered or given up; flash says so before the next one goes."""
-        queue = self._reading
-        position, kind, payload = self.head_record
-        before = queue.state()
-        queue.done = position + 1
-        queue.failures = 0
-        if kind == _START:
-            queue.start = position
-            queue.transaction_id = transaction_id
-        elif kind == _STOP or ints(payload, 5)[0][4] < 0:
-            queue.start = queue.done
-            queue.transaction_id = None
-        try:
-            if given_up:
-                self.journal.append(_GIVEN_UP, pack_ints(*queue.state()) + given_up)
-                self.given_up += 1
-            elif kind == _START or before[3] or (kind == _STOP and queue.pending == 1):
-                self._save(queue)
-        except OSError as why:
-            self.log.error("flash is full (%s): sending again in 10 s", why)
-            queue.restore(before)
-            self.next_attempt_ms = self.clock.ms() + 10000
-            return
-        queue.pending -= 1
-        self.head_record = None
-        self.next_attempt_ms = 0
-        if kind == _STOP:
-            self.swept = 0
-        elif self.running and self.running.position == position:
-            self.running.transaction_id = transaction_id
-        self.sweep(queue)
+        if self.head_record:
+            self._rare("delivering", "failed", now_ms)
 
     # keeping
 
-    def _save(self, queue):
+    def keep(self, queue: Queue) -> None:
+        """Writes a queue's state, unless it is written."""
         if queue.state() != queue.written:
             queue.saved = self.journal.append(_STATE, pack_ints(*queue.state()))
             queue.written = queue.state()
@@ -450,7 +302,7 @@ class Transactions:
         """Keeps what else a later record would have told; before an orderly restart."""
         try:
             for queue in self.queues.values():
-                self._save(queue)
+                self.keep(queue)
             return True
         except OSError as why:
             self.log.error("flash is full: %s", why)

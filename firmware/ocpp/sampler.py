@@ -2,9 +2,7 @@
 
 import asyncio
 
-from firmware.base import times
-from firmware.charging import measurands
-from firmware.ocpp.frames import CallError
+from firmware.base import runtime
 
 
 class Sampler:
@@ -19,16 +17,15 @@ class Sampler:
         self._sampled = (None, 0)  # the transaction, and how many intervals of it are over
         self._mark = None  # the newest clock-aligned interval
 
-    def mask(self, key: str) -> int:
-        """The measurands of a key. An empty list means the register for MeterValues, and nothing
-        for StopTransaction (OCPP 3.16.5)."""
-        empty = 0 if key.startswith("StopTxn") else measurands.ENERGY
-        return measurands.parse(self.station.config.get(key)) or empty
-
     def stop_data(self, reading: dict | None) -> bytes:
         """What StopTransaction tells of a transaction's begin or end (errata 3.14)."""
-        mask = self.mask("StopTxnSampledData") | self.mask("StopTxnAlignedData")
-        return measurands.pack(reading or {}, self.station.evse.offered_ma, mask)
+        return self._cold("stop_data", self.station, reading)
+
+    def _cold(self, what, *words):
+        try:
+            return runtime.once("firmware.ocpp.meter_values", what, *words)
+        finally:
+            runtime.drop("firmware.charging.measurands")
 
     async def run(self) -> None:
         """The task. Looks once a second of station time, or when something changed."""
@@ -63,38 +60,9 @@ class Sampler:
         self._mark = mark
 
     def _take(self, context, kind, reading):
-        station = self.station
-        if not reading or station.meter.error:
-            return
-        station.transactions.values(
-            context,
-            reading,
-            self.mask("MeterValues" + kind),
-            station.clock.ms(),
-            station.evse.offered_ma,
-            self.mask("StopTxn" + kind),
-        )
+        if reading and not self.station.meter.error:
+            self._cold("take", self.station, context, kind, reading)
 
     def trigger(self) -> None:
         """TriggerMessage(MeterValues): connector 1 as it is now, never queued."""
-        self.station.spawn(self._triggered())
-
-    async def _triggered(self):
-        station = self.station
-        reading = await station.meter.read_now()
-        mask = self.mask("MeterValuesSampledData")
-        data = measurands.pack(reading or {}, station.evse.offered_ma, mask)
-        values = measurands.unpack(data, mask, "Trigger")
-        epoch = station.clock.epoch()
-        if not values or epoch is None:
-            self.log.warning("no meter values to send")
-            return
-        sample = {"timestamp": times.text(epoch), "sampledValue": values}
-        request = {"connectorId": 1, "meterValue": [sample]}
-        running = station.session.transaction
-        if running and running.transaction_id is not None:
-            request["transactionId"] = running.transaction_id
-        try:
-            await station.rpc.call("MeterValues", request)
-        except (CallError, asyncio.TimeoutError) as why:
-            self.log.warning("MeterValues: %s", why or "no answer")
+        self.station.spawn(runtime.soon("firmware.ocpp.meter_values", "trigger", self.station))
