@@ -8,8 +8,6 @@ came), and the circuit of docs/wiring.md around it.
 
 import sys
 
-from firmware.base import runtime
-
 chip = None  # the newest Chip: the classes below are its parts
 
 _ADC1 = range(32, 40)
@@ -217,6 +215,8 @@ class Chip:
 
     def board(self, changes=None, log=None):
         """The firmware's board on this chip, in this chip's time."""
+        from firmware.base import runtime
+
         pins = runtime.load("firmware.board.pins")
         esp32 = runtime.load("firmware.board.esp32")
         fit = runtime.load("firmware.board.esp32_fit")

@@ -1,0 +1,95 @@
+"""A device from boot.py on, in real time, for test_slots.py: the chip and its circuit in software,
+a car that comes after a second, a meter on the UART. Started in the folder that is the flash."""
+
+import sys
+import time
+
+from host_tests.both import fake_machine
+
+
+class Chip(fake_machine.Chip):
+    """In real time."""
+
+    def __init__(self):
+        self._begin = time.ticks_ms()
+        super().__init__()
+        self.UART = Uart
+
+    @property
+    def us(self):
+        return (
+            1000000
+            + time.ticks_diff(time.ticks_ms(), self._begin) * 1000
+            + (time.ticks_us() % 1000)
+        )
+
+    @us.setter
+    def us(self, value):
+        pass
+
+
+class Circuit(fake_machine.Circuit):
+    """A car comes, and asks for energy when it is offered."""
+
+    def mv(self, number):
+        if self.chip.us > 2000000:
+            self.pp_ohm = 220
+            self.ohm = 882 if self.chip.pwm[27].duty < 65536 else 2740
+        return super().mv(number)
+
+
+class Uart(fake_machine.UART):
+    """The meter's, with a meter at its end."""
+
+    def write(self, data):
+        from firmware.sensing import meter_slave
+        from firmware.sensing.meters import Map
+
+        if data:
+            values = {"energy": 123456, "power": 0, "frequency": 50000}
+            for n in "123":
+                values["v" + n], values["i" + n], values["p" + n] = 230000, 0, 0
+            self.hear(meter_slave.answer(Map("iEM3155"), 1, bytes(data), values))
+        return super().write(data)
+
+
+class Python:
+    """`micropython` and `esp32`."""
+
+    HEAP_DATA = 4
+    free = 60000
+
+    def __init__(self):
+        self.const = lambda value: value
+
+    def kbd_intr(self, character):
+        print("interrupt key", character)
+
+    def idf_heap_info(self, what):
+        Python.free -= 2000
+        return [(110000, Python.free, 30000, 1000)]
+
+
+def main(memory, cause):
+    """One life; how it ends is printed."""
+    chip = Chip()
+    chip.memory = memory.encode()
+    chip.cause = int(cause)
+    Circuit(chip)
+    sys.modules["micropython"] = sys.modules["esp32"] = Python()
+    scope = {"__name__": "__main__"}
+    sys.argv[:] = []
+    with open("boot.py") as file:
+        exec(file.read(), scope)
+    from firmware.base import runtime
+
+    runtime.DEVICE = True
+    try:
+        with open("main.py") as file:
+            exec(file.read(), scope)
+        print("repl", chip.outputs.get(25), chip.timeout_ms)
+    except fake_machine.Reset:
+        print("reset", chip.outputs.get(25), str(chip.memory, "utf-8"))
+
+
+main(*sys.argv[1:])
