@@ -221,7 +221,7 @@ async def _transfers(station, words, line):
     if not jobs:
         return ["nothing"]
     lines = [message[:-18] + ": " + station.doing[message] for message in station.doing]
-    return lines + [jobs.progress or "waiting"]
+    return (lines or ["waiting"]) + ([jobs.progress] if jobs.progress else [])
 
 
 async def _log(station, words, line):

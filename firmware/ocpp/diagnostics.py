@@ -55,8 +55,8 @@ async def _attempt(station, log, job):
         with files.open(_FILE, "rb") as f:
             await station.jobs.transfer(url, "upload", name, body(f, files.size(_FILE)))
         log.info("%s is there", name)
-    except runtime.LINK_ERRORS as why:
-        log.warning("upload: %s", why or "it took too long")
+    except Exception as why:  # whatever it is: it counts as an attempt
+        log.warning("upload: %s", station.jobs.why(why))
         if job[3] > 0:
             return station.clock.sleep_ms(job[4] * 1000)
         status = "UploadFailed"
@@ -71,8 +71,11 @@ def write(station, span: list) -> None:
     with station.files.open(_FILE, "wb") as f:
         for part in (_station, _connector, _transactions, _configuration, _memory, _network):
             f.write(("[%s]\n" % part.__name__[1:]).encode())
-            for line in part(station):
-                f.write((line + "\n").encode())
+            try:
+                for line in part(station):
+                    f.write((line + "\n").encode())
+            except Exception as error:  # what is broken must not keep the rest from being told
+                f.write(runtime.trace(error).encode())
             f.write(b"\n")
         f.write(b"[log]\n")
         first, last = [text.encode() for text in span]
@@ -101,7 +104,7 @@ def _connector(station):
     evse = station.evse
     yield "status=%s %s" % (station.notifier.status, station.notifier.info)
     yield "operative=%s" % station.session.operative
-    yield "reserved=%s" % station.session.reserved
+    yield "reserved=%s" % (station.session.reservation is not None)
     for name in "pilot plugged contactor locked duty phases offered_ma".split():
         yield "%s=%s" % (name, getattr(evse, name))
     for name, ma in sorted(evse.limits.all().items()):

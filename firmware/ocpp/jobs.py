@@ -103,6 +103,12 @@ class Jobs:
         while self.station.session.transaction:
             await self.station.clock.sleep_ms(1000)
 
+    def why(self, error: Exception) -> str:
+        """What a log says of a failure."""
+        if isinstance(error, runtime.LINK_ERRORS):
+            return str(error) or "it took too long"
+        return runtime.trace(error)
+
     async def transfer(self, url: str, what: str, *words) -> None:
         """A job of net/transfer.py with this URL. On a board with room for one TLS connection the
         link's is given up for it. Raises one of runtime.LINK_ERRORS, or what a sink raises."""

@@ -118,8 +118,8 @@ async def _fetch(station, log, job, flash):
         station.security_event("a firmware bundle was refused: %s" % why)
         bundle.forget(flash, job[5])
         return _over(station, job, "InstallationFailed")
-    except runtime.LINK_ERRORS as why:
-        log.warning("download: %s", why or "it took too long")
+    except Exception as why:  # whatever it is: it counts as an attempt
+        log.warning("download: %s", station.jobs.why(why))
         if left > 1:
             return station.clock.sleep_ms(int(job[4]) * 1000)
         return _over(station, job, "DownloadFailed")

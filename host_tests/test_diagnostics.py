@@ -1,0 +1,331 @@
+"""GetDiagnostics on whole stations: real servers, retries, and a link that gives way."""
+
+import asyncio
+import base64
+import contextlib
+import datetime
+import logging
+import re
+import ssl
+import threading
+
+import pytest
+import trustme
+from aiohttp import web
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.ioloop import IOLoop
+from pyftpdlib.servers import FTPServer
+
+from firmware.base import runtime as firmware_runtime
+from host_tests.station import RUNTIMES, Rig, play
+from host_tests.test_transfer_http import der
+
+logging.getLogger("pyftpdlib").setLevel(logging.CRITICAL)
+SECRET = "0123456789-not-for-others"
+NAME = re.compile(r"BOX_1___-\d{8}T\d{6}Z\.txt")
+
+
+@pytest.fixture(params=RUNTIMES)
+def runtime(request):
+    return request.param
+
+
+class Server:
+    """An HTTP server that keeps what is put. `answers`: the next statuses, then 201; `hold`: a
+    future that uploads wait for."""
+
+    def __init__(self, context=None):
+        self.context = context
+        self.answers = []
+        self.files = {}
+        self.headers = []
+        self.times = []
+        self.hold = None
+
+    async def __aenter__(self):
+        app = web.Application()
+        app.router.add_route("*", "/{name:.*}", self.put)
+        self.runner = web.AppRunner(app)
+        await self.runner.setup()
+        site = web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=self.context)
+        await site.start()
+        self.port = site._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_):
+        await self.runner.cleanup()
+
+    async def put(self, request):
+        self.times.append(asyncio.get_running_loop().time())
+        self.headers.append(dict(request.headers))
+        body = (await request.read()).decode()
+        if self.hold:
+            await self.hold
+        if self.answers:
+            return web.Response(status=self.answers.pop(0))
+        self.files[request.path[1:]] = body
+        return web.Response(status=201)
+
+
+def statuses(house):
+    return [p["status"] for p in house.calls("DiagnosticsStatusNotification")]
+
+
+def sections(text):
+    found = {}
+    for part in text.split("\n\n"):
+        head, _, rest = part.partition("\n")
+        found[head.strip("[]")] = rest
+    return found
+
+
+async def trigger(point, message="DiagnosticsStatusNotification"):
+    answer = await point.ask("TriggerMessage", requested_message=message)
+    assert answer.status == "Accepted"
+
+
+def test_what_is_in_it(runtime, tmp_path):
+    async def session():
+        async with (
+            Server() as server,
+            Rig(runtime, tmp_path, "--key", "AuthorizationKey=" + SECRET) as rig,
+        ):
+            house = rig.house
+            point = await rig.charge()
+            await trigger(point)
+            await house.heard_of("DiagnosticsStatusNotification")
+            await rig.console("sim fault 0x100206 on")
+            await rig.until(status="Faulted")
+            url = f"http://us%20er:pass-word@localhost:{server.port}/store"
+            answer = await point.ask("GetDiagnostics", location=url)
+            assert NAME.fullmatch(answer.file_name)
+            await house.heard_of("DiagnosticsStatusNotification", count=3)
+            assert statuses(house) == ["Idle", "Uploading", "Uploaded"]
+            await trigger(point)
+            await house.heard_of("DiagnosticsStatusNotification", count=4)
+            assert statuses(house)[3] == "Idle"
+            text = server.files["store/" + answer.file_name]
+            (headers,) = server.headers
+            assert (
+                headers["Authorization"]
+                == "Basic " + base64.b64encode(b"us er:pass-word").decode()
+            )
+            found = sections(text)
+            assert "version=" in found["station"] and "model=Evh5A22N2S" in found["station"]
+            assert "registration=Accepted" in found["station"]
+            assert "status=Faulted" in found["connector"]
+            assert "fault=0x100206 Ground fault" in found["connector"]
+            assert "meter.energy=" in found["connector"]
+            assert "MeterValueSampleInterval=30" in found["configuration"]
+            assert "AuthorizationKey=(set)" in found["configuration"]
+            assert "heap_free=" in found["memory"] and "flash_free=" in found["memory"]
+            assert "link=online" in found["network"]
+            assert "registration Accepted" in found["log"]
+            assert re.search(r"(?m)^20\d\d-\d\d-\d\dT[\d:]+Z I session: transaction started", text)
+            log = "\n".join(await rig.console("log")) + ("" if rig.inside else rig.log())
+            for secret in (SECRET, "pass-word", "us er", "us%20er"):
+                assert secret not in text and secret not in log
+            assert not (tmp_path / "state" / "diagnostics.txt").exists()
+            assert house.errors() == []
+
+    play(runtime, session())
+
+
+def test_retries(runtime, tmp_path):
+    async def session():
+        async with Server() as server, Rig(runtime, tmp_path) as rig:
+            house = rig.house
+            point = await rig.online()
+            server.answers = [500, 503]
+            url = f"http://localhost:{server.port}/"
+            answer = await point.ask("GetDiagnostics", location=url, retries=2, retry_interval=40)
+            await house.heard_of("DiagnosticsStatusNotification", count=2, timeout=300)
+            assert statuses(house) == ["Uploading", "Uploaded"]
+            assert answer.file_name in server.files
+            gaps = [b - a for a, b in zip(server.times, server.times[1:])]
+            assert all(0 <= gap * rig.speed - 40 < 20 for gap in gaps) and len(gaps) == 2
+            # given up after one retry; and what can't be at once
+            server.answers = [500, 503]
+            await point.ask("GetDiagnostics", location=url, retries=1, retry_interval=1)
+            await house.heard_of("DiagnosticsStatusNotification", count=4)
+            for count, location in enumerate(("gopher://x/", "not a URL", "")):
+                await point.ask("GetDiagnostics", location=location, retries=9)
+                await house.heard_of("DiagnosticsStatusNotification", count=6 + 2 * count)
+            assert statuses(house)[2:] == ["Uploading", "UploadFailed"] * 4
+
+    play(runtime, session())
+
+
+def test_while_it_goes_on(runtime, tmp_path):
+    """TriggerMessage says Uploading; a new request takes the place of the old one."""
+
+    async def session():
+        async with Server() as server, Rig(runtime, tmp_path) as rig:
+            house = rig.house
+            point = await rig.online()
+            server.hold = asyncio.get_running_loop().create_future()
+            url = f"http://localhost:{server.port}/"
+            await point.ask("GetDiagnostics", location=url + "one")
+            await house.heard_of("DiagnosticsStatusNotification")
+            await trigger(point)
+            await house.heard_of("DiagnosticsStatusNotification", count=2)
+            assert "Uploading" in " ".join(await rig.console("transfers"))
+            hold, server.hold = server.hold, None
+            answer = await point.ask("GetDiagnostics", location=url + "two")
+            await house.heard_of(
+                "DiagnosticsStatusNotification", lambda p: p["status"] == "Uploaded"
+            )
+            hold.set_result(None)
+            assert "two/" + answer.file_name in server.files
+            assert statuses(house)[:2] == ["Uploading"] * 2
+            assert statuses(house)[-1] == "Uploaded" and statuses(house).count("Uploaded") == 1
+            while await rig.console("transfers") != ["nothing"]:
+                await rig.sleep(1)
+
+    play(runtime, session())
+
+
+def test_lines_of_a_time_only(tmp_path):
+    async def session():
+        async with Server() as server, Rig("cpython", tmp_path) as rig:
+            house = rig.house
+            point = await rig.online()
+
+            def at(seconds):
+                when = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+                return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+            for number in range(4):
+                await rig.console(f"config DefaultIdTag TAG{number}")
+                await rig.console(f"authorize TAG{number}")
+                await rig.sleep(100)
+            begin = house.now() - 310
+            url = f"http://localhost:{server.port}/"
+            answer = await point.ask(
+                "GetDiagnostics", location=url, start_time=at(begin), stop_time=at(begin + 200)
+            )
+            await house.heard_of("DiagnosticsStatusNotification", count=2)
+            log = sections(server.files[answer.file_name])["log"].splitlines()
+            dates = [line.split()[0] for line in log if not line.startswith("+")]
+            assert dates and min(dates) >= at(begin) and max(dates) <= at(begin + 200)
+            answer = await point.ask("GetDiagnostics", location=url)
+            await house.heard_of("DiagnosticsStatusNotification", count=4)
+            everything = sections(server.files[answer.file_name])["log"].splitlines()
+            assert len(everything) > len(log) and log[0] in everything
+
+    play("cpython", session())
+
+
+def test_the_log_outlives_a_restart(tmp_path):
+    """Kept in flash by a reset, and by a fault a moment later."""
+
+    async def session():
+        async with Server() as server, Rig("cpython", tmp_path) as rig:
+            house = rig.house
+            await rig.online()
+            await rig.console("config DefaultIdTag BEFORE-RESET")
+            await rig.console("reset soft")
+            await house.heard_of("BootNotification", count=2)
+            await rig.online()
+            await rig.console("sim fault 0x100206 on")
+            await rig.until(status="Faulted")
+            await rig.sleep(12)
+            await rig.kill()  # nothing is flushed
+            await rig.start()
+            point = await rig.online()
+            url = f"http://localhost:{server.port}/"
+            answer = await point.ask("GetDiagnostics", location=url)
+            await house.heard_of("DiagnosticsStatusNotification", count=2)
+            log = sections(server.files[answer.file_name])["log"]
+            assert "DefaultIdTag changed" in log and "soft reset" in log
+            assert "0x100206" in log
+
+    play("cpython", session())
+
+
+def test_the_link_gives_way_to_a_transfer(tmp_path, monkeypatch):
+    """On a board with room for one TLS connection: the link is closed for the transfer and comes
+    back, the notifications are in order, and no car is taken for one that comes offline."""
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    (tmp_path / "ca.der").write_bytes(der(ca))
+    sockets = firmware_runtime.load(firmware_runtime.SOCKETS)
+
+    async def session():
+        async with (
+            Server(context) as server,
+            Rig("cpython", tmp_path, "--ca", str(tmp_path / "ca.der"), tls=context) as rig,
+        ):
+            house = rig.house
+            point = await rig.online()
+            # what the memory of such a board says
+            monkeypatch.setattr(sockets, "native_free", lambda: 20000 if house.points else 60000)
+            server.hold = asyncio.get_running_loop().create_future()
+            url = f"https://localhost:{server.port}/"
+            answer = await point.ask("GetDiagnostics", location=url)
+            await rig.until(link="off")
+            assert statuses(house) == ["Uploading"]  # said before
+            await rig.console("sim plug")
+            await rig.sleep(20)
+            assert (await rig.status())["transaction"] is None
+            server.hold.set_result(None)
+            await rig.until(link="online")
+            await house.heard_of("DiagnosticsStatusNotification", count=2)
+            assert statuses(house) == ["Uploading", "Uploaded"]
+            assert answer.file_name in server.files
+            assert house.connections == 2 and len(house.calls("BootNotification")) == 1
+            # and where that does not help
+            monkeypatch.setattr(sockets, "native_free", lambda: 20000)
+            point = await rig.online()
+            await point.ask("GetDiagnostics", location=url, retries=0)
+            await rig.sleep(10)
+            monkeypatch.undo()
+            await house.heard_of("DiagnosticsStatusNotification", count=4, timeout=600)
+            assert statuses(house)[2:] == ["Uploading", "UploadFailed"]
+            assert (await rig.status())["link"] == "online"
+
+    play("cpython", session())
+
+
+@contextlib.contextmanager
+def ftp(home):
+    """pyftpdlib on a thread; its port."""
+    authorizer = DummyAuthorizer()
+    authorizer.add_user("box", "ftp-pass", str(home), perm="elradfmw")
+    loop = IOLoop()
+    handler = type("Handler", (FTPHandler,), {"authorizer": authorizer})
+    server = FTPServer(("127.0.0.1", 0), handler, ioloop=loop)
+    stop = threading.Event()
+
+    def run():
+        while not stop.is_set():
+            loop.loop(0.05, blocking=False)
+        server.close_all()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    yield server.address[1]
+    stop.set()
+    thread.join()
+
+
+def test_over_ftp(runtime, tmp_path):
+    """In real time: the server is on a thread of its own."""
+
+    async def session(port):
+        async with Rig(runtime, tmp_path) as rig:
+            point = await rig.online()
+            url = f"ftp://box:ftp-pass@localhost:{port}/"
+            answer = await point.ask("GetDiagnostics", location=url)
+            await rig.house.heard_of("DiagnosticsStatusNotification", count=2)
+            assert statuses(rig.house) == ["Uploading", "Uploaded"]
+            text = (tmp_path / "home" / answer.file_name).read_text()
+            assert "[configuration]" in text and "ftp-pass" not in text + rig.log()
+
+    (tmp_path / "home").mkdir()
+    if runtime != "cpython":
+        play(runtime, asyncio.sleep(0))  # skips without one
+    with ftp(tmp_path / "home") as port:
+        asyncio.run(session(port))
