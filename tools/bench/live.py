@@ -1,0 +1,184 @@
+"""What a running station has in its heap, moment by moment, over a real central system.
+
+    python -m tools.bench.live [--heap 112k] [--modules] [--key NAME=VALUE ...]
+
+32-bit MicroPython from .mpy files, as on the device, the simulated board included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from tools import runtimes
+from tools.bench.messages import profile
+from tools.central import House
+
+# Runs the station. A line that begins with \\x01 is not for its console: it says what is in use.
+STATION = """
+import sys, gc, asyncio, micropython
+from firmware import app
+from firmware.base import runtime
+
+class Input:
+    def __init__(self):
+        self.source = asyncio.StreamReader(sys.stdin.buffer)
+
+    async def read(self):
+        while True:
+            data = await self.source.read(1)
+            if data != b"\\x01":
+                return data
+            await self.source.readline()
+            gc.collect(); gc.collect()
+            names = [n for n in sys.modules if n.startswith("firmware")]
+            print("used", gc.mem_alloc(), " ".join(names))
+            micropython.qstr_info()
+
+runtime.Stdin = Input
+app.main(sys.argv[1:])
+"""
+
+
+class Station:
+    """The process, its console, and the central system that it talks to."""
+
+    def __init__(self, heap, speed, args):
+        self.heap = heap
+        self.speed = speed
+        self.args = args
+        self.house = House()
+        self.rows = []
+
+    async def __aenter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        url = await self.house.open()
+        words = ["--state", self.folder.name + "/state", "--box-id", "BOX", "--speed", self.speed]
+        words += ["--supervision-url", url, *self.args]
+        self.log = Path(self.folder.name) / "log"
+        with open(self.log, "wb") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *runtimes.command(32, self.heap),
+                "-c",
+                f"import sys; sys.argv[1:] = {words!r}\n{STATION}",
+                cwd=runtimes.MPY,
+                env=runtimes.environment(),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+        return self
+
+    async def __aexit__(self, *error):
+        if self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+        await self.house.close()
+        self.folder.cleanup()
+
+    async def line(self):
+        line = await asyncio.wait_for(self.process.stdout.readline(), 60)
+        if not line:
+            raise SystemExit(f"the station ended:\n{self.log.read_text()[-3000:]}")
+        return line.decode().rstrip("\n")
+
+    async def ask(self, line):
+        """A command of the console; returns the reply's lines."""
+        self.process.stdin.write(line.encode() + b"\n")
+        lines = []
+        while (said := await self.line()) != "ok":
+            if said.startswith("error: "):
+                raise SystemExit(f"{line}: {said}\n{self.log.read_text()[-3000:]}")
+            lines.append(said)
+        return lines
+
+    async def until(self, **wanted):
+        """Waits until `status` shows these values."""
+        for _ in range(600):
+            status = json.loads((await self.ask("status"))[0])
+            if all(status[name] == value for name, value in wanted.items()):
+                return
+            await asyncio.sleep(0.05)
+        raise SystemExit(f"not {wanted}: {status}")
+
+    async def measure(self, title):
+        """Prints a row of the table: what is in use when nothing but waiting is done."""
+        await asyncio.sleep(0.5)
+        self.process.stdin.write(b"\x01\n")
+        _, used, *modules = (await self.line()).split()
+        words = dict(word.split("=") for word in (await self.line()).split()[2:])
+        words = {name: int(value.strip(",")) for name, value in words.items()}
+        names, size = words["n_qstr"], words["n_total_bytes"]
+        print(f"{title:44} {used:>7} {len(modules):8} {names:6} {size:6}", flush=True)
+        self.modules = modules
+
+
+def a_profile(periods: int) -> dict:
+    """The arguments of a SetChargingProfile of so many periods; 100 make 6 KB."""
+    found = profile(periods)["csChargingProfiles"]
+    return {"connector_id": 1, "cs_charging_profiles": found}
+
+
+async def session(station):
+    """A life: connects, charges, gets the largest profile, reads the house meter, is unplugged."""
+    print(f"{'':44} {'in use':>7} {'modules':>8} {'names':>6} {'bytes':>6}")
+    point = await station.house.point("BOX")
+    await asyncio.sleep(1)
+    await station.measure("connected, no car")
+    await station.until(registration="Accepted", link="online")
+    await station.ask("sim plug")
+    await station.ask("sim ready")
+    await station.until(status="Preparing")
+    await station.measure("a car is plugged in")
+    await point.ask("RemoteStartTransaction", id_tag="DRIVER-1", connector_id=1)
+    await station.until(status="Charging")
+    await station.house.heard_of("MeterValues", count=3, timeout=120)
+    await station.measure("charging")
+    resting = station.modules
+    answer = await point.ask("SetChargingProfile", **a_profile(100))
+    await station.measure(f"with a profile of 100 periods: {answer.status}")
+    answer = await point.ask("GetCompositeSchedule", connector_id=1, duration=86400)
+    await station.measure(f"after GetCompositeSchedule: {answer.status}")
+    answer = await point.ask("GetConfiguration")
+    await station.measure(f"after GetConfiguration: {len(answer.configuration_key)} keys")
+    await station.ask("sim tic historique")
+    await asyncio.sleep(3)
+    await station.measure("with a TIC line")
+    await station.ask("sim unplug")
+    await station.until(status="Available", transaction=None, queue=0)
+    await station.measure("unplugged and billed")
+    errors = station.house.errors()
+    if errors:
+        print("the central system refused:", errors)
+    station.process.stdin.write(b"quit\n")
+    await asyncio.wait_for(station.process.wait(), 10)
+    return resting
+
+
+async def main(words) -> int:
+    """Runs a session and prints the table; the exit code is the station's."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--heap", default="8m", help="the station's heap")
+    parser.add_argument("--speed", default="20")
+    parser.add_argument("--modules", action="store_true", help="what is loaded while charging")
+    parser.add_argument("--log", action="store_true", help="the station's log")
+    parser.add_argument("--key", action="append", default=[], metavar="NAME=VALUE")
+    options = parser.parse_args(words)
+    for refusal in runtimes.compile_mpy().values():
+        print(f"not compiled: {refusal}")
+    keys = [word for key in options.key for word in ("--key", key)]
+    async with Station(options.heap, options.speed, keys) as station:
+        resting = await session(station)
+        if options.modules:
+            print("loaded while charging:\n    " + "\n    ".join(sorted(resting)))
+        if options.log:
+            print(station.log.read_text())
+        return station.process.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1:])))
