@@ -59,7 +59,7 @@ async def _line(link):
         c = link._ahead[link._at]
         link._at += 1
         link._size += 1
-        if link._size > len(link._message):
+        if link._size > link._limit:
             raise Refused(0, "HTTP headers over %d bytes" % link._size)
         if c == 10:
             return bytes(line).strip()

@@ -7,6 +7,7 @@ from firmware.net import Closed
 
 _PIECE = 1024  # bytes of a frame that are masked and written at a time
 _AHEAD = 256  # bytes read ahead: a header, or a whole control frame
+_SMALL = 1024  # bytes of messages that most are shorter than
 _CLOSE_S = 5
 _LINGER_S = 2
 
@@ -55,7 +56,8 @@ async def connect(url: str, headers=(), tls=None, **options) -> "WebSocket":
     """Opens a link to a ws or wss URL.
 
     `headers`: (name, value) pairs to send as well. `tls`: net/tls.py's context, for wss.
-    Options: `limit` (8192): the longest message in bytes, or the buffer to receive into, for who
+    Options: `limit` (8192): the longest message in bytes; room for more than 1 KB is made for the
+    message. Or the buffer to receive into, for who
     keeps one from start-up: later, 8 KB in one piece may be hard to find. `timeout_s` (30): for
     each step. `known`: see `address.dial`. `protocol` ("ocpp1.6").
 
@@ -79,7 +81,12 @@ class WebSocket:
         self.pongs = 0
         self.timeout_s = timeout_s
         self._reader, self._writer = streams
-        self._message = memoryview(bytearray(limit) if isinstance(limit, int) else limit)
+        if isinstance(limit, int):
+            self._limit = limit
+            limit = bytearray(min(limit, _SMALL))
+        else:
+            self._limit = len(limit)
+        self._small = self._message = memoryview(limit)
         self._size = 0  # bytes of it that are there
         self._left = 0  # bytes of its present frame still to come
         self._open = False  # a first fragment has come
@@ -100,6 +107,8 @@ class WebSocket:
         cancelled and called again. Raises `Closed`."""
         if self._receiving:  # close() does, by now
             await self._gone.wait()
+        if not self._size and not self._left:
+            self._message = self._small  # a long one has been looked at
         if self.closed:
             raise Closed(*self.closed)
         self._receiving = True
@@ -185,9 +194,22 @@ class WebSocket:
         self._at += 2 + more
         if more:
             size = int.from_bytes(self._ahead[self._at - more : self._at], "big")
-        if size > len(self._message) - self._size:
-            await self._fail(1009, "message over %d bytes" % len(self._message))
+        if size > len(self._message) - self._size and not self._grow(self._size + size):
+            await self._fail(1009, "message over %d bytes" % self._limit)
         self._left, self._open, self._last = size, True, first > 0x7F
+
+    def _grow(self, size):
+        """Makes room for a long message; not beyond the limit, nor where there is no memory."""
+        if size > self._limit:
+            return False
+        runtime.collect()
+        try:
+            grown = memoryview(bytearray(size))
+        except MemoryError:
+            return False
+        grown[: self._size] = self._message[: self._size]
+        self._message = grown
+        return True
 
     async def _close_frame(self, data):
         code = int.from_bytes(data[:2], "big") if data else 1005
