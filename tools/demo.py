@@ -2,7 +2,8 @@
 
 Starts the central system of `central.py` on loopback and the firmware with its simulated charger
 (on CPython, or with --runtime micropython on desktop MicroPython), plugs a car in, starts it
-remotely, shows what happens and stops it. On a terminal a console to play with is left open.
+remotely, shows what happens and stops it. A page on localhost shows it live (`tools/live`). On a
+terminal, or with --stay, the station is left running for you to play with.
 """
 
 import argparse
@@ -18,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from tools import runtimes  # noqa: E402
 from tools.central import House  # noqa: E402
+from tools.live import PORT, Live  # noqa: E402
 
 BOX = "WALLBRIDGE-DEMO"
 RUNTIMES = ("cpython", "micropython", "micropython32")
@@ -39,8 +41,13 @@ def brief(value, width=96):
 class Demo:
     """The two processes and what they say."""
 
-    def __init__(self, runtime):
+    def __init__(self, runtime, port=PORT, stay=False, speed=SPEED):
         self.runtime = runtime
+        self.port = port
+        self.stay = stay
+        self.speed = speed
+        self.live = Live(self.type, self.send)
+        self.typing = asyncio.Lock()
         self.asked = {}
         self.show = True
         self.house = House(interval=3600, watch=self.message)
@@ -48,7 +55,8 @@ class Demo:
 
     def message(self, box_id, way, message):
         """Prints an OCPP message, answers under the name of their call."""
-        if not self.show:
+        self.live.message(way, message)
+        if not self.show or str(message[1]).startswith("live-"):
             return
         arrow = "station -> central" if way == "<" else "station <- central"
         if message[0] == 2:
@@ -69,7 +77,7 @@ class Demo:
         runtimes.compile_mpy()
         command = python + [
             "--supervision-url", url, "--box-id", BOX,
-            "--state", state, "--speed", str(SPEED),
+            "--state", state, "--speed", str(self.speed),
         ]  # fmt: skip
         self.process = await asyncio.create_subprocess_exec(
             *command,
@@ -80,16 +88,32 @@ class Demo:
             stderr=subprocess.DEVNULL,
         )
 
+    async def send(self, text):
+        """Puts a message on the wire to the station."""
+        point = self.house.points.get(BOX)
+        if not point:
+            raise ConnectionError("the station is not connected")
+        await point._connection.send(text)
+
+    async def type(self, line):
+        """Types one command at the station's console; returns (the reply's lines, the error)."""
+        async with self.typing:
+            self.process.stdin.write((line + "\n").encode())
+            await self.process.stdin.drain()
+            reply = []
+            while True:
+                text = (await asyncio.wait_for(self.process.stdout.readline(), 30)).decode()
+                if not text:
+                    raise ConnectionError("the station has ended")
+                text = text.rstrip()
+                if text == "ok" or text.startswith("error:"):
+                    return reply, None if text == "ok" else text[7:]
+                reply.append(text)
+
     async def console(self, line):
-        """Types one command at the station's console; returns the reply's lines."""
-        self.process.stdin.write((line + "\n").encode())
-        await self.process.stdin.drain()
-        reply = []
-        while True:
-            text = (await asyncio.wait_for(self.process.stdout.readline(), 30)).decode().rstrip()
-            if text == "ok" or text.startswith("error:") or self.process.returncode is not None:
-                return reply if text == "ok" else reply + [text]
-            reply.append(text)
+        """Types one command; returns the reply's lines, an error among them."""
+        lines, error = await self.type(line)
+        return lines if error is None else [*lines, "error: " + error]
 
     async def progress(self, seconds):
         """Shows the session, a line a second of the demo."""
@@ -115,33 +139,45 @@ class Demo:
 
     async def play(self):
         """A console on the terminal until its end or `quit`."""
-        say("\nThe station's console is yours: try help, status, sim unplug, quit.", "1")
         self.show = False
+        if not sys.stdin.isatty():
+            say("\nThe station stays until you stop this (Ctrl-C): %s" % self.live.url, "1")
+            await self.process.wait()
+            return
+        say("\nThe station's console is yours: try help, status, sim unplug, quit. The page: %s"
+            % self.live.url, "1")  # fmt: skip
         loop = asyncio.get_running_loop()
         while self.process.returncode is None:
             line = await loop.run_in_executor(None, sys.stdin.readline)
             if not line or line.strip() == "quit":
                 return
             if line.strip():
-                for text in await self.console(line.strip()):
-                    say(text)
+                try:
+                    for text in await self.console(line.strip()):
+                        say(text)
+                except OSError:  # it has ended: sim power off
+                    return
 
     async def run(self):
         url = await self.house.open()
+        page = await self.live.open(self.port)
         say("Central system on %s, firmware on %s, %d times faster than real time."
-            % (url, self.runtime, SPEED), "1")  # fmt: skip
+            % (url, self.runtime, self.speed), "1")  # fmt: skip
+        say("The live view: %s" % page, "1")
         with tempfile.TemporaryDirectory() as state:
             try:
                 await self.start(url, state)
                 await self.session()
-                if sys.stdin.isatty():
+                if self.stay or sys.stdin.isatty():
                     await self.play()
-                await self.console("quit")
-                await asyncio.wait_for(self.process.wait(), 10)
+                if self.process.returncode is None:
+                    await self.console("quit")
+                    await asyncio.wait_for(self.process.wait(), 10)
             finally:
                 if self.process and self.process.returncode is None:
                     self.process.kill()
                     await self.process.wait()
+                await self.live.close()
                 await self.house.close()
 
     async def session(self):
@@ -176,7 +212,14 @@ def main():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runtime", default="cpython", choices=RUNTIMES)
-    asyncio.run(Demo(parser.parse_args().runtime).run())
+    parser.add_argument("--port", type=int, default=PORT, help="of the live view on localhost")
+    parser.add_argument("--speed", type=int, default=SPEED, help="times real time")
+    parser.add_argument("--stay", action="store_true", help="leave it running at the end")
+    args = parser.parse_args()
+    try:
+        asyncio.run(Demo(args.runtime, args.port, args.stay, args.speed).run())
+    except KeyboardInterrupt:
+        say("\nended")
 
 
 if __name__ == "__main__":
