@@ -1,5 +1,7 @@
 """The station's clock: monotonic milliseconds, and wall time once somebody told it."""
 
+import asyncio
+
 from firmware.base import runtime
 
 _DAY_MS = 86400000
@@ -19,6 +21,8 @@ class Clock:
         self._ms = 0
         self._offset = None  # epoch milliseconds at ms() == 0
         self._highest = 0
+        self._waits = []  # (when, event)
+        self._ticker = None
 
     def ms(self) -> int:
         """Station milliseconds since start; never goes back, never wraps."""
@@ -37,11 +41,30 @@ class Clock:
             ms -= _DAY_MS * self.speed
         await runtime.sleep_ms((ms + self.speed - 1) // self.speed if ms > 0 else 0)
 
-    async def wait(self, event, ms: int) -> bool:
-        """Until the event is set, at most station milliseconds; clears it."""
-        set_ = await runtime.wait(event, (ms + self.speed - 1) // self.speed)
+    async def wait(self, event, ms: int) -> None:
+        """Until the event is set, or about so many station milliseconds (a second late at most);
+        clears it. One task looks after all who wait: a time-out of each one's own costs 500 bytes
+        of heap for as long as it waits."""
+        entry = (self.ms() + ms, event)
+        self._waits.append(entry)
+        if not self._ticker or self._ticker.done():
+            self._ticker = asyncio.create_task(self._tick())
+        try:
+            await event.wait()
+        finally:
+            self._waits.remove(entry)
         event.clear()
-        return set_
+
+    async def _tick(self):
+        while self._waits:
+            now = self.ms()
+            pause = 1000
+            for due, event in self._waits:
+                if due <= now:
+                    event.set()
+                else:
+                    pause = min(pause, due - now)
+            await self.sleep_ms(pause)
 
     @property
     def known(self) -> bool:
