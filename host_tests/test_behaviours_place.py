@@ -1,4 +1,4 @@
-"""A new SupervisionUrl or BoxIdentifier, the trial, the way back, the data reset (guide page 15)."""
+"""A new SupervisionUrl or BoxIdentifier, the trial, the way back; the data reset (page 15)."""
 
 import asyncio
 import contextlib
@@ -235,8 +235,12 @@ def test_the_data_reset(runtime, tmp_path):
             house = rig.house
             house.interval = 0
             point = await rig.charge()
-            for name, value in (("CpoName", "Somebody"), ("MeterValueSampleInterval", "7"),
-                                ("DefaultIdTag", "NOBODY"), ("HeartbeatInterval", "77")):  # fmt: skip
+            for name, value in (
+                ("CpoName", "Somebody"),
+                ("MeterValueSampleInterval", "7"),
+                ("DefaultIdTag", "NOBODY"),
+                ("HeartbeatInterval", "77"),
+            ):
                 assert await change(point, name, value) == "Accepted"
             profile = {
                 "chargingProfileId": 1,

@@ -142,13 +142,13 @@ def test_an_id_that_the_central_system_refuses_at_the_start(runtime, stops, tmp_
                 stop = await house.heard_of("StopTransaction")
                 assert stop["reason"] == "DeAuthorized"
                 # the cable stays until the car is gone
-                state = await rig.until(status="Finishing", contactor="open")
+                await rig.until(status="Finishing", contactor="open")
                 assert (await settled(rig, 10))["locked"] is True
                 await rig.console("sim unplug")
                 await rig.until(status="Available", locked=False)
             else:
                 await told(rig, "SuspendedEVSE")
-                state = await rig.until(status="SuspendedEVSE", contactor="open", locked=True)
+                await rig.until(status="SuspendedEVSE", contactor="open", locked=True)
                 state = await settled(rig, 30)
                 assert state["offered_ma"] == 0 and state["transaction"]["id"] == 1001
                 await rig.console("authorize BAD")
@@ -214,7 +214,7 @@ def test_back_online_the_central_system_decides(runtime, tmp_path):
             await rig.console("sim link up")
             stop = await house.heard_of("StopTransaction", timeout=60)
             assert stop["reason"] == "DeAuthorized" and stop["transactionId"] == 1001
-            state = await rig.until(status="Finishing")
+            await rig.until(status="Finishing")
             await offline(rig)
             assert (await settled(rig, 120))["status"] == "Finishing"
 
@@ -345,7 +345,7 @@ def test_standalone_after_a_reset_the_same_car_is_not_a_new_one(runtime, tmp_pat
             await plug(rig)
             await rig.until(status="Charging")
             await rig.console("reset soft")
-            state = await rig.until(status="Finishing", transaction=None)
+            await rig.until(status="Finishing", transaction=None)
             state = await settled(rig, 30)
             assert state["status"] == "Finishing" and state["uptime_s"] < 60 * rig.speed
             await rig.console("sim unplug")

@@ -93,7 +93,7 @@ async def act(rig, choice, dice):
     elif choice == "key" and ask:
         name = dice.choice(["StopTransactionOnEVSideDisconnect", "StopTransactionOnInvalidId"])
         await change(point, name, dice.choice(["true", "false"]))
-    elif choice.startswith("sim") or choice.startswith("authorize"):
+    elif choice.startswith(("sim", "authorize")):
         await rig.ask(choice)
     if choice == "sim link down":
         await asyncio.sleep(dice.choice([1, 30, 90]))

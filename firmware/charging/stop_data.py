@@ -16,7 +16,8 @@ def build(t, start: int, kept: int, ended: int, end: bytes) -> list:
     last = delivering.sample(ended, _END, end, measurands.ALL)
     room = t.data_values - len(last["sampledValue"])
     data = []
-    begun = fits = slot = 0
+    begun = used = 0
+    thin = True
     for position, kind, payload in t.journal.records(start):
         if kind > _VALUES:
             if kind == 3:
@@ -30,17 +31,18 @@ def build(t, start: int, kept: int, ended: int, end: bytes) -> list:
             begun = time
             numbers, at = ints(payload, 5, at)
             item = delivering.sample(time, _BEGIN, payload[at + numbers[4] :], measurands.ALL)
-            room -= len(item["sampledValue"])
+            size = len(item["sampledValue"])
+            room -= size
+            thin = kept * size > room
         else:
             (_, context, _, mask), at = ints(payload, 4, at)
             if not mask or position - owner != start:
                 continue
-            if kept > fits > 0 and (time - begun) * fits // (ended - begun + 1) < slot:
-                continue
+            if thin and used >= room * (time - begun) // (ended - begun + 1):
+                continue  # the room is for all of the time
             item = delivering.sample(time, context, payload[at:], mask)
-            fits = fits or max(0, room) // len(item["sampledValue"])
-            slot = (time - begun) * fits // (ended - begun + 1) + 1
-            if not fits:
+            used += len(item["sampledValue"])
+            if used > room:
                 break
         data.append(item)
     return data + [last]

@@ -23,13 +23,13 @@ def stop_data(station, reading: dict | None) -> bytes:
     return measurands.pack(reading or {}, station.evse.offered_ma, wanted)
 
 
-def take(station, context: str, kind: str, reading: dict) -> None:
-    """Hands a reading to the journal: `kind` is SampledData or AlignedData."""
+def take(station, context: str, kind: str, reading: dict, ms: int) -> None:
+    """Hands a reading, as of `ms`, to the journal: `kind` is SampledData or AlignedData."""
     station.transactions.values(
         context,
         reading,
         mask(station, "MeterValues" + kind),
-        station.clock.ms(),
+        ms,
         station.evse.offered_ma,
         mask(station, "StopTxn" + kind),
     )

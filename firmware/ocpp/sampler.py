@@ -14,7 +14,8 @@ class Sampler:
         self.station = station
         self.log = station.log("meter")
         self.wake = asyncio.Event()
-        self._sampled = (None, 0)  # the transaction, and how many intervals of it are over
+        self._sampled = (None, 0)  # the transaction, and the interval, ms
+        self._count = 0  # how many of these are over
         self._mark = None  # the newest clock-aligned interval
 
     def stop_data(self, reading: dict | None) -> bytes:
@@ -39,29 +40,34 @@ class Sampler:
         running = station.session.transaction
         ms = station.clock.ms()
         reading = station.meter.last
+        self._align(ms, reading)
         if running:
             every = station.config.int("MeterValueSampleInterval") * 1000
             count = (ms - running.started_ms) // every if every else 0
-            if self._sampled[0] is not running:
-                self._sampled = (running, 0)
-            if count > self._sampled[1]:
-                self._sampled = (running, count)
-                self._take("Sample.Periodic", "SampledData", reading)
+            if self._sampled != (running, every):
+                self._sampled = (running, every)
+                self._count = count
+            if count > self._count:
+                self._count = count
+                self._take("Sample.Periodic", "SampledData", reading, ms)
             elif reading and "energy" in reading:
                 station.transactions.progress(reading["energy"], ms)
-        epoch = station.clock.epoch()
-        every = station.config.int("ClockAlignedDataInterval")
+
+    def _align(self, ms, reading):
+        """Takes what falls on the clock's marks, of which the first of a day is at midnight."""
+        epoch = self.station.clock.epoch()
+        every = self.station.config.int("ClockAlignedDataInterval")
         if epoch is None or not every:
             self._mark = None
             return
-        mark = (epoch // 86400, epoch % 86400 // every)
-        if self._mark and mark != self._mark:
-            self._take("Sample.Clock", "AlignedData", reading)
-        self._mark = mark
+        late = epoch % 86400 % every
+        if self._mark and self._mark < epoch - late:
+            self._take("Sample.Clock", "AlignedData", reading, ms - late * 1000)
+        self._mark = epoch - late
 
-    def _take(self, context, kind, reading):
+    def _take(self, context, kind, reading, ms):
         if reading and not self.station.meter.error:
-            self._cold("take", self.station, context, kind, reading)
+            self._cold("take", self.station, context, kind, reading, ms)
 
     def trigger(self) -> None:
         """TriggerMessage(MeterValues): connector 1 as it is now, never queued."""
