@@ -33,7 +33,7 @@ def main(words: list) -> None:
 
 def _options(words, parts):
     if runtime.DEVICE:
-        return runtime.once("firmware.device", "options", parts, Parts())
+        return runtime.once("firmware.device", "options", parts, Parts(), words)
     module = runtime.load("firmware.options")
     if "--help" in words or "-h" in words:
         print(module.HELP)

@@ -91,14 +91,23 @@ def _keys(given, phases, most):
     return checked
 
 
-def options(parts, made):
-    """The options; None when the safe state has ended. `parts.outcome` says how."""
+def options(parts, made, words=()):
+    """The options; None when the safe state has ended, or a person's soft reset asks for Python.
+    `parts.outcome` says how. `words` may hold `--dev` (tools/dev.py): no watchdog, and
+    Ctrl-C works."""
     import json
 
     import machine
     import micropython
 
-    micropython.kbd_intr(-1)
+    made.dev = "--dev" in words
+    if made.dev:
+        machine.RTC().memory(b"0 ok")  # what crashes now is the developer's
+    elif machine.reset_cause() == machine.SOFT_RESET:  # Ctrl-D in maintenance; else it's the chip
+        parts.outcome = "maintenance"
+        return None
+    else:
+        micropython.kbd_intr(-1)
     memory = machine.RTC().memory().split(None, 2)
     why = str(memory[2], "utf-8") if len(memory) > 2 else ""
     power = machine.reset_cause() == machine.PWRON_RESET
@@ -158,7 +167,9 @@ def fit(made) -> None:
     from firmware.sensing.meters import Map
 
     given = made.options
-    made.board = runtime.once("firmware.board.esp32_fit", "fit", given.pins, made.log("board"))
+    made.board = runtime.once(
+        "firmware.board.esp32_fit", "fit", given.pins, made.log("board"), given.dev
+    )
     given.pins = None
     made.registers = Map(given.registers)
     made.meter_unit = given.unit

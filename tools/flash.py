@@ -305,21 +305,14 @@ def target_facts(target: Board) -> tuple:
 
 
 def begin(work: Flash, slot: str, before: str, words: dict) -> None:
-    """Waits for the station's console and runs its self-test. A slot that does not come up is
-    left again, for the one before."""
-    target, said, prompts = work.board, [], 0
-    end = time.monotonic() + STARTS_S
-    answer = ""
-    while time.monotonic() < end and prompts < 3:  # at Python's prompt: it has ended
-        lines, answer = target.ask("status", 1)
-        said += lines
-        prompts += answer.startswith(">>>")
-        if answer == "ok" or "password" in answer:
-            break
-    if answer != "ok" and "password" not in answer:
-        work.say("\n".join(said[-12:]))
+    """Waits for the station and its self-test. A slot that does not come up is left again, for
+    the one before."""
+    target = work.board
+    try:
+        selftest(target, work.say)
+    except Silent:
         if slot == before or not work.holds(before):
-            raise Trouble("the station does not start; what it said is above")
+            raise
         target.enter()
         target.run(TOOLS)
         work.switch(before, words)
@@ -327,13 +320,32 @@ def begin(work: Flash, slot: str, before: str, words: dict) -> None:
         raise Trouble(
             f"the station in slot {slot} does not start; what it said is above. "
             f"The board is back at slot {before}"
-        )
-    work.say(f"the station runs from slot {slot}; its self-test:")
-    lines, answer = target.ask("selftest", 30, lambda line: work.say("  " + line))
+        ) from None
+
+
+class Silent(Trouble):
+    """No console came."""
+
+
+def selftest(target: Board, say) -> None:
+    """Waits for the console after a reset, and runs the station's self-test."""
+    said, prompts, answer = [], 0, ""
+    end = time.monotonic() + STARTS_S
+    while time.monotonic() < end and prompts < 3:  # at Python's prompt: it has ended
+        lines, answer = target.ask("status", 1)
+        said += lines
+        prompts += answer.startswith(">>>")
+        if answer == "ok" or "password" in answer:
+            break
+    if answer != "ok" and "password" not in answer:
+        say("\n".join(said[-12:]))
+        raise Silent("the station does not start; what it said is above")
+    say("the station runs; its self-test:")
+    lines, answer = target.ask("selftest", 30, lambda line: say("  " + line))
     if "not provisioned" in answer:
-        work.say(f"{answer[7:]}\nnext: make provision PORT={target.port}")
+        say(f"{answer[7:]}\nnext: make provision PORT={target.port}")
     elif "password" in answer:
-        work.say("the console asks for its password: log in, then type selftest")
+        say("the console asks for its password: log in, then type selftest")
     elif answer != "ok":
         raise Trouble(f"the self-test says {answer or 'nothing'}: the lines above tell what to do")
 

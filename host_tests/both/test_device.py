@@ -104,7 +104,7 @@ class Device:
             os.remove(self.folder + "/" + name)
         os.rmdir(self.folder)
 
-    def options(self, typed=""):
+    def options(self, typed="", words=()):
         """`device.options`, with somebody typing at the safe state's console."""
         stdin, run = runtime.Stdin, runtime.run
         keys = [bytes([c]) for c in typed.encode()]
@@ -115,7 +115,7 @@ class Device:
 
         runtime.Stdin, runtime.run = Typed, finish
         try:
-            return device.options(self.parts, Parts())
+            return device.options(self.parts, Parts(), words)
         finally:
             runtime.Stdin, runtime.run = stdin, run
 
@@ -309,3 +309,16 @@ def test_maintenance():
         assert d.python.interrupt == 3
         assert d.chip.timeout_ms == 86400000
         assert d.chip.memory == b"0 ok"
+
+
+def test_ctrl_d_in_maintenance_stays_there():
+    with Device(GIVEN, b"0 run", Chip.SOFT_RESET) as d:
+        assert d.options() is None
+        assert d.parts.outcome == "maintenance" and d.python.interrupt != -1
+
+
+def test_a_developer_has_no_watchdog_and_can_interrupt():
+    with Device(GIVEN, b"2 run", Chip.SOFT_RESET) as d:
+        made = d.options(words=["--dev"])
+        assert made.dev and d.python.interrupt != -1
+        assert d.chip.memory == b"0 ok"  # three crashes do not end in the safe state
