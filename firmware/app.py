@@ -51,6 +51,9 @@ def _options(words, parts):
 class Parts:
     """Plain attributes: the options, what outlives a Reset (see `build.py`), the reference."""
 
+    console = None  # in the place of ours
+    outcome = None
+
 
 async def serve(options, read=None, write=None, parts=None) -> None:
     """Runs stations one after the other until one ends for good; on the device every reset is
@@ -58,7 +61,7 @@ async def serve(options, read=None, write=None, parts=None) -> None:
     parts = parts or Parts()
     parts.reference = Parts()
     _build("parts", parts, options)
-    console = Console(read or runtime.Stdin().read, write or sys.stdout.write)
+    console = parts.console or Console(read or runtime.Stdin().read, write or sys.stdout.write)
     cause = options.cause
     while True:
         station = _build("station", parts, cause)

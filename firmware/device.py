@@ -8,7 +8,8 @@
      "ntp": "pool.ntp.org",                   who tells the time without a central system
      "meter": "iEM3155", "unit": 1,
      "ca": "ca.der", "insecure": false,
-     "board": "devkit", "pins": {...}}        see board/pins.py
+     "board": "devkit", "pins": {...},        see board/pins.py
+     "aiorepl": false}                        for developers: see repl.py
 
 Only `model` must be there. Without IMaxUser and PhaseNumber no current is offered. What boot.py
 leaves in RTC memory, and reads there, is in its docstring.
@@ -17,7 +18,7 @@ leaves in RTC memory, and reads there, is in its docstring.
 import firmware
 from firmware.base import runtime
 
-_WORDS = "model keys wifi ntp meter unit ca insecure board pins"
+_WORDS = "model keys wifi ntp meter unit ca insecure board pins aiorepl"
 FILE = "provision.json"
 _CRASHES = 3
 _DAY_MS = 86400000
@@ -60,6 +61,9 @@ def check(given, options) -> None:
         raise ValueError("unit: from 1 to 247")
     options.ca = given.get("ca")
     options.insecure = bool(given.get("insecure"))
+    options.aiorepl = bool(given.get("aiorepl"))
+    if options.aiorepl and options.provisioned.get("ConsolePassword"):
+        raise ValueError("aiorepl: it asks for no ConsolePassword, so not both")
     options.pins = pins.load(given.get("board", "devkit"), given.get("pins"))
     for name in ("pp", "lock_close") if row[3] == "socket" else ():
         if options.pins[name] == "-":
@@ -174,6 +178,10 @@ def fit(made) -> None:
     made.registers = Map(given.registers)
     made.meter_unit = given.unit
     made.provisioned = given.provisioned
+    if given.aiorepl:
+        from firmware.repl import Repl
+
+        made.console = Repl()
     made.log("station").warning("started: %s", given.started)
     if made.provisioned["IMaxUser"] == "0":
         made.log("station").error(

@@ -94,6 +94,7 @@ def test_good_answers_become_the_files_that_the_device_reads(folder):
         ({"wifi__key": "short"}, "wifi"),
         ({"meter": "Abacus"}, "Abacus"),
         ({"unit": 300}, "unit"),
+        ({"aiorepl": True}, "no ConsolePassword, so not both"),
         ({"board": "toaster"}, "no such board"),
         ({"pins__permit": "6"}, "no pin for this"),
         ({"pins__permit": "-"}, "must be fitted"),

@@ -56,7 +56,7 @@ HARMLESS = {*dir(str), *dir(bytes), *dir(dict)}
 # What MicroPython's asyncio calls its own things, and CPython's does not.
 ASYNCIO = "coro data state ph_key s e out_buf cur_task waiting poller map wait_io_event"
 # Libraries that neither CPython nor the type checker's stubs know, and what they define.
-UNKNOWN = {"ffi": "open func callback as_bytearray addr"}
+UNKNOWN = {"ffi": "open func callback as_bytearray addr", "aiorepl": "task"}
 
 
 class Scope:

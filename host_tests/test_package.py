@@ -1,0 +1,59 @@
+"""manifest.py and package.json hold what ships."""
+
+import contextlib
+import io
+import os
+
+import pytest
+from mpremote import mip
+
+from host_tests.pty_board import PtyBoard
+from tools import flash, package, runtimes
+from tools.board import Board
+
+
+def test_the_package_is_up_to_date():
+    text = (runtimes.ROOT / "package.json").read_text()
+    assert text == package.package(), "python tools/package.py"
+
+
+@pytest.mark.micropython
+@pytest.mark.xdist_group("flash")
+def test_mip_installs_the_package(tmp_path, micropython, monkeypatch):
+    """With mpremote's mip, from this folder; the libraries would need a network."""
+    micropython(64)
+    monkeypatch.setattr(flash, "LIBRARIES", ())
+    monkeypatch.setattr(package, "LIBRARIES", ())
+    (tmp_path / "package.json").write_text(package.package())
+    (tmp_path / "firmware").symlink_to(runtimes.ROOT / "firmware")
+    with PtyBoard(tmp_path) as made, Board(made.port) as target:
+        target.enter()
+        with contextlib.redirect_stdout(io.StringIO()):
+            mip._install_package(
+                target.transport, str(tmp_path / "package.json"), "", "lib", None, True
+            )
+        assert (
+            target.run("import firmware.app; print(firmware.__file__)")
+            .strip()
+            .endswith("/lib/firmware/__init__.py")
+        )
+
+
+def test_the_manifest_freezes_what_flash_sends():
+    frozen, required = [], []
+    names = {
+        "include": lambda path: None,
+        "require": required.append,
+        "module": lambda path, **options: frozen.append(path),
+    }
+    before = os.getcwd()
+    os.chdir(runtimes.ROOT)  # as MicroPython's makefile does
+    try:
+        exec((runtimes.ROOT / "manifest.py").read_text(), names)
+    finally:
+        os.chdir(before)
+    sources = [path.replace(".mpy", ".py") for path in flash.application()]
+    sent = [path for path in sources if (runtimes.ROOT / path).exists()]  # not what is split off
+    assert frozen == ["boot.py", "main.py", *frozen[2:]]
+    assert sorted(frozen[2:]) == sorted(sent)
+    assert tuple(required) == flash.LIBRARIES
