@@ -38,7 +38,7 @@ def parts(made, options) -> None:
     made.ca = None
     if options.ca:
         with open(options.ca, "rb") as f:
-            made.ca = f.read()
+            made.ca = b"".join(runtime.once("firmware.net.tls", "certificates", f.read()))
     if runtime.DEVICE:
         runtime.once("firmware.device", "fit", made)
     else:

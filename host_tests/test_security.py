@@ -5,11 +5,14 @@ The TLS checks themselves are in test_websocket_tls.py.
 
 import asyncio
 import ssl
+import subprocess
+import sys
 
 import pytest
 import trustme
 
-from host_tests.station import RUNTIMES, Rig, play
+from host_tests.station import BITS, RUNTIMES, Rig, play
+from tools import runtimes
 
 OLD = "an old password of more than 16"
 NEW = "0123456789abcdef0123456789ABCDEF01234567"  # 20 bytes in hexadecimal
@@ -38,8 +41,23 @@ def key(name, value):
 
 async def away(house, count):
     """Until so many connections were turned away."""
-    while len(house.turned_away) < count:
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while len(house.turned_away) < count:
+            await asyncio.sleep(0.05)
+
+
+async def connections(house, count):
+    """Until so many were let in."""
+    async with asyncio.timeout(60):
+        while house.connections < count:
+            await asyncio.sleep(0.05)
+
+
+async def said(rig, text, count=1):
+    """Until so many of the log's lines hold a text."""
+    async with asyncio.timeout(60):
+        while len([line for line in await rig.console("log") if text in line]) < count:
+            await asyncio.sleep(0.05)
 
 
 def test_profile_0_sends_no_password(runtime, tmp_path):
@@ -75,8 +93,7 @@ def test_a_new_key_is_answered_then_used_and_the_old_one_ends(runtime, tmp_path)
             house.passwords = {BOX: [bytes.fromhex(NEW)]}
             answer = await point.ask("ChangeConfiguration", key="AuthorizationKey", value=NEW)
             assert answer.status == "Accepted"
-            while house.connections < 2:
-                await asyncio.sleep(0.05)
+            await connections(house, 2)
             point = await rig.online()
             assert house.turned_away == []
             answer = await point.ask("GetConfiguration", key=["AuthorizationKey"])
@@ -95,12 +112,164 @@ def test_the_old_key_is_tried_only_after_a_401(runtime, tmp_path):
             await rig.start()
             point = await rig.online()
             await point.ask("ChangeConfiguration", key="AuthorizationKey", value=NEW)
-            while house.connections < 2:
-                await asyncio.sleep(0.05)
+            await connections(house, 2)
             assert house.turned_away == [bytes.fromhex(NEW), NEW.encode()]
             await rig.online()
 
     play(runtime, session())
+
+
+def test_who_only_knows_the_old_key_is_found_again_after_any_restart(runtime, tmp_path):
+    async def session():
+        words = key("SecurityProfile", "1")
+        async with Rig(runtime, tmp_path, *words, box=BOX, start=False) as rig:
+            rig.house.passwords = {BOX: [OLD.encode()]}
+            rig.args += key("AuthorizationKey", OLD)
+            await rig.start()
+            point = await rig.online()
+            for new in (NEW, NEW[::-1]):  # never learnt either
+                await point.ask("ChangeConfiguration", key="AuthorizationKey", value=new)
+                seen = rig.house.connections
+                await connections(rig.house, seen + 1)
+                point = await rig.online()
+            rig.args = list(words)  # the key is in flash by now
+            for _ in range(2):
+                await rig.end()
+                rig.house.headers.clear()
+                await rig.start()
+                await rig.online()
+                await rig.house.heard_of("BootNotification", count=1)
+                await rig.sleep(2)
+            assert {bytes.fromhex(NEW[::-1]), NEW[::-1].encode()} < set(rig.house.turned_away)
+
+    play(runtime, session())
+
+
+def test_the_old_key_is_void_once_the_new_one_has_worked(runtime, tmp_path):
+    async def session():
+        words = (*key("AuthorizationKey", OLD), *key("SecurityProfile", "1"))
+        async with Rig(runtime, tmp_path, *words, box=BOX, start=False) as rig:
+            house = rig.house
+            house.passwords = {BOX: [OLD.encode(), bytes.fromhex(NEW)]}
+            await rig.start()
+            point = await rig.online()
+            await point.ask("ChangeConfiguration", key="AuthorizationKey", value=NEW)
+            await connections(house, 2)
+            point = await rig.online()
+            await point.ask("GetConfiguration")
+            house.passwords = {BOX: [OLD.encode()]}
+            await rig.console("sim link down")
+            await rig.console("sim link up")
+            await away(house, 4)
+            assert set(house.turned_away) == {bytes.fromhex(NEW), NEW.encode()}
+
+    play(runtime, session())
+
+
+def test_a_profile_that_has_worked_is_never_lowered(runtime, tmp_path):
+    """Or who cuts the line three times would be told the password in clear."""
+
+    async def session():
+        words = key("AuthorizationKey", OLD)
+        async with Rig(runtime, tmp_path, *words, box=BOX) as rig:
+            house = rig.house
+            point = await rig.online()
+            answer = await point.ask("ChangeConfiguration", key="SecurityProfile", value="1")
+            assert answer.status == "Accepted"
+            await connections(house, 2)
+            point = await rig.online()
+            await point.ask("GetConfiguration")
+            house.passwords = {}
+            await rig.console("sim link down")
+            await rig.console("sim link up")
+            await away(house, 5)
+            assert await rig.console("config SecurityProfile") == ["SecurityProfile=1"]
+
+    play(runtime, session())
+
+
+def test_no_connection_without_the_key_that_the_profile_asks_for(runtime, tmp_path):
+    async def session():
+        words = key("SecurityProfile", "1")
+        async with Rig(runtime, tmp_path, *words, box=BOX) as rig:
+            await said(rig, "AuthorizationKey")
+            assert rig.house.headers == []
+            await rig.console("config AuthorizationKey " + OLD)
+            point = await rig.online()
+            answer = await point.ask("ChangeConfiguration", key="AuthorizationKey", value="")
+            assert answer.status == "Rejected"
+
+    play(runtime, session())
+
+
+def test_tls_without_a_ca_only_on_the_operators_word(runtime, tmp_path, authority):
+    async def session():
+        words = (*key("AuthorizationKey", OLD), *key("SecurityProfile", "2"))
+        async with Rig(runtime, tmp_path, *words, box=BOX, tls=authority[1]) as rig:
+            await said(rig, "CA")
+            assert rig.house.headers == []
+            await rig.end()
+            rig.args.append("--insecure-tls")
+            await rig.start()
+            await rig.online()
+            await said(rig, "anybody can pretend")
+            await rig.console("sim link down")
+            await rig.console("sim link up")
+            await rig.online()
+            await said(rig, "anybody can pretend", 2)
+
+    play(runtime, session())
+
+
+def test_no_password_is_taken_in_a_url(runtime, tmp_path):
+    async def session():
+        async with Rig(runtime, tmp_path, box=BOX) as rig:
+            point = await rig.online()
+            await rig.console("log debug")
+            url = rig.url.replace("//", "//user:a-secret@")
+            answer = await point.ask("ChangeConfiguration", key="SupervisionUrl", value=url)
+            assert answer.status == "Rejected"
+            assert "a-secret" not in "".join(await rig.console("log"))
+
+    play(runtime, session())
+
+
+def test_what_a_security_log_wants_to_know(runtime, tmp_path):
+    async def session():
+        async with Rig(runtime, tmp_path, box=BOX) as rig:
+            point = await rig.online()
+            await point.ask("ChangeConfiguration", key="AuthorizationKey", value=OLD)
+            await said(rig, "security: AuthorizationKey changed")
+            await connections(rig.house, 2)
+            point = await rig.online()
+            await rig.console("sim fault 0x10020C on")
+            await said(rig, "security: Tamper detected")
+            await point.ask("Reset", type="Soft")
+            await said(rig, "security: soft reset")
+
+    play(runtime, session())
+
+
+def test_a_ca_that_is_none_is_said_at_once(runtime, tmp_path):
+    path = tmp_path / "ca.pem"
+    path.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n")
+    command = [sys.executable, str(runtimes.ROOT / "main.py")]
+    if runtime != "cpython":
+        if runtimes.find(BITS[runtime]) is None:
+            pytest.skip(runtimes.why_missing(BITS[runtime]))
+        runtimes.compile_mpy()
+        command = [*runtimes.command(BITS[runtime]), "-m", "main"]
+    done = subprocess.run(
+        [*command, "--state", str(tmp_path / "state"), "--ca", str(path)],
+        cwd=runtimes.MPY,
+        env=runtimes.environment(),
+        input="quit\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert "CA" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_profiles_only_go_up_and_only_with_what_they_need(runtime, tmp_path):
@@ -117,13 +286,11 @@ def test_profiles_only_go_up_and_only_with_what_they_need(runtime, tmp_path):
             assert await change("AuthorizationKey", "short") == "Rejected"
             assert await change("AuthorizationKey", "x" * 41) == "Rejected"
             assert await change("AuthorizationKey", OLD) == "Accepted"
-            while rig.house.connections < 2:
-                await asyncio.sleep(0.05)
+            await connections(rig.house, 2)
             point = await rig.online()
             assert await change("SecurityProfile", "2") == "Rejected"  # no CA
             assert await change("SecurityProfile", "1") == "Accepted"
-            while rig.house.connections < 3:
-                await asyncio.sleep(0.05)
+            await connections(rig.house, 3)
             await rig.online()
             assert rig.house.headers[-1]["authorization"].startswith("Basic ")
 
@@ -169,8 +336,7 @@ def test_a_profile_that_never_connects_is_given_up(runtime, tmp_path, authority)
             point = await rig.online()  # over ws: no TLS is to be had at this port
             answer = await point.ask("ChangeConfiguration", key="SecurityProfile", value="2")
             assert answer.status == "Accepted"
-            while rig.house.connections < 2:
-                await asyncio.sleep(0.05)
+            await connections(rig.house, 2)
             await rig.online()
             assert await rig.console("config SecurityProfile") == ["SecurityProfile=0"]
 

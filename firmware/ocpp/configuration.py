@@ -76,7 +76,7 @@ def change(station, name: str, value: str) -> tuple:
         value = check(key, value)
         if name in ("AuthorizationKey", "SecurityProfile"):
             why = runtime.once(
-                "firmware.ocpp.security", "refusal", config, station.link.ca, name, value
+                "firmware.ocpp.security", "refusal", station.link, name, value
             )
     except ValueError as error:
         why = str(error)
@@ -135,7 +135,8 @@ def check(key: list, value: str) -> str:
         if kind == "u" and value:
             from firmware.net import address
 
-            address.parse_url(value)
+            if address.parse_url(value)[1] is not None:
+                raise ValueError("no user or password")
         if key[0] == "BoxIdentifier" and not value.strip():
             raise ValueError("not empty")
         if key[0] == "DefaultIdTag" and not 0 < len(value) <= 20:

@@ -11,10 +11,14 @@ async def dial(link) -> websocket.WebSocket:
     return await security.connect(link, url)
 
 
+def worked(link) -> None:
+    """The central system talks to us, with the profile that we have now."""
+    security.worked(link)
+
+
 def remember(link) -> None:
-    """This place accepted us, with the password and the profile that we have now."""
+    """This place accepted us."""
     config = link.station.config
-    security.worked(config)
     here = link.place()
     if config.store.read("place") != here:
         config.store.write("place", here)

@@ -11,7 +11,10 @@ _STOP_S = 20  # and for the transaction's end, before it tries again
 def changed(station, name: str) -> None:
     """A key has another value, and the answer that says so is out. No name: all of them."""
     config = station.config
-    station.log("config").info("%s changed", name or "all keys")
+    if name in ("AuthorizationKey", "SecurityProfile"):
+        station.security_event("%s changed" % name)  # white paper A01.FR.11
+    else:
+        station.log("config").info("%s changed", name or "all keys")
     if station.endpoint() != station.transactions.endpoint:
         station.spawn(move(station))
     elif name in ("AuthorizationKey", "SecurityProfile"):
@@ -45,7 +48,7 @@ async def restart(station, hard: bool) -> None:
     """Reset: stops the transaction, delivers what can be delivered, and starts again. A
     transaction that does not end is asked ResetRetries times more; then the journal closes it
     after the restart."""
-    station.log("station").warning("%s reset", "hard" if hard else "soft")
+    station.security_event("%s reset" % ("hard" if hard else "soft"))
     for _ in range(1 + station.config.int("ResetRetries")):
         if await _stop(station, "HardReset" if hard else "SoftReset"):
             break

@@ -24,6 +24,7 @@ class Link:
         self.endpoint = 0  # of the connection that stands
         self.ca = None  # CA certificates, DER or PEM
         self.insecure = False  # the operator's word that TLS needs no CA
+        self.by_old = True  # the connection says nothing about the present AuthorizationKey
         self.known = {}  # the addresses that names last had
         self.buffer = bytearray(_FRAME)  # from the start: later, one piece may be hard to find
         self._cut = False
@@ -172,7 +173,11 @@ class Link:
             self._watch(),
         )
         tasks = [asyncio.create_task(self._guard(work, socket)) for work in works]
+        store = station.config.store
         try:
+            await station.rpc.received(await socket.recv())
+            if store.read("auth-old") is not None or store.read("profile-old") is not None:
+                self._place("worked", self)
             while True:
                 await station.rpc.received(await socket.recv())
         finally:

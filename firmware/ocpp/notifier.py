@@ -39,6 +39,8 @@ class Notifier:
         for code, raised in station.evse.faults.drain():
             self._note(ms, code)
             if raised:
+                if code == "0x10020C":
+                    station.security_event("Tamper detected")
                 station.spawn(
                     runtime.soon("firmware.base.logbook", "soon", station.files, station.log)
                 )

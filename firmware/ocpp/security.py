@@ -7,26 +7,30 @@ before a change, until the new one has worked) and "profile-old" (likewise the p
 
 from binascii import unhexlify
 
+from firmware.base import runtime
 from firmware.net import Refused, TlsFailed, address, tls, websocket
 
 _TRIES = 3  # failed connections after which a new profile is given up
 
 
 def passwords(config) -> list:
-    """What to try, in this order, the next one only after an HTTP 401; [None] in profile 0."""
+    """What to try, in this order, the next one only after an HTTP 401: (password, whether it is
+    from before a change); [(None, True)] in profile 0."""
     if config.get("SecurityProfile") == "0":
-        return [None]
+        return [(None, True)]
     found = []
     old = config.store.read("auth-old")
-    for text in (config.get("AuthorizationKey"), old.decode() if old else ""):
-        if 32 <= len(text) <= 40 and len(text) % 2 == 0:
+    for text, is_old in ((config.get("AuthorizationKey"), False), (old and old.decode(), True)):
+        if text and 32 <= len(text) <= 40 and len(text) % 2 == 0:
             try:
-                found.append(unhexlify(text))
+                found.append((unhexlify(text), is_old))
             except ValueError:  # not hexadecimal: it is text
                 pass
         if text:
-            found.append(text.encode())
-    return found or [None]
+            found.append((text.encode(), is_old))
+    if not found:
+        raise ValueError("this security profile needs an AuthorizationKey")
+    return found
 
 
 async def connect(link, url: str) -> websocket.WebSocket:
@@ -45,26 +49,26 @@ async def connect(link, url: str) -> websocket.WebSocket:
         secure = tls.context(link.ca, insecure, seen)
     box = config.get("BoxIdentifier")
     failed = None
-    tried = passwords(config)
-    for number in range(len(tried)):
-        password = tried[number]
+    for password, is_old in passwords(config):
         headers = ()
         if password is not None:
             headers = (("Authorization", address.basic(box, password)),)
         try:
-            return await websocket.connect(
+            socket = await websocket.connect(
                 url, headers, secure, known=link.known, limit=link.buffer
             )
+            link.by_old = is_old
+            return socket
         except TlsFailed as why:
             link.station.security_event("TLS: " + why.check)
-            if why.check == "not yet valid" and seen:
+            if why.check == "not yet valid" and seen and seen.epoch > runtime.host_epoch():
                 _later(link, seen.epoch)
             raise
         except Refused as why:
             if why.status != 401:
                 raise
             failed = why
-    if tried[0] is not None:
+    if password is not None:
         link.station.security_event("the central system refused the password")
     raise failed
 
@@ -76,30 +80,38 @@ def _later(link, epoch):
     link.station.set_host_clock(epoch)
 
 
-def refusal(config, ca, name: str, value: str) -> str:
+def refusal(link, name: str, value: str) -> str:
     """Why a checked value of AuthorizationKey or SecurityProfile can't be taken, "" if it can;
-    then what is needed to come back from it is kept."""
-    if name == "AuthorizationKey":
-        before = config.get(name)
-        if before and before != value:
-            config.store.write("auth-old", before.encode())
-        return ""
+    then what is needed to come back from it is kept: what has worked, not what was set since."""
+    config = link.station.config
     before = config.get(name)
+    if name == "AuthorizationKey":
+        if not value:
+            return "16 to 40 characters"
+        if before and before != value:
+            if not link.by_old or config.store.read("auth-old") is None:
+                config.store.write("auth-old", before.encode())
+            link.by_old = True
+        return ""
     if int(value) <= int(before):
         return "only a higher profile can be set"
     if not config.get("AuthorizationKey"):
         return "no AuthorizationKey is set"
-    if value == "2" and not ca:
+    if value == "2" and not link.ca:
         return "no CA certificate is provisioned"
-    config.store.write("profile-old", before.encode())
+    if config.store.read("profile-old") is None:
+        config.store.write("profile-old", before.encode())
     return ""
 
 
-def worked(config) -> None:
-    """The central system accepted the station: the old ways are void."""
-    for name in ("auth-old", "profile-old"):
-        if config.store.read(name) is not None:
-            config.store.remove(name)
+def worked(link) -> None:
+    """The central system talks to us: what was before is void. A profile that could still be
+    lowered would be an invitation to cut the line a few times; the old password goes when the
+    connection was made with the new one."""
+    store = link.station.config.store
+    store.remove("profile-old")
+    if not link.by_old:
+        store.remove("auth-old")
 
 
 def failed(link, attempts: int) -> None:
@@ -111,3 +123,4 @@ def failed(link, attempts: int) -> None:
                        config.get("SecurityProfile"), before.decode())  # fmt: skip
         config.put("SecurityProfile", before.decode())
         config.store.remove("profile-old")
+        link.station.security_event("SecurityProfile is %s again" % before.decode())
