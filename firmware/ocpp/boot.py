@@ -6,6 +6,7 @@ from firmware.base import times
 from firmware.ocpp.frames import CallError
 
 VENDOR = "Schneider Electric"
+_LATEST = 2777000000  # 2058: later, profiles' times would be no small integers on 32 bits
 _RETRY_S = 60  # where the central system gives no interval of its own
 
 
@@ -61,9 +62,10 @@ async def heartbeat(registration) -> None:
 
 def _clock(station, log, text):
     epoch = times.parse(text)
-    if epoch < station.build_epoch:
-        log.warning("%s is before this firmware was built: clock not set", text)
+    if not station.build_epoch <= epoch < _LATEST:
+        log.warning("%s is before this firmware was built, or far off: clock not set", text)
         return
     moved = station.clock.set(epoch)
+    station.set_host_clock(epoch)
     if moved not in (0, -1, 1):
         log.info("clock corrected by %d s", moved)
