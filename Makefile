@@ -26,7 +26,7 @@ setup:  ## .venv and both desktop MicroPythons
 run: setup  ## the station on this machine with its console; ARGS="--speed 10", RUNTIME=micropython
 	$(RUN) main.py $(ARGS)
 
-demo: setup  ## a charging session against a small central system; RUNTIME=micropython
+demo: setup  ## a charging session, live on a local page; RUNTIME=micropython, ARGS="--stay"
 	$(VENV) tools/demo.py --runtime $(RUNTIME) $(ARGS)
 
 test: setup  ## all tests on all runtimes; ARGS="-k name"

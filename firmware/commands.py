@@ -23,6 +23,7 @@ tic: the newest good TIC frame
 transfers: files on their way
 log [debug|info|warning|error]: sets the level, or shows the last lines
 reset soft|hard: starts again
+maintenance: ends the station for Python's own console (device only)
 quit: ends the process (PC only)
 sim plug|unplug|ready|pause|ventilate: the simulated car
 sim draw MA|house MA|volt V|temp C: the simulated world

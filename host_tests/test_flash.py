@@ -175,3 +175,35 @@ def test_a_board_that_says_nothing(monkeypatch):
             silent.enter()
     os.close(master)
     os.close(slave)
+
+
+class Console:
+    """A station's console, as far as `stand_aside` talks to it."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.typed = []
+
+    def type(self, command):
+        self.typed.append(command)
+
+    def ask(self, command):
+        self.type(command)
+        return [], self.answers.pop(0)
+
+
+def test_a_car_that_is_charged_is_left_alone():
+    station = Console("error: a transaction is running: stop it first")
+    with pytest.raises(Trouble, match="end the transaction first"):
+        Board.stand_aside(station)
+
+
+def test_the_consoles_password_is_asked_for(monkeypatch, capsys):
+    monkeypatch.setenv(board.PASSWORD, "open-sesame")
+    needed = "error: password needed: login PASSWORD"
+    station = Console(needed, "ok", "ok")
+    Board.stand_aside(station)
+    assert station.typed == ["", "maintenance", "login open-sesame", "maintenance"]
+    with pytest.raises(Trouble, match="does not take this password") as trouble:
+        Board.stand_aside(Console(needed, "error: a wrong password"))
+    assert "sesame" not in str(trouble.value) + "".join(capsys.readouterr())

@@ -164,8 +164,8 @@ class Board:
         except (TransportError, OSError):
             raise Trouble(
                 f"the board at {self.port} does not answer as MicroPython does. If it has none "
-                "yet, docs/operations.md tells how to put it there; if it runs a program that "
-                "can't be interrupted, hold its BOOT button while you reset it, and flash again"
+                "yet, or a program that can't be interrupted, docs/operations.md tells how to put "
+                "it there"
             ) from None
         self.run(PATIENCE)
 

@@ -1,0 +1,178 @@
+"""The commands in the docs: each is run as it stands there, or has a reason here why not."""
+
+import asyncio
+import re
+import shlex
+import subprocess
+import sys
+import types
+
+import pytest
+
+from firmware import commands, device
+from host_tests.station import Rig
+from host_tests.virtual import run as virtual_run
+from tools import provision, runtimes
+
+ROOT = runtimes.ROOT
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/security.md")
+
+# What is not run from here: how it begins, and where else it is tested or why it can't be.
+ELSEWHERE = {
+    "make test": "it is what runs this",
+    "make lint": "one of CI's own steps",
+    "make demo RUNTIME=micropython": "as make demo; MicroPython is in test_session",
+    "make flash": "test_flash.py, over a pty: it needs a board",
+    "make provision": "test_provision.py, over a pty: it needs a board",
+    "make dev": "test_provision.py, over a pty: it needs a board",
+    "mpremote connect /dev/ttyUSB0 mip install package.json": "test_package.py, over a pty",
+    "mpremote connect": "needs a board; mpremote's own",
+    "python -m pip install esptool": "needs a network, changes this Python",
+    "esptool": "needs an ESP32's boot loader",
+    "python main.py": "test_the_station_by_hand",
+    "micropython main.py": "test_the_station_by_hand",
+    "micropython -c": "mip needs a network",
+    ".venv/bin/python -m pytest": "pytest within pytest; its options are pytest's",
+}
+
+
+def blocks(page, language):
+    """The code blocks of a page: fenced with that name, or indented ones as "sh"."""
+    text = (ROOT / page).read_text()
+    found = re.findall(rf"(?ms)^```{language}\n(.*?)^```", text)
+    if language == "sh":
+        plain = re.sub(r"(?ms)^```.*?^```", "", text)
+        found += re.findall(r"(?m)(?:^    \S.*\n?)+", plain)
+    return found
+
+
+def shell_lines():
+    for page in PAGES:
+        for block in blocks(page, "sh"):
+            for line in block.splitlines():
+                command = re.sub(r"\s+# .*", "", line.strip())
+                if command:
+                    yield page, command
+
+
+ALL = sorted(set(shell_lines()))
+
+
+def elsewhere(command):
+    return any(command == start or command.startswith(start + " ") for start in ELSEWHERE)
+
+
+def test_every_reason_is_for_a_command():
+    for start in ELSEWHERE:
+        assert any(c == start or c.startswith(start + " ") for _, c in ALL), start
+    assert len(ALL) > 15  # the extraction still finds them
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A folder to run commands in, with the answers of operations.md; commands build on each
+    other's files there."""
+    folder = tmp_path_factory.mktemp("docs")
+    (folder / "house.toml").write_text(blocks("docs/operations.md", "toml")[0])
+    for name in ("tools", "firmware", "host_tests", "pyproject.toml", "main.py"):
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+def run(command, folder):
+    words = shlex.split(command)
+    if words[0] == "python":
+        words[0] = sys.executable
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def in_order():
+    """As they stand on their page."""
+    seen = []
+    for _, command in shell_lines():
+        if not elsewhere(command) and not command.startswith("make ") and command not in seen:
+            seen.append(command)
+    return seen
+
+
+def test_the_commands_run(workshop):
+    assert any("provision.py" in c for c in in_order())
+    for command in in_order():
+        run(command, workshop)
+
+
+@pytest.mark.slow
+def test_make_demo(tmp_path):
+    assert ("README.md", "make demo") in ALL
+    said = run("make -C %s demo ARGS='--port 0 --speed 300'" % ROOT, tmp_path)
+    assert "The live view: http://127.0.0.1:" in said
+    assert re.search(r"Charged \d+\.\d+ kWh.* 0 of them refused", said), said[-500:]
+
+
+def test_every_make_target_is_there(tmp_path):
+    for _, command in ALL:
+        words = shlex.split(command)
+        if words[0] == "make":
+            targets = [word for word in words[1:] if "=" not in word]
+            run(shlex.join(["make", "-n", "-C", str(ROOT), *targets]), tmp_path)
+
+
+def test_the_answers_in_the_docs_are_good(workshop):
+    given = provision.read(workshop / "house.toml")
+    checked = types.SimpleNamespace()
+    device.check(given, checked)
+    named = {line.split("|")[0].split(".")[0] for line in provision.QUESTIONS.strip().split("\n")}
+    text = blocks("docs/operations.md", "toml")[0]
+    for name in named - {"keys", "wifi"}:
+        assert re.search(rf"(?m)^(# )?{name} = ", text), name
+
+
+def console_lines():
+    return [line for b in blocks("docs/operations.md", "console") for line in b.splitlines()]
+
+
+def test_the_console_commands_in_the_docs(tmp_path):
+    async def session():
+        async with Rig("cpython", tmp_path, house=False) as rig:
+            for line in console_lines():
+                await asyncio.sleep(5)
+                _, error = await rig.ask(line)
+                assert error is None, (line, error)
+
+    virtual_run(session())
+
+
+def test_the_consoles_help_names_every_command():
+    told = {re.split("[ :]", line)[0] for line in commands.HELP.split("\n")}
+    assert told == set(commands._COMMANDS)
+
+
+@pytest.mark.parametrize("bits", [0, 64])
+def test_the_station_by_hand(bits, tmp_path):
+    """`main.py` as the README starts it, on CPython and on MicroPython (from .mpy here: compiling
+    takes seconds)."""
+    start = "python main.py " if not bits else "micropython main.py "
+    command = next(c for _, c in ALL if c.startswith(start))
+    if bits and not runtimes.find(bits):
+        pytest.skip(runtimes.why_missing(bits))
+    words = [sys.executable, str(ROOT / "main.py")]
+    if bits:
+        runtimes.compile_mpy()
+        words = [*runtimes.command(bits), "-m", "main"]
+    done = subprocess.run(
+        [*words, *shlex.split(command)[2:], "--state", str(tmp_path / "state")],
+        cwd=runtimes.MPY, env=runtimes.environment(), input="status\nquit\n",
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0 and '"status": "Available"' in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("page", [*PAGES, "docs/architecture.md", "CHANGELOG.md"])
+def test_what_the_docs_point_at_is_there(page):
+    text = (ROOT / page).read_text()
+    for name in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert ((ROOT / page).parent / name).exists(), name
+    for name in re.findall(r"`((?:firmware|tools|host_tests|docs)/[\w/.]+\.\w+)`", text):
+        assert (ROOT / name).exists(), name
