@@ -40,7 +40,7 @@ class Console:
                 else:
                     self._skip = True
 
-    async def execute(self, station, line: bytes) -> None:
+    async def execute(self, station, line: bytes) -> None:  # cold
         """Runs one command and writes its reply. Nothing typed can stop the station."""
         try:
             lines = await runtime.load("firmware.commands").execute(station, line.decode())
@@ -55,11 +55,9 @@ class Console:
             self.reply((), "%s: see the log" % type(error).__name__)
         finally:
             lines = None
-            runtime.drop(
-                "firmware.commands", "firmware.ocpp.configuration", "firmware.ocpp.keys"
-            )
+            runtime.drop("firmware.commands", "firmware.ocpp.configuration", "firmware.ocpp.keys")
 
-    def reply(self, lines, error: str = "") -> None:
+    def reply(self, lines, error: str = "") -> None:  # cold
         for line in lines:
             self.write(line + "\n")
         self.write("error: %s\n" % error if error else "ok\n")

@@ -27,7 +27,7 @@ class Station:
 
     def __init__(
         self, board, clock, log, config, reference, evse, meter, tic, transactions, governor
-    ):
+    ):  # cold
         self.board = board
         self.clock = clock
         self.log = log
@@ -48,7 +48,7 @@ class Station:
         self.jobs = None  # the transfers under way (ocpp/jobs.py)
         self.files = None  # the flash, for what is too large for the store
         self.session = Session(evse, meter, transactions, config, clock, log("session"))
-        self.rpc = Rpc(self._handle, log("rpc"), lambda: config.int("MessageTimeout"), clock.ms)
+        self.rpc = Rpc(self._handle, log("rpc"), self.message_timeout, clock.ms)
         self.registration = Registration(self)
         self.notifier = Notifier(self)
         self.delivery = Delivery(self)
@@ -72,10 +72,14 @@ class Station:
             return ()  # OCPP 4.2: not answered
         return dispatch(self, action, payload)
 
-    def _known(self, name):
+    def message_timeout(self) -> int:
+        """MessageTimeout, s. A lambda in `__init__` would keep all that is cold in memory."""
+        return self.config.int("MessageTimeout")
+
+    def _known(self, name):  # cold
         return runtime.once("firmware.ocpp.known", "value", self, name)
 
-    def endpoint(self) -> int:
+    def endpoint(self) -> int:  # cold
         """A number for where and as whom we talk: messages belong to it. 0: to nobody."""
         return binascii.crc32(self.link.place()) if self.config.get("SupervisionUrl") else 0
 
@@ -86,7 +90,7 @@ class Station:
         lost = self.link.lost_ms
         return lost is not None and self.clock.ms() - lost >= _OFFLINE_MS and self.trusts()
 
-    def trusts(self) -> bool:
+    def trusts(self) -> bool:  # cold
         """Whether an unknown id may charge while there is no link (OCPP 3.5.4)."""
         config = self.config
         return (
@@ -95,7 +99,7 @@ class Station:
             and self.link.accepted_here()
         )
 
-    def present(self, id_tag: str) -> None:
+    def present(self, id_tag: str) -> None:  # cold
         """An id is presented locally: stops, or asks and starts."""
         session = self.session
         waiting = session.authorised
@@ -108,26 +112,26 @@ class Station:
         else:
             self.spawn(runtime.soon("firmware.ocpp.authorize", "present", self, id_tag))
 
-    def set_host_clock(self, epoch: int) -> None:
+    def set_host_clock(self, epoch: int) -> None:  # cold
         """It is at least so late: for looking at certificates, not for dating anything."""
         runtime.set_host_epoch(epoch)
 
-    def security_event(self, text: str) -> None:
+    def security_event(self, text: str) -> None:  # cold
         """What the operator of a security log wants to see (white paper 8)."""
         self.log("security").warning("%s", text)
 
-    def booted(self) -> None:
+    def booted(self) -> None:  # cold
         """The central system accepted the station."""
         self.link.accepted()
         self.transactions.clock_set()
         self.delivery.wake.set()
 
-    def keys_used(self) -> None:
+    def keys_used(self) -> None:  # cold
         """Hands on the keys that others keep a copy of."""
         self.transactions.attempts = self.config.int("TransactionMessageAttempts")
         self.transactions.retry_s = self.config.int("TransactionMessageRetryInterval")
 
-    def key_changed(self, name: str) -> None:
+    def key_changed(self, name: str) -> None:  # cold
         """A key has another value, and the answer that says so is out."""
         runtime.once("firmware.ocpp.effects", "changed", self, name)
         runtime.drop("firmware.ocpp.configuration", "firmware.ocpp.keys")
@@ -141,7 +145,7 @@ class Station:
         """Profiles, or the transaction that they are for, changed: the limit moves at once."""
         self.governor.wake.set()
 
-    def reset(self, hard: bool) -> None:
+    def reset(self, hard: bool) -> None:  # cold
         """Stops the transaction, delivers what can be delivered, and starts again."""
         self.spawn(runtime.soon("firmware.ocpp.effects", "restart", self, hard))
 
@@ -151,7 +155,7 @@ class Station:
         self._outcome = self._outcome or outcome
         self._ended.set()
 
-    def spawn(self, work):
+    def spawn(self, work):  # cold
         """A piece of work of its own, as a task; what goes wrong in it is logged and no more."""
 
         async def guard():
@@ -161,8 +165,9 @@ class Station:
                 pass
             except Exception as error:
                 self.log("station").error("%s", runtime.trace(error))
+            finally:  # a task that is kept keeps its code in memory
+                self._tasks.remove(asyncio.current_task())
 
-        self._tasks = [task for task in self._tasks if not task.done()]
         self._tasks.append(asyncio.create_task(guard()))
         return self._tasks[-1]
 
@@ -207,11 +212,12 @@ class Station:
 
     async def _supervise(self):
         """The watchdog is fed only while each part that must not stop takes its turns."""
-        parts = (self.evse, self.session, self.meter, self.sampler)
+        parts = {"control": self.evse, "session": self.session}
+        parts.update({"meter": self.meter, "sampler": self.sampler})
         while True:
             await asyncio.sleep(_WATCH_S)
-            silent = " ".join([type(part).__name__ for part in parts if not part.alive])
-            for part in parts:
+            silent = " ".join(sorted([name for name in parts if not parts[name].alive]))
+            for part in parts.values():
                 part.alive = False
             if silent and not self.safe:
                 self.log("watchdog").error("silent: %s", silent)

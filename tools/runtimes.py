@@ -9,7 +9,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tools import shrink
+from tools import overlay, shrink
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".cache" / "bin"
@@ -82,7 +82,7 @@ def source_names(paths) -> dict[Path, str]:
     return names
 
 
-def compile_mpy(names=SOURCES, into: Path = MPY, options=()) -> dict[str, str]:
+def compile_mpy(names=SOURCES, into: Path = MPY, options=("-O3",)) -> dict[str, str]:
     """Compiles what changed since the last time, with short names (see tools/shrink.py); any
     number of processes may do so at once.
 
@@ -96,22 +96,31 @@ def compile_mpy(names=SOURCES, into: Path = MPY, options=()) -> dict[str, str]:
         record = into / ".made"  # each file's hash of what it was made of
         made = json.loads(record.read_text()) if record.exists() else {}
         before = dict(made)
+        wanted = set()
         titles = source_names(list(_sources(names)))
         for source, title in titles.items():
             name = source.relative_to(ROOT).as_posix()
             target = into / Path(name).with_suffix(".mpy")
             try:
-                data = project.shrunk(name, source.read_bytes())
-                stamp = hashlib.sha256(repr((title, options, data)).encode()).hexdigest()
+                original = source.read_bytes()
+                module = name.removesuffix(".py").replace("/", ".")
+                data = project.shrunk(name, original)
+                parts = overlay.split(original, data, module, project.names)
+                stamp = hashlib.sha256(repr((title, options, parts)).encode()).hexdigest()
+                cold = target.with_name(target.stem + "_.mpy")
+                if parts[1] is not None:
+                    wanted.add(cold)
                 if made.get(name) != stamp or not target.exists():
                     target.unlink(missing_ok=True)
-                    _compile(data, target, title, options)
+                    if parts[1] is not None:
+                        _compile(parts[1], cold, title, options)
+                    _compile(parts[0], target, title, options)
                     made[name] = stamp
             except FileNotFoundError:  # removed while we looked
                 target.unlink(missing_ok=True)
             except subprocess.CalledProcessError as why:
                 errors[name] = (why.stderr or why.stdout).strip()
-        wanted = {into / source.relative_to(ROOT).with_suffix(".mpy") for source in titles}
+        wanted |= {into / source.relative_to(ROOT).with_suffix(".mpy") for source in titles}
         for name in names:
             for old in (into / name).rglob("*.mpy") if (into / name).is_dir() else ():
                 if old not in wanted:

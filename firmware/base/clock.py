@@ -70,7 +70,7 @@ class Clock:
     def known(self) -> bool:
         return self._offset is not None
 
-    def set(self, epoch: int) -> int:
+    def set(self, epoch: int) -> int:  # cold
         """Tells the wall time in Unix seconds. Returns the correction in seconds (0 at first)."""
         offset = epoch * 1000 - self.ms()
         moved = 0 if self._offset is None else (offset - self._offset) // 1000

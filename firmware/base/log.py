@@ -16,7 +16,7 @@ _MISSING = (
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def to_stderr() -> None:
+def to_stderr() -> None:  # cold
     """What is logged goes to stderr; called once by the program."""
     if logging:  # micropython-lib's handlers have a level too, CPython's other loggers talk
         level = 10 if runtime.MICROPYTHON else 30
@@ -26,7 +26,7 @@ def to_stderr() -> None:
 class Log:
     """One log with a ring of its last lines. `log("link")` gives a writer for one part."""
 
-    def __init__(self, clock=None, keep: int = 40):
+    def __init__(self, clock=None, keep: int = 24):  # cold
         self.level = LEVELS["info"]
         self.keep = keep
         self.clock = clock
@@ -46,7 +46,9 @@ class Log:
         if number < self.level:
             return
         seconds = self.clock.ms() // 1000 if self.clock else 0
-        line = "%d %s %s: %s" % (seconds, level[0].upper(), part, text[:400])
+        if len(text) > 400:  # of a traceback the end says most
+            text = text[:100] + " ... " + text[-300:]
+        line = "%d %s %s: %s" % (seconds, level[0].upper(), part, text)
         if len(self.lines) >= self.keep:
             self.lines.pop(0)
         self.lines.append(line)

@@ -156,6 +156,28 @@ def once(name: str, what: str, *words):
         drop(name)
 
 
+def away(module: str, owner: str, name: str, *words, **named):
+    """Calls what tools/overlay.py has put into another module: a function of the module, or a
+    method of its class `owner`."""
+    try:
+        place = load(module)
+        return getattr(getattr(place, owner) if owner else place, name)(*words, **named)
+    finally:
+        place = None
+        drop(module)
+
+
+def overlay(module: str, owner: str, names: str):
+    """The `__getattr__` of a class whose methods `names` are away."""
+
+    def find(self, name):
+        if " " + name + " " not in names:
+            raise AttributeError(name)
+        return lambda *words, **named: away(module, owner, name, self, *words, **named)
+
+    return find
+
+
 async def soon(name: str, what: str, *words):
     """As `once`, for a coroutine."""
     try:

@@ -8,7 +8,7 @@ class Files:
     """The one place with file calls. Paths are relative to `root`, which is made if missing;
     errors are OSError. Tests put a simulated flash in its place."""
 
-    def __init__(self, root: str):
+    def __init__(self, root: str):  # cold
         self.root = root
         at = 0
         while at >= 0:
@@ -26,13 +26,13 @@ class Files:
         """Replaces `new` in one step."""
         os.rename(self.path(old), self.path(new))
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str) -> None:  # cold
         os.remove(self.path(name))
 
-    def listdir(self, name: str) -> list:
+    def listdir(self, name: str) -> list:  # cold
         return os.listdir(self.path(name))
 
-    def mkdir(self, name: str, path: str | None = None) -> None:
+    def mkdir(self, name: str, path: str | None = None) -> None:  # cold
         """Makes a folder unless it is there."""
         path = path or self.path(name)
         try:
@@ -40,10 +40,10 @@ class Files:
         except OSError:
             os.mkdir(path)
 
-    def size(self, name: str) -> int:
+    def size(self, name: str) -> int:  # cold
         return os.stat(self.path(name))[6]
 
-    def free(self) -> int:
+    def free(self) -> int:  # cold
         """Free bytes; walks the whole file system on a flash, so ask seldom."""
         stat = os.statvfs(self.root)
         return stat[0] * stat[4]
@@ -56,7 +56,7 @@ class Store:
     file names without `/`, and don't begin with `~`.
     """
 
-    def __init__(self, files, folder: str = "store"):
+    def __init__(self, files, folder: str = "store"):  # cold
         self._files = files
         self._folder = folder + "/"
         files.mkdir(folder)
@@ -78,14 +78,14 @@ class Store:
             f.write(binascii.crc32(data).to_bytes(4, "little") + data)
         self._files.rename(self._folder + "~", self._folder + name)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str) -> None:  # cold
         """Forgets the value, if it is there."""
         try:
             self._files.remove(self._folder + name)
         except OSError:
             pass  # it was not there
 
-    def names(self, prefix: str = "") -> list:
+    def names(self, prefix: str = "") -> list:  # cold
         """The names that begin with `prefix`, sorted."""
         names = self._files.listdir(self._folder[:-1])
         return sorted(n for n in names if n.startswith(prefix) and n != "~")

@@ -13,7 +13,7 @@ class TicInput:
     `tune(baud)` sets the port's speed and returns it; `clock` is the time in which the line lives.
     """
 
-    def __init__(self, tune, clock, log):
+    def __init__(self, tune, clock, log):  # cold
         self.tune = tune
         self.clock = clock
         self.log = log
@@ -31,7 +31,7 @@ class TicInput:
         """The newest good frame: LABEL=VALUE lines."""
         return self.line.frame if self.line else None
 
-    def set_mode(self, mode: int) -> None:
+    def set_mode(self, mode: int) -> None:  # cold
         self.mode = mode
         if self.line:
             self.line.mode = mode
@@ -49,7 +49,9 @@ class Governor:
     """Keeps the limits true. `wake` is set when profiles or the transaction changed; else it
     looks once a second of station time."""
 
-    def __init__(self, evse, meter, tic, profile_store, transactions, config, clock, store):
+    def __init__(
+        self, evse, meter, tic, profile_store, transactions, config, clock, store
+    ):  # cold
         self.evse = evse
         self.meter = meter
         self.tic = tic
@@ -64,12 +66,12 @@ class Governor:
         if store.read("tic-seen") is not None:
             self._balance()
 
-    def _balance(self):
+    def _balance(self):  # cold
         """This station has once seen a good frame: from now on it wants to see them."""
         Balance = runtime.load("firmware.charging.balance").Balance
         self.balance = Balance(self.tic.clock, self.store.read("tic-seen") is not None)
 
-    def _house(self, facts):
+    def _house(self, facts):  # cold
         """A good TIC frame: what the house leaves for the car."""
         if not self.balance:
             self._balance()

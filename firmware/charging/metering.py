@@ -21,7 +21,7 @@ class Meter:
 
     alive = False  # for the station's supervisor
 
-    def __init__(self, master, registers, unit: int, clock, log, mid: int | None = None):
+    def __init__(self, master, registers, unit: int, clock, log, mid: int | None = None):  # cold
         self.master = master
         self.registers = registers
         self.unit = unit
@@ -52,7 +52,7 @@ class Meter:
             return "%s, unit %d: %s" % (self.model, self.unit, self._why)
         return None
 
-    def age(self) -> int | None:
+    def age(self) -> int | None:  # cold
         """ms since the newest good reading was asked for; None without one."""
         return None if self._asked is None else self.clock.ms() - self._asked
 
@@ -64,7 +64,7 @@ class Meter:
             self.alive = True
             await self.clock.sleep_ms(max(due - self.clock.ms(), 20))
 
-    async def read_now(self, wait_ms: int = 3000) -> dict | None:
+    async def read_now(self, wait_ms: int = 3000) -> dict | None:  # cold
         """A reading asked for after this call began; None if none comes in `wait_ms` (plus the
         poll under way). A meter that is lost is not waited for; one never heard yet is."""
         asked = self.clock.ms()
@@ -100,7 +100,7 @@ class Meter:
         finally:
             self._busy = False
 
-    def _failed(self, why):
+    def _failed(self, why):  # cold
         self._fails += 1
         self._why = str(why)
         if getattr(why, "code", 0) in (2, 3):  # not so many registers, or none of the gaps

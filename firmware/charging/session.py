@@ -32,7 +32,7 @@ class Session:
 
     alive = False  # for the station's supervisor
 
-    def __init__(self, evse, meter, transactions, config, clock, log):
+    def __init__(self, evse, meter, transactions, config, clock, log):  # cold
         self.evse = evse
         self.meter = meter
         self.transactions = transactions
@@ -63,18 +63,18 @@ class Session:
     def transaction(self):
         return self.transactions.running
 
-    def free_tag(self) -> str:
+    def free_tag(self) -> str:  # cold
         """The idTag where nobody presents one (guide page 16). The key's default reads FreeCharge,
         the guide's wire says freeCharge."""
         tag = self.config.get("DefaultIdTag")
         return "freeCharge" if tag == "FreeCharge" else tag
 
-    def admits(self, id_tag: str, parent: str | None) -> bool:
+    def admits(self, id_tag: str, parent: str | None) -> bool:  # cold
         """Whether no reservation keeps this id away; its parentIdTag is known or None."""
         held = self.reservation
         return not held or id_tag.lower() == held[3].lower() or same(parent, held[4])
 
-    def may_start(self) -> bool:
+    def may_start(self) -> bool:  # cold
         """Whether a transaction could start now, or when the car comes."""
         return self.operative and not (
             self.transaction
@@ -84,7 +84,7 @@ class Session:
             or self.evse.faults.active
         )
 
-    def authorise(self, id_tag: str, parent: str | None = None) -> bool:
+    def authorise(self, id_tag: str, parent: str | None = None) -> bool:  # cold
         """This id may charge: now if the car is there, else for ConnectionTimeOut."""
         if self.transaction or self.authorised or self.held:
             return False
@@ -95,44 +95,44 @@ class Session:
         self.wake.set()
         return True
 
-    def forget(self) -> None:
+    def forget(self) -> None:  # cold
         """Nobody waits for the car any more."""
         self.authorised = self.profile = None
         self.wake.set()
 
-    def stop(self, reason: str, id_tag: str | None = None) -> None:
+    def stop(self, reason: str, id_tag: str | None = None) -> None:  # cold
         """Ends the running transaction, or the wait for the car."""
         self.forget()
         if self.transaction and not self.stops:
             self.stops = (reason, id_tag)
 
-    async def stopped(self, reason: str) -> None:
+    async def stopped(self, reason: str) -> None:  # cold
         """Ends the running transaction and waits for its last record."""
         if self.transaction:
             self.done.clear()
             self.stop(reason)
             await self.done.wait()
 
-    def stops_for(self, id_tag: str, parent: str | None) -> bool:
+    def stops_for(self, id_tag: str, parent: str | None) -> bool:  # cold
         """Whether presenting this id ends the running transaction (OCPP 3.5)."""
         running = self.transaction
         return running is not None and (
             running.id_tag.lower() == id_tag.lower() or same(parent, self.parent)
         )
 
-    def frees(self, id_tag: str, parent: str | None) -> bool:
+    def frees(self, id_tag: str, parent: str | None) -> bool:  # cold
         """Whether presenting this id frees the cable that is still locked for it (OCPP 4.10)."""
         return bool(self.kept) and (
             self.kept.lower() == id_tag.lower() or same(parent, self.parent)
         )
 
-    def free(self) -> None:
+    def free(self) -> None:  # cold
         """The cable need not stay locked without a transaction."""
         self.kept = None
         self.evse.hold_lock = self.transaction is not None
         self.wake.set()
 
-    def answered(self, info: dict) -> None:
+    def answered(self, info: dict) -> None:  # cold
         """The idTagInfo of StartTransaction.conf of the running transaction (errata 3.17)."""
         self.parent = info.get("parentIdTag") or self.parent
         if info["status"] == "Accepted":
@@ -192,7 +192,7 @@ class Session:
         evse.enabled = self.transaction is not None and not self.denied
         evse.hold_lock = self.transaction is not None or self.kept is not None
 
-    async def _authorised(self):
+    async def _authorised(self):  # cold
         who = self.authorised
         timeout = self.config.int("ConnectionTimeOut") * 1000
         if self.evse.faults.active or not self.operative or self.held:

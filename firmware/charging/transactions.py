@@ -38,7 +38,7 @@ class Transaction:
     """A transaction that runs. `transaction_id`: None until the central system told it, -1 when
     it never will (errata 3.18). `energy`: the newest recorded value of the register, Wh."""
 
-    def __init__(self, record, started_ms):
+    def __init__(self, record, started_ms):  # cold
         """From its START record."""
         self.position, _, payload = record
         numbers, at = ints(payload, 10)
@@ -84,7 +84,7 @@ class Queue:
         identity = self.transaction_id if known else 0
         return (self.endpoint, self.done, self.start, self.failures, int(known), identity)
 
-    def restore(self, state) -> None:
+    def restore(self, state) -> None:  # cold
         """`done`: what is before is delivered or given up; `start`: what is before and of no
         later use can go; `failures`: of the message at `done`; `transaction_id`: of the
         transaction that began at `start`."""
@@ -102,7 +102,7 @@ class Transactions:
     clock, the message that `head` gives may be sent. `given_up`: how many `listing` shows.
     """
 
-    def __init__(self, journal, store, clock, log, build: int = 0):
+    def __init__(self, journal, store, clock, log, build: int = 0):  # cold
         self.journal = journal
         self.store = store
         self.clock = clock
@@ -139,7 +139,7 @@ class Transactions:
         finally:
             runtime.drop("firmware.charging.measurands", "firmware.charging.delivering")
 
-    def recover(self, reason: str, energy: int | None = None, reach: int = 400) -> bool:
+    def recover(self, reason: str, energy: int | None = None, reach: int = 400) -> bool:  # cold
         """Closes the transaction that was left open, if one was: with the register read after the
         boot (`energy`, Wh; None: the meter did not answer in time) if that is not below the last
         record nor more than `reach` Wh above, the most that a minute could have delivered; else
@@ -170,7 +170,7 @@ class Transactions:
         if self.baseless and self.epoch(0) is not None:
             self._rare("replay", "date")
 
-    def stamp(self, at_ms: int) -> tuple:
+    def stamp(self, at_ms: int) -> tuple:  # cold
         """(boot, time) of a moment; never back within a transaction."""
         self.clock_set()
         epoch = self.epoch(at_ms)
@@ -183,12 +183,12 @@ class Transactions:
 
     # recording
 
-    def queue(self, endpoint: int, position: int) -> Queue:
+    def queue(self, endpoint: int, position: int) -> Queue:  # cold
         if endpoint not in self.queues:
             self.queues[endpoint] = Queue(endpoint, position)
         return self.queues[endpoint]
 
-    def append(self, kind, stamp, transaction, numbers, tail, spare=True) -> tuple:
+    def append(self, kind, stamp, transaction, numbers, tail, spare=True) -> tuple:  # cold
         """Writes a START, VALUES or STOP record and returns it."""
         position = self.journal.next
         endpoint = transaction.endpoint if transaction else self.endpoint
@@ -203,8 +203,15 @@ class Transactions:
             queue.done = position + 1
         return position, kind, payload
 
-    def start(self, connector: int, id_tag: str, meter_start: int, reservation_id: int | None,
-              at_ms: int, data: bytes = b"") -> Transaction:  # fmt: skip
+    def start(
+        self,
+        connector: int,
+        id_tag: str,
+        meter_start: int,
+        reservation_id: int | None,
+        at_ms: int,
+        data: bytes = b"",
+    ) -> Transaction:  # cold
         """Records a StartTransaction. `data`: the Begin values for StopTransaction, packed
         (`measurands.pack`), empty where it shall carry none. Raises OSError when the flash could
         not take the transaction's end: then nothing may start."""
@@ -213,8 +220,15 @@ class Transactions:
             "ends", "start", connector, id_tag, meter_start, reservation_id, at_ms, data
         )
 
-    def values(self, context: str, reading: dict, mask: int, at_ms: int,
-               offered_ma: int | None = None, stop_mask: int = 0) -> bool:  # fmt: skip
+    def values(
+        self,
+        context: str,
+        reading: dict,
+        mask: int,
+        at_ms: int,
+        offered_ma: int | None = None,
+        stop_mask: int = 0,
+    ) -> bool:  # cold
         """Records values: `mask` for a MeterValues message, `stop_mask` for the running
         transaction's StopTransaction. False when nothing was: no such value in the reading, no
         central system, or the flash is full."""
@@ -222,7 +236,7 @@ class Transactions:
             "recording", "values", context, reading, mask, at_ms, offered_ma, stop_mask
         )
 
-    def thin(self) -> bool:
+    def thin(self) -> bool:  # cold
         """Makes room in the next segment that may have some: drops what is delivered, else the
         periodic values of old transactions. False when there is nothing left to drop."""
         if self.reading and self.sweep(self.reading):
@@ -251,8 +265,14 @@ class Transactions:
             transaction.energy = energy
             transaction.recorded_ms = at_ms
 
-    def stop(self, reason: str, meter_stop: int, at_ms: int, id_tag: str | None = None,
-             data: bytes = b"") -> None:  # fmt: skip
+    def stop(
+        self,
+        reason: str,
+        meter_stop: int,
+        at_ms: int,
+        id_tag: str | None = None,
+        data: bytes = b"",
+    ) -> None:  # cold
         """Records the StopTransaction of the running transaction. `data`: its End values for
         StopTransaction, packed."""
         stamp = self.stamp(at_ms)
@@ -266,7 +286,7 @@ class Transactions:
         queue = self.queues.get(self.endpoint)
         return queue.pending if queue and self.endpoint else 0
 
-    def head(self, endpoint: int | None = None) -> Message | None:
+    def head(self, endpoint: int | None = None) -> Message | None:  # cold
         """The oldest undelivered message of the endpoint, the same until `delivered` or `failed`.
         None: there is none, or its time is unknown since the clock is."""
         if endpoint is not None:
@@ -276,7 +296,7 @@ class Transactions:
             return None
         return self._rare("delivering", "head", queue)
 
-    def delivered(self, conf: dict) -> dict | None:
+    def delivered(self, conf: dict) -> dict | None:  # cold
         """The head was answered by a CALLRESULT. Returns its idTagInfo, if it has one.
         StartTransaction.conf must have its transactionId; any integer is one."""
         if self.head_record:
@@ -284,7 +304,7 @@ class Transactions:
             self._rare("delivering", "advance", identity)
         return conf.get("idTagInfo")
 
-    def failed(self, now_ms: int) -> None:
+    def failed(self, now_ms: int) -> None:  # cold
         """The head was answered by a CALLERROR, or not at all on a link that is up (OCPP 3.7.1):
         it is sent again after `retry_s` times the failures so far, or given up."""
         if self.head_record:
@@ -292,13 +312,13 @@ class Transactions:
 
     # keeping
 
-    def keep(self, queue: Queue) -> None:
+    def keep(self, queue: Queue) -> None:  # cold
         """Writes a queue's state, unless it is written."""
         if queue.state() != queue.written:
             queue.saved = self.journal.append(_STATE, pack_ints(*queue.state()))
             queue.written = queue.state()
 
-    def save(self) -> bool:
+    def save(self) -> bool:  # cold
         """Keeps what else a later record would have told; before an orderly restart."""
         try:
             for queue in self.queues.values():
@@ -308,7 +328,7 @@ class Transactions:
             self.log.error("flash is full: %s", why)
             return False
 
-    def sweep(self, queue: Queue) -> bool:
+    def sweep(self, queue: Queue) -> bool:  # cold
         """Tidies the next segment that is delivered to its end; whether there was one."""
         index, following = self.journal.segment(self.swept)
         if following and (following <= queue.done or not queue.pending):
@@ -317,13 +337,13 @@ class Transactions:
             return True
         return False
 
-    def listing(self):
+    def listing(self):  # cold
         """Yields the lines of the console's `queue`, oldest first: what was given up, marked so,
         until `clear_given_up`; and what waits, for whichever endpoint."""
         yield from runtime.load("firmware.charging.listing").lines(self)
         runtime.drop("firmware.charging.listing")
 
-    def clear_given_up(self) -> int:
+    def clear_given_up(self) -> int:  # cold
         """The operator has read what was given up. Returns how many."""
         return self._rare("upkeep", "clear")
 

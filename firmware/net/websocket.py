@@ -52,7 +52,7 @@ def valid_utf8(data) -> bool:
     return not need
 
 
-async def connect(url: str, headers=(), tls=None, **options) -> "WebSocket":
+async def connect(url: str, headers=(), tls=None, **options) -> "WebSocket":  # cold
     """Opens a link to a ws or wss URL.
 
     `headers`: (name, value) pairs to send as well. `tls`: net/tls.py's context, for wss.
@@ -76,7 +76,7 @@ class WebSocket:
     `closed` is None, or (code, reason) once it is gone; `pongs` counts the answers to our pings.
     """
 
-    def __init__(self, streams: tuple, limit: int | bytearray, timeout_s: int):
+    def __init__(self, streams: tuple, limit: int | bytearray, timeout_s: int):  # cold
         self.closed = None
         self.pongs = 0
         self.timeout_s = timeout_s
@@ -198,7 +198,7 @@ class WebSocket:
             await self._fail(1009, "message over %d bytes" % self._limit)
         self._left, self._open, self._last = size, True, first > 0x7F
 
-    def _grow(self, size):
+    def _grow(self, size):  # cold
         """Makes room for a long message; not beyond the limit, nor where there is no memory."""
         if size > self._limit:
             return False
@@ -211,7 +211,7 @@ class WebSocket:
         self._message = grown
         return True
 
-    async def _close_frame(self, data):
+    async def _close_frame(self, data):  # cold
         code = int.from_bytes(data[:2], "big") if data else 1005
         known = 999 < code < 1004 or 1006 < code < 1015 or 2999 < code < 5000
         if len(data) == 1 or data and not known:
@@ -220,10 +220,10 @@ class WebSocket:
             await self._fail(1007, "close reason is not UTF-8")
         await self._end_with(data[:2], code, str(data[2:], "utf-8"))
 
-    async def _fail(self, code, reason):
+    async def _fail(self, code, reason):  # cold
         await self._end_with(code.to_bytes(2, "big") + reason.encode(), code, reason)
 
-    async def _end_with(self, data, code, reason):
+    async def _end_with(self, data, code, reason):  # cold
         """Sends a close frame unless that was done, and closes once the peer has had the chance
         to read it: closing with unread input would reset the connection."""
         try:
@@ -235,7 +235,7 @@ class WebSocket:
         self.drop(code, reason)
         raise Closed(code, reason)
 
-    async def _discard(self):
+    async def _discard(self):  # cold
         while True:
             await self._some(self._ahead)
 
@@ -305,7 +305,7 @@ class WebSocket:
         await self._send(9, b"")
         await self._life.wait()
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
+    async def close(self, code: int = 1000, reason: str = "") -> None:  # cold
         """Says goodbye, waits at most 5 s for the peer's answer, and closes."""
         try:
             await asyncio.wait_for(self._goodbye(code, reason), _CLOSE_S)
@@ -314,7 +314,7 @@ class WebSocket:
         finally:
             self.drop(code, reason)
 
-    async def _goodbye(self, code, reason):
+    async def _goodbye(self, code, reason):  # cold
         await self._send(8, code.to_bytes(2, "big") + reason[:40].encode())
         while not self.closed:
             if self._receiving:

@@ -13,7 +13,7 @@ class Configuration:
     `provisioned` the installer's answers; `known(name)` tells what the station itself knows.
     """
 
-    def __init__(self, store, run: dict, provisioned: dict, known):
+    def __init__(self, store, run: dict, provisioned: dict, known):  # cold
         self.store = store
         self.run = run
         self.provisioned = provisioned
@@ -25,7 +25,7 @@ class Configuration:
             if sign:
                 self.stored[name] = value
 
-    def given(self, name: str) -> str | None:
+    def given(self, name: str) -> str | None:  # cold
         """What somebody set a key to, by its exact name."""
         for layer in (self.run, self.stored, self.provisioned):
             if name in layer:
@@ -47,7 +47,7 @@ class Configuration:
                 self._defaults[name] = value
         return value
 
-    def default(self, row: list) -> str:
+    def default(self, row: list) -> str:  # cold
         """The value of a key that nobody set, from its row in the keys' table."""
         return self.known(row[0]) if row[3] == "*" else "" if row[3] == "-" else row[3]
 
@@ -57,13 +57,13 @@ class Configuration:
     def on(self, name: str) -> bool:
         return self.get(name) == "true"
 
-    def put(self, name: str, value: str) -> None:
+    def put(self, name: str, value: str) -> None:  # cold
         """Stores a checked value, old or new after a power cut. Raises OSError when it can't."""
         if self.stored.get(name) != value:
             self.save(name, value)
         self.run.pop(name, None)
 
-    def save(self, name: str = "", value: str = "") -> None:
+    def save(self, name: str = "", value: str = "") -> None:  # cold
         """Writes what is stored, with one value more; it counts once it is written."""
         stored = dict(self.stored)
         if name:

@@ -8,7 +8,7 @@ from firmware.ocpp.frames import CallError
 class Delivery:
     """Sends what the journal still owes. Retries and giving up are the journal's to count."""
 
-    def __init__(self, station):
+    def __init__(self, station):  # cold
         self.station = station
         self.log = station.log("delivery")
         self.wake = asyncio.Event()
@@ -40,7 +40,7 @@ class Delivery:
             if mine:  # else of a transaction that is over
                 station.session.answered(info)
 
-    async def emptied(self, seconds: int) -> None:
+    async def emptied(self, seconds: int) -> None:  # cold
         """Waits until all is delivered, at most so long, and only while there is a link."""
         station = self.station
         for _ in range(seconds * 10):

@@ -8,17 +8,17 @@ from firmware.base import runtime
 from firmware.ocpp.frames import CallError
 
 TABLE = """
-RemoteStartTransaction remote
-RemoteStopTransaction remote
+RemoteStartTransaction ~remote
+RemoteStopTransaction ~remote
 UnlockConnector ~maintenance
 Reset ~maintenance
 DataTransfer ~maintenance
 TriggerMessage ~trigger
 GetConfiguration ~configuration
 ChangeConfiguration ~configuration
-SetChargingProfile smart_charging
-ClearChargingProfile smart_charging
-GetCompositeSchedule composite_schedule
+SetChargingProfile ~smart_charging
+ClearChargingProfile ~smart_charging
+GetCompositeSchedule ~composite_schedule
 ReserveNow ~reservation
 CancelReservation ~reservation
 GetDiagnostics ~diagnostics

@@ -55,7 +55,7 @@ def _text(chunk):
         _bad("not UTF-8")
 
 
-def _hex(data, i):
+def _hex(data, i):  # cold
     code = 0
     for c in data[i : i + 4]:
         if c not in b"0123456789abcdefABCDEF":
@@ -64,7 +64,7 @@ def _hex(data, i):
     return code
 
 
-def _string(data, i, odd):
+def _string(data, i, odd):  # cold
     """(closing quote, bytes) of the string that begins at i, escapes resolved; (-1, None) where
     the window ends before it does."""
     out = bytearray()
@@ -288,7 +288,7 @@ async def parse(view) -> list:
     raise CallError("FormationViolation", "not a frame")
 
 
-def head(view) -> tuple:
+def head(view) -> tuple:  # cold
     """(type, id, action) from the beginning of a frame that is refused, as far as they can be
     read: (0, "", "") where not even the id can."""
     parts = bytes(view[:200]).split(b'"', 4)

@@ -9,14 +9,13 @@ from firmware.ocpp.rpc import LinkDown
 _TRIAL_MS = 600000  # a new place has so long to answer BootNotification before it goes back
 _FLUSH_S = 10
 _DROP = ("firmware.net.address", "firmware.net.tls", "firmware.ocpp.security")
-_FRAME = 8192  # the longest message, bytes
 
 
 class Link:
     """One WebSocket at a time. `state` is off, connecting or online (the socket stands);
     `lost_ms` since when there has been no link, None while there is one."""
 
-    def __init__(self, station):
+    def __init__(self, station):  # cold
         self.station = station
         self.log = station.log("link")
         self.state = "off"
@@ -26,15 +25,14 @@ class Link:
         self.insecure = False  # the operator's word that TLS needs no CA
         self.by_old = True  # the connection says nothing about the present AuthorizationKey
         self.known = {}  # the addresses that names last had
-        self.buffer = bytearray(_FRAME)  # from the start: later, one piece may be hard to find
-        self._cut = False
+        self._cut = getattr(station.board, "cut", False)  # the bench's world outlives a reset
         self._parked = False
         self._socket = None
         self._wake = asyncio.Event()
-        self._ping_changed = asyncio.Event()
+        self._alive = None  # the task that pings
         self._trial = None  # until when (ms) a new place may take to answer
 
-    def url(self) -> str:
+    def url(self) -> str:  # cold
         """The URL to dial; empty where there is none. The guide's default is somebody's server:
         it is reported, and dialled only when somebody set it."""
         return self.station.config.given("SupervisionUrl") or ""
@@ -45,62 +43,68 @@ class Link:
         runtime.drop(*_DROP)
         return done
 
-    def place(self) -> bytes:
+    def place(self) -> bytes:  # cold
         """Where and as whom; the store's "place" is where we were accepted last."""
         config = self.station.config
         return (config.get("SupervisionUrl") + "\n" + config.get("BoxIdentifier")).encode()
 
-    def accepted_here(self) -> bool:
+    def accepted_here(self) -> bool:  # cold
         """Whether this place once accepted this station."""
         return self.station.config.store.read("place") == self.place()
 
-    def answered(self) -> None:
+    def answered(self) -> None:  # cold
         """BootNotification was answered: somebody is there."""
         self._trial = None
 
-    def accepted(self) -> None:
+    def accepted(self) -> None:  # cold
         """The central system accepted the station: this is the place to come back to."""
         self._place("remember", self)
 
-    def move(self) -> None:
+    def move(self) -> None:  # cold
         """SupervisionUrl or BoxIdentifier changed: dials the new place, on trial."""
         self._try()
         self.redial()
 
-    def _try(self):
+    def _try(self):  # cold
         before = self.station.config.store.read("place")
         if before and before != self.place() and self.url():
             self._trial = self.station.clock.ms() + _TRIAL_MS
         else:
             self._trial = None
 
-    def redial(self) -> None:
+    def redial(self) -> None:  # cold
         """Closes the connection, and dials without waiting."""
         self._wake.set()
 
-    def ping_changed(self) -> None:
+    def ping_changed(self) -> None:  # cold
         """WebSocketPingInterval or MessageTimeout has another value."""
-        self._ping_changed.set()
+        if self._socket:
+            config = self.station.config
+            if self._alive:
+                self._alive.cancel()
+            every = config.int("WebSocketPingInterval")
+            alive = self._socket.keepalive(every, config.int("MessageTimeout"))
+            self._alive = asyncio.create_task(alive)
 
-    def sever(self, cut: bool) -> None:
+    def sever(self, cut: bool) -> None:  # cold
         """The bench's "sim link": the network is gone, or back."""
         if cut != self._cut:
-            self._cut = cut
+            self._cut = self.station.board.cut = cut
             self._wake.set()
 
-    async def park(self) -> None:
+    async def park(self) -> None:  # cold
         """Gives the connection up for a transfer that needs its memory, until `resume`."""
         self._parked = True
         self._wake.set()
         while self._socket:
             await asyncio.sleep(0.1)
 
-    def resume(self) -> None:
+    def resume(self) -> None:  # cold
         """The transfer is over: dials without waiting."""
         self._parked = False
         self._wake.set()
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # cold
         socket, self._socket = self._socket, None
         if socket:
             await socket.close(1001, "going away")
@@ -151,7 +155,7 @@ class Link:
     def _trial_over(self):
         return self._trial is not None and self.station.clock.ms() >= self._trial
 
-    async def _connect(self):
+    async def _connect(self):  # cold
         self.endpoint = self.station.transactions.endpoint
         try:
             self._socket = await runtime.soon("firmware.ocpp.dialing", "dial", self)
@@ -169,10 +173,10 @@ class Link:
             station.registration.run(),
             station.notifier.run(),
             station.delivery.run(),
-            self._keepalive(socket),
             self._watch(),
         )
         tasks = [asyncio.create_task(self._guard(work, socket)) for work in works]
+        self.ping_changed()
         store = station.config.store
         try:
             await station.rpc.received(await socket.recv())
@@ -182,7 +186,7 @@ class Link:
                 await station.rpc.received(await socket.recv())
         finally:
             station.rpc.detach()
-            await runtime.stop(tasks)
+            await runtime.stop(tasks + [self._alive])
 
     async def _guard(self, work, socket):
         """A part of the connection that ends takes the connection with it."""
@@ -196,21 +200,13 @@ class Link:
             self.log.error("%s", runtime.trace(error))
         socket.drop()
 
-    async def _keepalive(self, socket):
-        config = self.station.config
-        while not socket.closed:
-            every = config.int("WebSocketPingInterval")
-            alive = asyncio.create_task(socket.keepalive(every, config.int("MessageTimeout")))
-            try:
-                self._ping_changed.clear()
-                await self._ping_changed.wait()
-            finally:
-                alive.cancel()
-
     async def _watch(self):
         """Ends the connection when the place changed, the trial is over or the bench cuts it."""
         while not self._trial_over():
-            await runtime.wait(self._wake, 60000 if self._trial is None else 1000)
+            if self._trial is None:
+                await self._wake.wait()
+            else:
+                await runtime.wait(self._wake, 1000)
             if self._cut:
                 return
             if self._wake.is_set():
@@ -218,7 +214,7 @@ class Link:
                 await self._socket.close(1000, "reconnecting")
                 return
 
-    def _down(self):
+    def _down(self):  # cold
         if self._socket:
             self._socket.drop()
             self._socket = None

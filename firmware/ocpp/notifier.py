@@ -12,7 +12,7 @@ _KEEP = 20  # notifications waiting at most; the oldest goes first
 class Notifier:
     """Watches the connector. `status` is connector 1's now."""
 
-    def __init__(self, station):
+    def __init__(self, station):  # cold
         self.station = station
         self.log = station.log("status")
         self.status = "Available"
@@ -63,7 +63,7 @@ class Notifier:
         if told != self._told:
             self._put(1, self.status, self.info, fault, ms)
 
-    def _put(self, connector_id, status, info, fault, ms):
+    def _put(self, connector_id, status, info, fault, ms):  # cold
         before = status
         if connector_id:
             before = self._told[0] if self._told else status
@@ -79,7 +79,7 @@ class Notifier:
             self._queue.pop(0)
         self._wake.set()
 
-    def _now(self, connector_id):
+    def _now(self, connector_id):  # cold
         ms = self.station.clock.ms()
         if connector_id == 0:
             operative = self.station.session.operative
@@ -87,13 +87,13 @@ class Notifier:
         active = self.station.evse.faults.active
         return 1, self.status, self.info, active[0] if active else None, ms
 
-    def repeat(self) -> None:
+    def repeat(self) -> None:  # cold
         """Accepted or connected again: the current status of both connectors (errata 3.22)."""
         self._told = None
         self._put(*self._now(0))
         self._put(*self._now(1))
 
-    def trigger(self, connectors: tuple) -> None:
+    def trigger(self, connectors: tuple) -> None:  # cold
         """TriggerMessage: sent while the registration is Pending, too; else in its turn."""
         online = self.station.registration.online.is_set()
         for number in connectors:

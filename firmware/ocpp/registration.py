@@ -10,7 +10,7 @@ class Registration:
     or Accepted. `online` is set while the link stands and the station is accepted. `due_ms`: while
     Pending or Rejected, nothing is sent before, reconnections included."""
 
-    def __init__(self, station):
+    def __init__(self, station):  # cold
         self.station = station
         self.log = station.log("boot")
         self.online = asyncio.Event()
@@ -18,7 +18,7 @@ class Registration:
         self._boot = False
         self.forget()
 
-    def boot_again(self) -> None:
+    def boot_again(self) -> None:  # cold
         """TriggerMessage(BootNotification): energy managers ask for it after their restart."""
         self._boot = True
         self._wake.set()
@@ -27,11 +27,11 @@ class Registration:
         """HeartbeatInterval changed."""
         self._wake.set()
 
-    def beat(self) -> None:
+    def beat(self) -> None:  # cold
         """TriggerMessage(Heartbeat)."""
         self.station.spawn(self._beat())
 
-    def forget(self) -> None:
+    def forget(self) -> None:  # cold
         """A new place or identity: what another central system said is void."""
         self.status = "none"
         self.due_ms = 0
@@ -60,7 +60,7 @@ class Registration:
     async def _beat(self):
         await runtime.soon("firmware.ocpp.boot", "heartbeat", self)
 
-    def accept(self) -> None:
+    def accept(self) -> None:  # cold
         """Accepted, or accepted before and connected again."""
         self.online.set()
         self.station.notifier.repeat()

@@ -31,7 +31,9 @@ class Rpc:
     random, and a counter. `check_sent` checks all that goes out against the schemas.
     """
 
-    def __init__(self, handler, log, timeout_s, now_ms, nonce: str = "", check_sent: bool = False):
+    def __init__(
+        self, handler, log, timeout_s, now_ms, nonce: str = "", check_sent: bool = False
+    ):  # cold
         self._handler = handler
         self._log = log
         self._timeout_s = timeout_s
@@ -117,7 +119,7 @@ class Rpc:
         else:
             self._log.debug("answer to %r, which nobody waits for", uid)
 
-    async def _refused(self, link, view, error):
+    async def _refused(self, link, view, error):  # cold
         kind, uid, action = frames.head(view)
         self._log.warning("refused %r %r: %s", uid, action, error)
         if kind == 2:
@@ -137,20 +139,20 @@ class Rpc:
         except Exception as error:  # for _reply
             return error
 
-    def _failure(self, action, error):
+    def _failure(self, action, error):  # cold
         if isinstance(error, CallError):
             self._log.info("%r refused: %r", action, str(error))
             return error
         self._log.error("%s: %s", action, runtime.trace(error))
         return CallError("InternalError", type(error).__name__)
 
-    def _check(self, action, direction, payload):
+    def _check(self, action, direction, payload):  # cold
         try:
             runtime.once(_SCHEMAS, "check", action, direction, payload, True, self._rows)
         except CallError as error:
             raise RuntimeError("%s.%s to be sent: %s" % (action, direction, error))
 
-    async def _late(self, link, uid, action, work):
+    async def _late(self, link, uid, action, work):  # cold
         try:
             answer = await work
         except Exception as error:  # for _reply
@@ -159,10 +161,11 @@ class Rpc:
             await self._reply(link, uid, action, answer)
         except LinkDown as why:
             self._log.info("%s is not answered: %s", action, why)
+        finally:  # a task that is kept keeps its code in memory
+            self._tasks.remove(asyncio.current_task())
 
     async def _reply(self, link, uid, action, answer):
         if hasattr(answer, "send"):
-            self._tasks = [task for task in self._tasks if not task.done()]
             self._tasks.append(asyncio.create_task(self._late(link, uid, action, answer)))
             return
         if answer == ():

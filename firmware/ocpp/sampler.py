@@ -10,7 +10,7 @@ class Sampler:
 
     alive = False  # for the station's supervisor
 
-    def __init__(self, station):
+    def __init__(self, station):  # cold
         self.station = station
         self.log = station.log("meter")
         self.wake = asyncio.Event()
@@ -18,7 +18,7 @@ class Sampler:
         self._count = 0  # how many of these are over
         self._mark = None  # the newest clock-aligned interval
 
-    def stop_data(self, reading: dict | None) -> bytes:
+    def stop_data(self, reading: dict | None) -> bytes:  # cold
         """What StopTransaction tells of a transaction's begin or end (errata 3.14)."""
         return self._cold("stop_data", self.station, reading)
 
@@ -65,10 +65,10 @@ class Sampler:
             self._take("Sample.Clock", "AlignedData", reading, ms - late * 1000)
         self._mark = epoch - late
 
-    def _take(self, context, kind, reading, ms):
+    def _take(self, context, kind, reading, ms):  # cold
         if reading and not self.station.meter.error:
             self._cold("take", self.station, context, kind, reading, ms)
 
-    def trigger(self) -> None:
+    def trigger(self) -> None:  # cold
         """TriggerMessage(MeterValues): connector 1 as it is now, never queued."""
         self.station.spawn(runtime.soon("firmware.ocpp.meter_values", "trigger", self.station))

@@ -55,7 +55,7 @@ async def connect(link, url: str) -> websocket.WebSocket:
             headers = (("Authorization", address.basic(box, password)),)
         try:
             socket = await websocket.connect(
-                url, headers, secure, known=link.known, limit=link.buffer
+                url, headers, secure, known=link.known
             )
             link.by_old = is_old
             return socket

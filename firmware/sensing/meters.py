@@ -8,7 +8,7 @@ from firmware.base import runtime
 _TABLE = "firmware.sensing.meter_table"
 
 
-def known(name: str) -> str:
+def known(name: str) -> str:  # cold
     """The model's name as the table spells it; case does not matter. ValueError names them all."""
     names = [row.split()[0] for row in runtime.load(_TABLE).MODELS.strip().split("\n")]
     runtime.drop(_TABLE)
@@ -56,7 +56,7 @@ class Map:
     `mid` (1 = MID-approved), `rows` (address, registers, field, type, factor, divisor) and
     `reads`, the (address, count) of the requests that fetch them all."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str):  # cold
         self.model = known(name)
         table = runtime.load(_TABLE)
         for row in table.MODELS.split("\n"):
@@ -79,7 +79,7 @@ class Map:
         runtime.drop(_TABLE)
         self.plan(self.most, self.most)
 
-    def plan(self, most: int, gap: int) -> None:
+    def plan(self, most: int, gap: int) -> None:  # cold
         """Groups the rows into reads of at most `most` registers, over at most `gap` unused
         ones. Some meters refuse what others of the same name answer: then less of both."""
         self.reads = []
@@ -92,7 +92,7 @@ class Map:
                     continue
             self.reads.append((address, count))
 
-    def step(self, energy: int) -> int:
+    def step(self, energy: int) -> int:  # cold
         """Wh between neighbouring values of the energy register at `energy` (at most)."""
         floats = any(row[2] == "energy" and row[3] == "f2" for row in self.rows)
         return self._step + (energy >> 23 if floats else 0)

@@ -1,0 +1,84 @@
+"""Takes what is marked `# cold` out of a file on the way to the compiler, into a file of its own
+that is loaded for a call and dropped after it (firmware/base/runtime.py: overlay, away).
+
+    def unlock(self):  # cold
+
+marks a method, or a function of a module. On CPython the mark means nothing. Lines stay where they
+are in both files, so that tracebacks tell the right ones. Not for properties, for what must run
+when the heap is full, and for what stands between a fault and an open contactor.
+"""
+
+from __future__ import annotations
+
+import ast
+
+MARK = b"# cold"
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _marked(node, lines):
+    return isinstance(node, FUNCTIONS) and lines[node.body[0].lineno - 2].rstrip().endswith(MARK)
+
+
+def _span(node):
+    return range(node.lineno - 1, node.end_lineno)
+
+
+def split(original: bytes, data: bytes, module: str, names: dict) -> tuple[bytes, bytes | None]:
+    """(what stays, what is loaded when called or None) of a file's source. `original` carries the
+    marks, `data` is what the compiler gets: the same lines with shorter names, `names`."""
+    marks = original.split(b"\n")
+    if not any(line.rstrip().endswith(MARK) for line in marks):
+        return data, None
+    try:
+        tree, marked = ast.parse(data), ast.parse(original)
+    except SyntaxError:  # the compiler says it
+        return data, None
+    lines = data.split(b"\n")
+    hot, cold = list(lines), [b""] * len(lines)
+    defined, called = set(), []
+    stubs = []
+    for node, twin in zip(tree.body, marked.body):
+        if isinstance(node, ast.ClassDef):
+            defined.add(node.name)
+            taken = [m for m, t in zip(node.body, twin.body) if _marked(t, marks)]
+            for method in taken:
+                for n in _span(method):
+                    cold[n], hot[n] = lines[n], b""
+                called.append(method)
+            if taken:
+                cold[node.lineno - 1] = b"class %s_:" % node.name.encode()
+                where = b'"%s_", "%s_"' % (module.encode(), node.name.encode())
+            for method in [m for m in taken if m.name == "__init__"]:
+                taken.remove(method)
+                hot[method.lineno - 1] = (
+                    b'    def __init__(self, *a, **k): o_(%s, "__init__", self, *a, **k)' % where
+                )
+            if taken:
+                words = " ".join(["", *(m.name for m in taken), ""]).encode()
+                hot[taken[0].lineno - 1] = b'    __getattr__ = O_(%s, "%s")' % (where, words)
+        elif isinstance(node, FUNCTIONS):
+            defined.add(node.name)
+            if _marked(twin, marks):
+                for n in _span(node):
+                    cold[n], hot[n] = lines[n], b""
+                called.append(node)
+                stubs.append(node)
+        elif not isinstance(node, ast.Expr):  # imports and constants: both need them
+            for n in _span(node):
+                cold[n] = lines[n]
+    for node in stubs:
+        name = node.name.encode()
+        hot[node.lineno - 1] = b'def %s(*a, **k): return o_("%s_", "", "%s", *a, **k)' % (
+            name, module.encode(), name,
+        )  # fmt: skip
+    used = {n.id for c in called for n in ast.walk(c) if isinstance(n, ast.Name)}
+    others = sorted(used & defined - {c.name for c in stubs})
+    # The module's docstring makes room for what the two files need of each other.
+    for n in _span(tree.body[0]):
+        hot[n] = cold[n] = b""
+    line = "from firmware.base.runtime import {} as O_, {} as o_"
+    hot[0] = line.format(names.get("overlay", "overlay"), names.get("away", "away")).encode()
+    if others:
+        cold[0] = b"from %s import %s" % (module.encode(), ", ".join(others).encode())
+    return b"\n".join(hot), b"\n".join(cold)
