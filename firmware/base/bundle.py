@@ -170,10 +170,10 @@ class Unpacker:
     def _head(self):
         """Bytes up to the manifest, whose bytes are then _left."""
         line = self._begin.split(b"\n")[0]
-        words = str(line, "utf-8").split(" ") if line[:13] == b"WALLBRIDGE 1 " else ()
-        if len(words) != 4 or not (words[2] + words[3]).isdigit():
+        words = line.split(b" ") if line[:13] == b"WALLBRIDGE 1 " else ()
+        if len(words) != 4 or not words[2].isdigit():
             raise Bad("this is no bundle, or one for a later firmware")
-        if int(words[2]) > _MANIFEST or words[3] not in ("0", "256"):
+        if int(words[2]) > _MANIFEST or words[3] not in (b"0", b"256"):
             raise Bad("its manifest or signature is too large")
         self._left = int(words[2])
         return len(line) + 1 + int(words[3])

@@ -91,7 +91,7 @@ class Journal:
             self.next = self.segments[-1]
             batch, offset = self.batch(self.next, 0)
             while batch:
-                self.next = batch[-1][0] + 1
+                self.next = max([self.next] + [record[0] + 1 for record in batch])
                 batch, offset = self.batch(self.segments[-1], offset)
         self.flushed = self.next - 1  # the last position that is in a segment
         for number in range(_SLOTS):

@@ -204,6 +204,8 @@ class Ftp:
             if len(numbers) != 6:
                 raise OSError("FTP: PASV: %r" % reply[:60])
             port = int(numbers[4]) * 256 + int(numbers[5])
+        if not 0 < port < 65536:
+            raise OSError("FTP: there is no port %d" % port)
         self._data = await self._dial(port)
         await self._command(command, 1)
         if self._tls:
