@@ -1,13 +1,13 @@
 """A board to flash: real desktop MicroPython with a folder as its flash, behind a pty.
 
-What a chip does around MicroPython: power, both kinds of reset, Ctrl-C as an interrupt.
+What a chip does around MicroPython: power, and both kinds of reset. While the station runs Ctrl-C
+does nothing, as on the device, and `maintenance` is the PC's `quit`: both end at Python's prompt.
 """
 
 from __future__ import annotations
 
 import os
 import select
-import signal
 import subprocess
 import threading
 import tty
@@ -81,9 +81,8 @@ class PtyBoard:
                 os.write(self._master, data)
             if self._master in ready:
                 data = os.read(self._master, 4096)
-                if b"\x03" in data and self._running.exists():
-                    child.send_signal(signal.SIGINT)
-                    data = data.rpartition(b"\x03")[2]
+                if self._running.exists():
+                    data = data.replace(b"\x03", b"").replace(b"maintenance", b"quit")
                 try:
                     child.stdin.write(data)
                 except BrokenPipeError:

@@ -152,6 +152,10 @@ class Board:
                 continue
             if end.startswith("error:") and "transaction" in end:
                 raise Trouble("a car is being charged: end the transaction first (stop)")
+            if end == "ok":  # what is typed before the prompt is the station's still
+                for line in self.lines(ENTER_S):
+                    if line.startswith(">>>"):
+                        break
             if end:
                 return
 
