@@ -69,7 +69,7 @@ async def serve(options, read=None, write=None, parts=None) -> None:
         parts.log("station").info("ended: %s", parts.outcome)
         if parts.outcome in ("quit", "update") or runtime.DEVICE:
             return
-        cause = "Reboot"
+        cause = {"reset": "SoftReset", "hard reset": "HardReset"}.get(parts.outcome, "Reboot")
 
 
 def _build(what, *words):

@@ -35,6 +35,10 @@ def parts(made, options) -> None:
         if name in options.run:
             made.provisioned[name] = options.run[name]
     _reference(made.reference, runtime.load("firmware.charging.models").find(options.model))
+    for name, most in (("IMaxUser", made.reference.max_ma // 1000),
+                       ("PhaseNumber", made.reference.phases)):  # fmt: skip
+        if not 0 <= int(options.run.get(name, 0)) <= most:
+            raise ValueError("%s: at most %d for %s" % (name, most, made.reference.name))
     made.ca = None
     if options.ca:
         with open(options.ca, "rb") as f:

@@ -151,8 +151,11 @@ class Station:
 
     # the tasks
 
-    def end(self, outcome: str) -> None:
+    def end(self, outcome: str) -> None:  # cold
+        """The tasks end. After a restart the car is not to be taken for one that has just come."""
         self._outcome = self._outcome or outcome
+        if self.session.used and outcome != "quit":
+            self.config.store.write("used", b"1")
         self._ended.set()
 
     def spawn(self, work):  # cold

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from firmware.charging import start_stop
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.talk import change, notes, settled, statuses, told
 
@@ -520,6 +521,32 @@ def test_reset_while_the_link_is_down(runtime, tmp_path):
             assert boots[1] < said.index("StopTransaction")
 
     play(runtime, session())
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_reset_retries(retries, monkeypatch, tmp_path):
+    """A transaction that does not end is asked again; after that the journal closes it."""
+    tries = []
+
+    async def never(session, *words):
+        tries.append(session.clock.ms())
+        session.stops = None  # what was asked for is forgotten
+
+    async def session():
+        async with Rig("cpython", tmp_path, *key("ResetRetries", retries)) as rig:
+            house = rig.house
+            point = await rig.charge()
+            monkeypatch.setattr(start_stop, "stop", never)
+            assert (await point.ask("Reset", type="Hard")).status == "Accepted"
+            await settled(rig, 15)
+            await house.heard_of("BootNotification", count=2, timeout=100)
+            stop = await house.heard_of("StopTransaction")
+            assert stop["reason"] == "HardReset" and stop["transactionId"] == 1001
+            assert len(tries) == retries + 1
+            if retries:
+                assert 19000 < tries[1] - tries[0] < 22000
+
+    play("cpython", session())
 
 
 def test_a_transaction_in_finishing_passes_through_preparing(runtime, tmp_path):

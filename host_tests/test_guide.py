@@ -180,6 +180,7 @@ ASKED = [
         {"status": "Accepted"},
     ),
     ("GetConfiguration", {"key": ["CpoName"]}, {}),
+    ("GetDiagnostics", {"location": "ftp://127.0.0.1:9/", "retries": 0}, {}),
     ("GetLocalListVersion", {}, "NotSupported"),
     ("RemoteStartTransaction", {"idTag": "TAG", "connectorId": 2}, {"status": "Rejected"}),
     ("RemoteStopTransaction", {"transactionId": 5}, {"status": "Rejected"}),
@@ -196,6 +197,11 @@ ASKED = [
     ),
     ("TriggerMessage", {"requestedMessage": "Heartbeat"}, {"status": "Accepted"}),
     ("UnlockConnector", {"connectorId": 2}, {"status": "NotSupported"}),
+    (
+        "UpdateFirmware",
+        {"location": "http://127.0.0.1:9/", "retrieveDate": "2099-01-01T00:00:00Z"},
+        {},
+    ),
     # beyond the table
     ("GetInstalledCertificateIds", {"certificateType": "x"}, "NotImplemented"),
     ("Nonsense", {}, "NotImplemented"),

@@ -186,8 +186,8 @@ class Session:
                 await runtime.soon(_COLD, "stop", self)
         elif self.authorised:
             await self._authorised()
-        elif evse.plugged and not self.used and self.may_start() and self.by_itself():
-            if self.admits(self.free_tag(), None):
+        elif evse.plugged and not self.used and not evse.faults.active and self.by_itself():
+            if self.may_start() and self.admits(self.free_tag(), None):
                 self.authorise(self.free_tag())
         evse.enabled = self.transaction is not None and not self.denied
         evse.hold_lock = self.transaction is not None or self.kept is not None

@@ -25,7 +25,7 @@ class Configuration:
             if sign:
                 self.stored[name] = value
 
-    def given(self, name: str) -> str | None:  # cold
+    def given(self, name: str) -> str | None:
         """What somebody set a key to, by its exact name."""
         for layer in (self.run, self.stored, self.provisioned):
             if name in layer:

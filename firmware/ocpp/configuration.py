@@ -91,14 +91,15 @@ def change(station, name: str, value: str) -> tuple:
 
 def reset(config) -> None:
     """TriggerBackendConfigurationDataReset: back to the provisioned values and the defaults, but
-    never the means to reach the central system again (docs/guide-notes.md), nor what no
-    ChangeConfiguration can set. In one step: also that this key reads false."""
+    never secrets and the security profile (docs/guide-notes.md), nor what no ChangeConfiguration
+    can set. In one step: also that this key reads false."""
     keep = {}
     for layer in (config.stored, config.run):
         for name in list(layer):
-            if name in ("AuthorizationKey", "SecurityProfile"):
+            access = (keys.row(name) or "-r")[1]
+            if access == "w" or name == "SecurityProfile":
                 keep[name] = layer[name]
-            elif layer is config.stored or keys.row(name)[1] != "r":
+            elif layer is config.stored or access != "r":
                 del layer[name]
     config.stored = keep
     config.save()

@@ -52,8 +52,6 @@ async def restart(station, hard: bool) -> None:
     for _ in range(1 + station.config.int("ResetRetries")):
         if await _stop(station, "HardReset" if hard else "SoftReset"):
             break
-    if station.session.used:  # or the car would be taken for one that has just come
-        station.config.store.write("used", b"1")
     await station.delivery.emptied(_FLUSH_S)
     station.evse.faults.reset()
     station.end("hard reset" if hard else "reset")

@@ -1,0 +1,100 @@
+"""A changed key, the data reset and a reservation under power cuts, on LittleFS: old or new."""
+
+import pytest
+
+from firmware.base.store import Store
+from firmware.charging import reservation
+from firmware.ocpp import configuration
+from firmware.ocpp.config import Configuration
+from host_tests.flash import Flash
+
+
+class Station:
+    """What `change` and a reservation need of a station."""
+
+    def __init__(self, flash):
+        self.store = Store(flash.mount())
+        self.config = Configuration(self.store, {}, {}, lambda name: "known")
+        self.reference = self.link = self.log = self.transactions = self
+        self.socket = True
+        self.ca = self.interrupted = self.reservation = None
+
+    def info(self, text, *args):
+        pass
+
+    def set(self, name, value):
+        status, _, why = configuration.change(self, name, value)
+        assert status == "Accepted", why
+
+
+def prepared():
+    """A flash with some keys and a reservation, power not yet cut."""
+    flash = Flash(32)
+    station = Station(flash)
+    station.set("CpoName", "before")
+    station.set("MeterValueSampleInterval", "77")
+    reservation.keep(station, [1, 5, 1900000000, "TAG", ""])
+    flash.unmount()
+    return bytes(flash.memory)
+
+
+def change(station):
+    station.set("CpoName", "after " * 16)
+
+
+def data_reset(station):
+    station.set("TriggerBackendConfigurationDataReset", "true")
+
+
+def replace(station):
+    reservation.keep(station, [0, 6, 1900000000, "OTHER", "P"])
+
+
+def cancel(station):
+    reservation.end(station, "was cancelled")
+
+
+def look(memory):
+    """What a station finds after the cut."""
+    station = Station(Flash(memory=bytearray(memory)))
+    reservation.load(station)
+    config = station.config
+    return (
+        config.get("CpoName"),
+        config.get("MeterValueSampleInterval"),
+        station.reservation and tuple(station.reservation),
+    )
+
+
+BEFORE = ("before", "77", (1, 5, 1900000000, "TAG", ""))
+
+
+@pytest.mark.parametrize(
+    "act, after",
+    [
+        (change, ("after " * 16, *BEFORE[1:])),
+        (data_reset, ("", "30", BEFORE[2])),
+        (replace, (*BEFORE[:2], (0, 6, 1900000000, "OTHER", "P"))),
+        (cancel, (*BEFORE[:2], None)),
+    ],
+)
+def test_old_or_new_whenever_the_power_fails(act, after, tmp_path):
+    memory = prepared()
+    seen = set()
+    for cut in range(1, 1000):
+        flash = Flash(memory=bytearray(memory), seed=cut)
+        station = Station(flash)
+        reservation.load(station)
+        flash.cut_at = flash.steps + cut
+        try:
+            act(station)
+            cut_short = flash.dead
+        except (OSError, flash.PowerCut):
+            cut_short = True
+        found = look(flash.memory)
+        assert found in (BEFORE, after), cut
+        seen.add(found)
+        if not cut_short:
+            assert found == after
+            break
+    assert seen == {BEFORE, after}
