@@ -75,9 +75,7 @@ def change(station, name: str, value: str) -> tuple:
     try:
         value = check(key, value)
         if name in ("AuthorizationKey", "SecurityProfile"):
-            why = runtime.once(
-                "firmware.ocpp.security", "refusal", station.link, name, value
-            )
+            why = runtime.once("firmware.ocpp.security", "refusal", station.link, name, value)
     except ValueError as error:
         why = str(error)
     if why:

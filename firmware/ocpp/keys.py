@@ -3,8 +3,9 @@
 A row: name, access, type, default, bounds. Access: r, rw, or w for a secret that is never read.
 Types: b boolean, i integer (lowest..highest), s string (longest), m measurands, p phase rotation,
 u URL. `-` is the empty value, `*` one that the station knows (model, meter, TIC).
-Loaded for a look-up and dropped again; the values are in `config.py`. Rows under `# OCPP` are not in the guide: OCPP 1.6, its errata or the security white paper ask
-for them, or a bench and an installer do.
+Loaded for a look-up and dropped again; the values are in `config.py`. Rows under `# OCPP` are not
+in the guide: OCPP 1.6, its errata or the security white paper ask for them, or a bench and an
+installer do.
 """
 
 TABLE = """
@@ -15,7 +16,8 @@ GetConfigurationMaxKeys r i 100
 HeartbeatInterval rw i 60 1..86400
 MeterValuesAlignedData rw m -
 MeterValuesAlignedDataMaxLength r i 0
-MeterValuesSampledData rw m Voltage,Power.Active.Import,Energy.Active.Import.Register,Current.Import,Current.Offered,Frequency
+MeterValuesSampledData rw m Voltage,Power.Active.Import,Energy.Active.Import.Register,\
+Current.Import,Current.Offered,Frequency
 MeterValuesSampledDataMaxLength r i 20
 MeterValueSampleInterval rw i 30 0..86400
 NumberOfConnectors r i 1

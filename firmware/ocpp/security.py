@@ -54,9 +54,7 @@ async def connect(link, url: str) -> websocket.WebSocket:
         if password is not None:
             headers = (("Authorization", address.basic(box, password)),)
         try:
-            socket = await websocket.connect(
-                url, headers, secure, known=link.known
-            )
+            socket = await websocket.connect(url, headers, secure, known=link.known)
             link.by_old = is_old
             return socket
         except TlsFailed as why:
