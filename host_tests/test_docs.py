@@ -26,6 +26,7 @@ ELSEWHERE = {
     "make provision": "test_provision.py, over a pty: it needs a board",
     "make dev": "test_provision.py, over a pty: it needs a board",
     "mpremote connect /dev/ttyUSB0 mip install package.json": "test_package.py, over a pty",
+    "python tools/package.py": "it writes into this tree; test_package.py looks at the result",
     "mpremote connect": "needs a board; mpremote's own",
     "python -m pip install esptool": "needs a network, changes this Python",
     "esptool": "needs an ESP32's boot loader",

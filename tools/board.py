@@ -73,7 +73,7 @@ def why(port: str, error: Exception) -> str:
 
 
 class Board:
-    """An open port. `run` and what builds on it need `enter` first."""
+    """An open port. `run` and what builds on it need `maintenance`, or `enter`."""
 
     def __init__(self, port: str, say=print):
         self.port = port
@@ -172,6 +172,16 @@ class Board:
                 "it there"
             ) from None
         self.run(PATIENCE)
+
+    @contextlib.contextmanager
+    def maintenance(self):
+        """MicroPython's raw REPL, the station aside; whatever happens, the board starts again."""
+        self.stand_aside()
+        self.enter()
+        try:
+            yield
+        finally:
+            self.reset()
 
     # MicroPython
 

@@ -184,11 +184,9 @@ def main() -> int:
                 (args.out / name).write_bytes(data)
     else:
         with Board(board.pick(args.port)) as target:
-            target.stand_aside()
-            target.enter()
-            given = read(args.file) if args.file else ask(present(target))
-            write(target, files(given, folder))
-            target.reset()
+            with target.maintenance():
+                given = read(args.file) if args.file else ask(present(target))
+                write(target, files(given, folder))
             flash.selftest(target, print)
     row = models.find(str(given["model"]))
     print(json.dumps(hidden(given), indent=1, ensure_ascii=False))
