@@ -32,9 +32,7 @@ class Board:
     `diode`; its cable: `cable_ohm`.
     """
 
-    def __init__(
-        self, clock, phases=3, path=None, slave=None, encode=None, power_off=None
-    ):  # cold
+    def __init__(self, clock, phases=3, path=None, slave=None, encode=None, power_off=None):
         self.clock = clock
         self.mains = phases
         self.path = path
@@ -77,7 +75,7 @@ class Board:
 
     # the meter's register, as durable as a real one: no value is told before it is kept
 
-    def _load(self):  # cold
+    def _load(self):
         try:
             with open(self.path) as file:
                 text = file.read()
@@ -192,7 +190,7 @@ class Board:
         values = {"energy": self.energy, "reactive": self.reactive, "frequency": 50000}
         return self._phases(values, 0)
 
-    def house(self) -> dict:  # cold
+    def house(self) -> dict:
         """What the house's meter shows: as a meter reading, the car included."""
         self.advance()
         self._save()
@@ -266,17 +264,17 @@ class Board:
             self._permit = on
             self._at("contactor", _CLOSES_MS if on else _OPENS_MS)
 
-    def lock(self, close: bool) -> None:  # cold
+    def lock(self, close: bool) -> None:
         self.advance()
         self._lock_to = close
         if "0x100205" not in self.faults:
             self._at("lock", _LOCK_MS)
 
-    def free_lock(self) -> None:  # cold
+    def free_lock(self) -> None:
         """The jammed lock moves again."""
         self._lock = self._lock_to
 
-    def phases(self, n: int) -> None:  # cold
+    def phases(self, n: int) -> None:
         self.advance()
         self.relay = min(n, self.mains)
         self._stir()
@@ -304,15 +302,15 @@ class Board:
     def feed(self, silent: str) -> None:
         """No watchdog here."""
 
-    def tic_tune(self, baud: int):  # cold
+    def tic_tune(self, baud: int):
         """The TIC line at another speed."""
         return self.port("tic", baud)
 
-    def port(self, name: str, baud: int = 9600, parity: str = "E"):  # cold
+    def port(self, name: str, baud: int = 9600, parity: str = "E"):
         """The serial line of the "meter" or the "tic"."""
         return MeterPort(self) if name == "meter" else TicPort(self, baud)
 
-    def command(self, words: list) -> list | None:  # cold
+    def command(self, words: list) -> list | None:
         """A `sim` command's words. Raises ValueError saying what is wrong with them."""
         self.advance()
         module = runtime.load("firmware.board.sim")
