@@ -29,7 +29,7 @@ class ProfileStore:
     """`store`: a Store of its own. `table`: the columns, indexed by slot; `orders`: the slots of
     the ChargePointMaxProfiles and of the others, as they win."""
 
-    def __init__(self, store, clock, log):  # cold
+    def __init__(self, store, clock, log):
         self._store = store
         self._clock = clock
         self._log = log
@@ -46,22 +46,22 @@ class ProfileStore:
         self._held = None  # what `limit` was asked and found
         runtime.once("firmware.charging.profile_rare", "load", self, store)
 
-    def row(self, slot: int) -> list:  # cold
+    def row(self, slot: int) -> list:
         """What ROW unpacks to."""
         return [column[slot] for column in self.table]
 
-    def slots(self) -> bytes:  # cold
+    def slots(self) -> bytes:
         """The slots in use, in the order in which profiles win."""
         return self.orders[0] + self.orders[1]
 
-    def periods(self, slot: int) -> bytes:  # cold
+    def periods(self, slot: int) -> bytes:
         """The packed periods; empty when they are lost."""
         data = self._waiting.get(slot) or self._store.read(str(slot))
         if not data and slot in self.slots():  # else it was removed meanwhile
             self._log.error("profile %d is lost: its file is damaged", self.table[9][slot])
         return data[HEAD:] if data else b""
 
-    def same(self, row):  # cold
+    def same(self, row):
         """The slots of what a row replaces: the same id; the same purpose, level and connector."""
         ranks, below, _, _, _, _, _, _, _, ids = self.table
         rank, level, identity = row[0], row[1], row[9]
@@ -71,7 +71,7 @@ class ProfileStore:
                 same.append(slot)
         return same
 
-    def grow(self, slot):  # cold
+    def grow(self, slot):
         """Makes room in the table up to a slot, some more at a time: each growing may tear a hole
         into the heap."""
         more = slot // _GROWTH * _GROWTH + _GROWTH - len(self.wake)
@@ -79,7 +79,7 @@ class ProfileStore:
             for code, column in zip(ROW[1:] + "i", self.table + (self.wake,)):
                 column.extend(array(code, [0] * more))
 
-    def place(self, slot, row):  # cold
+    def place(self, slot, row):
         """Puts a row into the table, and the slot where it belongs in its order."""
         self.grow(slot)
         for column, value in zip(self.table + (self.wake,), row + (ALWAYS,)):
@@ -100,12 +100,12 @@ class ProfileStore:
         orders[which] = order[:low] + bytes([slot]) + order[low:]
         self.orders = tuple(orders)
 
-    def _leave(self, slot):  # cold
+    def _leave(self, slot):
         gone = bytes([slot])
         self.orders = tuple(order.replace(gone, b"") for order in self.orders)
         self._held = None
 
-    def _wait(self, slot, record):  # cold
+    def _wait(self, slot, record):
         """Puts a record among those that wait for flash, or takes it out."""
         self._waiting.pop(slot, None)
         if record is None:
@@ -117,7 +117,7 @@ class ProfileStore:
             last = self._written.get(slot, -_APART_MS)
             self._due[slot] = max(now + _SOON_MS, last + _APART_MS)
 
-    def put(self, record: bytearray) -> bool:  # cold
+    def put(self, record: bytearray) -> bool:
         """Installs a record: HEAD bytes, of which `put` fills those after the row, and periods.
         Replaces the profile of the same id, and the one of the same purpose, stack level and
         connector. False: there is no room."""
@@ -148,13 +148,13 @@ class ProfileStore:
             self.remove(same[0])
         return True
 
-    def remove(self, slot: int) -> None:  # cold
+    def remove(self, slot: int) -> None:
         """Removes the profile in a slot."""
         self._wait(slot, None)
         self._leave(slot)
         self._store.remove(str(slot))
 
-    def clear(self) -> None:  # cold
+    def clear(self) -> None:
         """Removes all; holds the loop for a while where there are many."""
         for slot in self.slots():
             self.remove(slot)
@@ -170,11 +170,11 @@ class ProfileStore:
         now = self._clock.ms()
         self._flush([slot for slot in self._due if self._due[slot] <= now])
 
-    def flush(self) -> None:  # cold
+    def flush(self) -> None:
         """Writes what waits: before an orderly restart."""
         self._flush(list(self._due))
 
-    def _flush(self, slots):  # cold
+    def _flush(self, slots):
         """False: the flash did not take it; it goes on waiting."""
         for slot in slots:
             try:
@@ -225,7 +225,7 @@ class ProfileStore:
         changes = until < NEVER and self._clock.epoch() is not None
         return ma, watts, wish, until + EPOCH if changes else None
 
-    def listing(self):  # cold
+    def listing(self):
         """Yields a line for each profile, as they win."""
         yield from runtime.load("firmware.charging.profile_rare").lines(self)
         runtime.drop("firmware.charging.profile_rare")

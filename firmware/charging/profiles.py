@@ -32,7 +32,7 @@ RECURRENCE = (0, 86400, 604800, 0)
 _KEPT = const(3)  # profiles whose periods are kept while a schedule goes to and fro between them
 
 
-def _stack(table, order, periods, t, number, started, phases, power, wake):  # cold
+def _stack(table, order, periods, t, number, started, phases, power, wake):
     """One of the two stacks: yields as `limits` does, NEVER standing for no limit. The first
     profile in the order that runs wins; what comes after it isn't looked at, and periods are read
     only of winners. (Written out in one piece: on the device, 200 rows take 15 ms like this.)"""
@@ -131,7 +131,7 @@ def limits(
     top: int,
     power: bool,
     wake,
-):  # cold
+):
     """Yields what holds from t on, piece by piece, in the same list each time: [until, limit, W
     limit, phases wished].
 
