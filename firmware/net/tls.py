@@ -95,6 +95,6 @@ class NotBefore:
                 date = ("20" if date < "5" else "19") + date
             parts = date[:4], date[4:6], date[6:8], date[8:10], date[10:12], date[12:]
             self.epoch = max(self.epoch, times.parse("%s-%s-%sT%s:%s:%s" % parts))
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, OverflowError):
             pass  # not from a CA then; nothing may be raised into the TLS library
         return 0
