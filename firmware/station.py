@@ -227,7 +227,7 @@ class Station:
             self.board.feed("" if self.safe else silent)
 
     async def run(self, extra=()) -> str:
-        """Runs until a reset or the end. `extra`: (name, part) whose `run(station)` is kept too."""
+        """Runs until a reset or the end. `extra`: (name, part): its `run(station)` is kept too."""
         works = (
             ("control", self._control),
             ("session", self.session.run),

@@ -14,7 +14,7 @@ from host_tests.test_kill import judge
 
 
 class Trouble:
-    """The central system's bad days: at most two refusals in a row, so that nothing is given up."""
+    """The central system's bad days: two refusals in a row at most, so nothing is given up."""
 
     def __init__(self, house, chance):
         self.chance = chance

@@ -21,8 +21,8 @@ from tools.central import House
 
 BITS = {"micropython": 64, "micropython32": 32}
 RUNTIMES = ("cpython", *BITS)
-# What a whole station with its simulated charger takes today, events included. The device has 112 KB
-# (docs/memory.md): the tests of its parts, in both/, run in that.
+# What a whole station with its simulated charger takes today, events included. The device has
+# 112 KB (docs/memory.md): the tests of its parts, in both/, run in that.
 STATION_HEAP = "160k"
 BOX = "BOX 1/é"
 
@@ -47,7 +47,16 @@ class Rig:
     """
 
     def __init__(
-        self, runtime, folder, *args, house=True, speed=20, box=BOX, heap=None, tls=None, start=True
+        self,
+        runtime,
+        folder,
+        *args,
+        house=True,
+        speed=20,
+        box=BOX,
+        heap=None,
+        tls=None,
+        start=True,
     ):
         self.runtime = runtime
         self.folder = Path(folder)

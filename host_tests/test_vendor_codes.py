@@ -69,7 +69,9 @@ def test_the_relay_fault_survives_power_cuts_until_a_reset(runtime, tmp_path):
             await rig.kill()
             await rig.start()
             await rig.online()
-            await rig.until(status="Faulted", vendor_error=code)  # the cause is gone, the latch not
+            await rig.until(
+                status="Faulted", vendor_error=code
+            )  # the cause is gone, the latch not
             await rig.console("reset soft")
             await rig.until(status="Available", vendor_error="")
             await asyncio.wait_for(told(house, status="Available", errorCode="NoError"), 60)

@@ -189,7 +189,7 @@ class House:
             self._connected,
             host,
             port,
-            subprotocols=["ocpp1.6"],
+            subprotocols=["ocpp1.6"],  # type: ignore[list-item]
             ssl=ssl,
             ping_interval=None,
             process_request=self._door,

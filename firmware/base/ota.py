@@ -45,7 +45,7 @@ def _running():
         from esp32 import Partition
     except ImportError:
         raise OSError("this board has no OTA slots")
-    return Partition(Partition.RUNNING)
+    return Partition(Partition.RUNNING)  # type: ignore[arg-type]
 
 
 def running() -> str:

@@ -83,6 +83,7 @@ else:
         return asyncio.sleep(ms / 1000)
 
     def trace(error: BaseException) -> str:
+        """The traceback as text."""
         import traceback
 
         return "".join(traceback.format_exception(error))
@@ -110,7 +111,7 @@ def urandom(n: int) -> bytes:
 def heap_free() -> int:
     """Free bytes of the garbage-collected heap, after a collection; 0 on CPython."""
     collect()
-    return gc.mem_free() if MICROPYTHON else 0
+    return gc.mem_free() if MICROPYTHON else 0  # type: ignore
 
 
 def collect() -> None:
@@ -201,9 +202,9 @@ class Stdin:
 
     def __init__(self):
         if MICROPYTHON:
-            self._stream = asyncio.StreamReader(sys.stdin.buffer)
+            self._source = asyncio.StreamReader(sys.stdin.buffer)  # type: ignore
         else:
-            self._queue = asyncio.Queue()
+            self._source = asyncio.Queue()  # type: ignore
             import threading
 
             loop = asyncio.get_running_loop()
@@ -217,12 +218,12 @@ class Stdin:
             except OSError:
                 data = b""
             try:
-                loop.call_soon_threadsafe(self._queue.put_nowait, data)
+                loop.call_soon_threadsafe(self._source.put_nowait, data)
             except RuntimeError:  # the loop has ended
                 return
 
     async def read(self) -> bytes:
-        return await (self._stream.read(1) if MICROPYTHON else self._queue.get())
+        return await (self._source.read(1) if MICROPYTHON else self._source.get())
 
 
 def run(work) -> None:
@@ -254,4 +255,4 @@ def power_off() -> None:
         import ffi
 
         ffi.open(None).func("v", "_exit", "i")(1)
-    os._exit(1)
+    os._exit(1)  # type: ignore

@@ -49,7 +49,7 @@ async def _micropython(streams, tls, host, keep):
     sock = tls.wrap_socket(
         Kept(raw) if keep else raw, server_hostname=host, do_handshake_on_connect=False
     )
-    stream = asyncio.StreamReader(sock, {"socket": raw})
+    stream = asyncio.StreamReader(sock, {"socket": raw})  # type: ignore[arg-type]
     # Begins the handshake, which waiting for the peer's first words does not. It goes on with the
     # first bytes either way; a peer that is quick may have it ended by now.
     return stream, stream, sock.read(1) or b""

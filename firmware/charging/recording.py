@@ -23,8 +23,8 @@ def values(t, context: str, reading: dict, mask: int, at_ms: int,
     else:
         stop_mask = 0
     if (mask or stop_mask) and _room(t):
-        data = mask | stop_mask | (measurands.ENERGY if transaction else 0)
-        data = measurands.pack(reading, offered_ma, data)
+        wanted = mask | stop_mask | (measurands.ENERGY if transaction else 0)
+        data = measurands.pack(reading, offered_ma, wanted)
         stamp = t.stamp(at_ms)
         numbers = (transaction.connector if transaction else 1,
                    measurands.CONTEXTS.index(context), mask, stop_mask)  # fmt: skip

@@ -27,8 +27,8 @@ def parse_url(url: str, schemes: str = "ws wss") -> tuple:
         raise ValueError("URL must begin with %s://" % "://, ".join(schemes.split()))
     rest = rest.partition("#")[0]
     end = len(rest)
-    for c in "/?":
-        at = rest.find(c)
+    for mark in "/?":
+        at = rest.find(mark)
         end = end if at < 0 else min(end, at)
     place, path = rest[:end], rest[end:]
     if not path.startswith("/"):

@@ -347,8 +347,10 @@ def calls_seeds():
                 ("RemoteStopTransaction", '{"transactionId":12}'),
                 (
                     "ReserveNow",
-                    '{"connectorId":1,"expiryDate":"2026-01-01T00:00:00Z","idTag":"A",'
-                    '"reservationId":1}',
+                    (
+                        '{"connectorId":1,"expiryDate":"2026-01-01T00:00:00Z","idTag":"A",'
+                        '"reservationId":1}'
+                    ),
                 ),  # fmt: skip
                 ("Reset", '{"type":"Soft"}'),
                 ("SetChargingProfile", '{"connectorId":1,"csChargingProfiles":%s}' % profile),
@@ -390,10 +392,14 @@ def calls(data):
 
 def answers_seeds():
     return [
-        b'Authorize {"idTagInfo":{"status":"Accepted","expiryDate":"2026-01-01T00:00:00Z",'
-        b'"parentIdTag":"P"}}',
-        b'BootNotification {"currentTime":"2026-01-01T00:00:00Z","interval":300.0,'
-        b'"status":"Accepted"}',
+        (
+            b'Authorize {"idTagInfo":{"status":"Accepted","expiryDate":"2026-01-01T00:00:00Z",'
+            b'"parentIdTag":"P"}}'
+        ),
+        (
+            b'BootNotification {"currentTime":"2026-01-01T00:00:00Z","interval":300.0,'
+            b'"status":"Accepted"}'
+        ),
         b'StartTransaction {"idTagInfo":{"status":"Blocked"},"transactionId":-5}',
         b'StopTransaction {"idTagInfo":null,"x":[1]}',
         b"Heartbeat []",
@@ -604,11 +610,7 @@ def meters(data):
 
 def certificates_seeds():
     der = b"\x30\x0b\x30\x09\x02\x01\x01\x30\x00\x30\x00\x30\x00"
-    body = (
-        b"\x02\x01\x05\x30\x00\x30\x00\x30\x1e\x17\x0d"
-        + b"250101000000Z\x17\x0d"
-        + b"350101000000Z"
-    )
+    body = b"\x02\x01\x05\x30\x00\x30\x00\x30\x1e\x17\x0d250101000000Z\x17\x0d350101000000Z"
     cert = b"\x30%c\x30%c" % (len(body) + 2, len(body)) + body
     pem = b"-----BEGIN CERTIFICATE-----\n%s-----END CERTIFICATE-----\n"
     return [der, der + der, cert, pem % binascii.b2a_base64(cert)]
@@ -748,7 +750,7 @@ def records(data):
     log = journal.Journal(files, Log())
     found = [[position, kind, payload] for position, kind, payload in log.records()]
     last = 0
-    for position, kind, _ in found:
+    for position, _kind, _ in found:
         assert position > last
         last = position
     assert log.append(3, b"new") > last
@@ -916,6 +918,6 @@ def bundle(data):
     outcome = _finish(main())
     assert files.data.pop("other/firmware/a.mpy") == b"mine"
     for name in files.data:
-        assert name.startswith("slot/bundle") or name.startswith("slot/firmware/"), name
+        assert name.startswith(("slot/bundle", "slot/firmware/")), name
         assert "/../" not in name and "//" not in name
     return outcome
