@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """A simulated flash with a real LittleFS on it, in the device's geometry.
 
 `Flash` counts erases and programs, keeps their history, and can lose power at any one of them,

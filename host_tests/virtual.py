@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """Virtual time: an hour of station time passes in the time that the code itself takes.
 
 `run(coro)` runs a coroutine on a loop whose clock stands still while there is something to do

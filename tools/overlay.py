@@ -11,12 +11,13 @@ when the heap is full, and for what stands between a fault and an open contactor
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 MARK = b"# cold"
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def _marked(node, lines):
+def _marked(node, lines) -> bool:
     return isinstance(node, FUNCTIONS) and lines[node.body[0].lineno - 2].rstrip().endswith(MARK)
 
 
@@ -37,7 +38,9 @@ def split(original: bytes, data: bytes, module: str, names: dict) -> tuple[bytes
     lines = data.split(b"\n")
     hot, cold = list(lines), [b""] * len(lines)
     defined, called = set(), []
-    stubs = []
+    stubs: list = []
+    twin: Any
+    taken: list
     for node, twin in zip(tree.body, marked.body):
         if isinstance(node, ast.ClassDef):
             defined.add(node.name)

@@ -218,12 +218,12 @@ class Stdin:
             except OSError:
                 data = b""
             try:
-                loop.call_soon_threadsafe(self._source.put_nowait, data)
+                loop.call_soon_threadsafe(self._source.put_nowait, data)  # type: ignore
             except RuntimeError:  # the loop has ended
                 return
 
     async def read(self) -> bytes:
-        return await (self._source.read(1) if MICROPYTHON else self._source.get())
+        return await (self._source.read(1) if MICROPYTHON else self._source.get())  # type: ignore
 
 
 def run(work) -> None:
