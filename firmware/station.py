@@ -85,8 +85,8 @@ class Station:
 
     def _by_itself(self):
         """Whether a car just plugged in is charged without asking (guide page 16)."""
-        if not self.config.get("SupervisionUrl"):
-            return True
+        if not (self.transactions.endpoint or self.config.get("SupervisionUrl")):
+            return True  # and has been since the link noticed
         lost = self.link.lost_ms
         return lost is not None and self.clock.ms() - lost >= _OFFLINE_MS and self.trusts()
 
@@ -154,9 +154,9 @@ class Station:
     def end(self, outcome: str) -> None:  # cold
         """The tasks end. After a restart the car is not to be taken for one that has just come."""
         self._outcome = self._outcome or outcome
+        self._ended.set()
         if self.session.used and outcome != "quit":
             self.config.store.write("used", b"1")
-        self._ended.set()
 
     def spawn(self, work):  # cold
         """A piece of work of its own, as a task; what goes wrong in it is logged and no more."""

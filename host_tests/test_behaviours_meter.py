@@ -156,9 +156,8 @@ def test_marks_begin_at_midnight(tmp_path):
 
 def test_stop_transaction_carries_what_was_asked_for(runtime, tmp_path):
     async def session():
-        words = key("StopTxnSampledData", "Power.Active.Import") + key(
-            "StopTxnAlignedData", "Frequency"
-        )
+        words = key("StopTxnSampledData", "Current.Offered")
+        words += key("StopTxnAlignedData", "Frequency")
         words += key("MeterValueSampleInterval", 20) + key("ClockAlignedDataInterval", 60)
         async with Rig(runtime, tmp_path, *words, speed=30) as rig:
             house = rig.house
@@ -173,9 +172,9 @@ def test_stop_transaction_carries_what_was_asked_for(runtime, tmp_path):
             for value in data:
                 (context,) = {item["context"] for item in value["sampledValue"]}
                 wanted = {
-                    "Sample.Periodic": {"Power.Active.Import"},
+                    "Sample.Periodic": {"Current.Offered"},
                     "Sample.Clock": {"Frequency"},
-                }.get(context, {"Power.Active.Import", "Frequency"})
+                }.get(context, {"Current.Offered", "Frequency"})
                 assert names(value["sampledValue"]) == wanted
             times = [seconds(value["timestamp"]) for value in data]
             assert times == sorted(times)

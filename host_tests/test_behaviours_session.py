@@ -163,6 +163,27 @@ def test_an_id_that_the_central_system_refuses_at_the_start(runtime, stops, tmp_
     play(runtime, session())
 
 
+@pytest.mark.parametrize("number", [0, -1, 2147483647])
+def test_any_number_is_a_transaction_id(number, tmp_path):
+    async def session():
+        async with Rig("cpython", tmp_path) as rig:
+            house = rig.house
+            house.next_transaction = number
+            point = await rig.charge()
+            await house.heard_of("StartTransaction")
+            await settled(rig, 1)
+
+            async def stop(transaction_id):
+                answer = await point.ask("RemoteStopTransaction", transaction_id=transaction_id)
+                return answer.status
+
+            assert await stop(number + 5) == "Rejected"
+            assert await stop(number) == "Accepted"
+            assert (await house.heard_of("StopTransaction"))["transactionId"] == number
+
+    play("cpython", session())
+
+
 # --- offline ---
 
 
@@ -558,7 +579,7 @@ def test_a_transaction_in_finishing_passes_through_preparing(runtime, tmp_path):
                 await rig.console("stop")
                 await told(rig, "Finishing")
                 begin = len(house.calls("StatusNotification"))
-                assert await start(point) == "Accepted"
+                assert await start(point) == "Accepted", (await rig.status(), house.messages[-9:])
                 await told(rig, "Charging")
                 assert statuses(house, start=begin)[0] == "Preparing"
             assert not [note for note in notes(house) if note["errorCode"] != "NoError"]

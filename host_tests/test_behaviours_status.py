@@ -223,3 +223,24 @@ def test_finishing_is_told_before_available(tmp_path):
             ]
 
     play("cpython", session())
+
+
+@pytest.mark.parametrize("pause", [0, 0.02, 0.05, 0.1, 0.5])
+def test_a_transaction_that_ends_as_soon_as_it_has_begun(pause, tmp_path):
+    async def session():
+        async with Rig("cpython", tmp_path) as rig:
+            point = await rig.online()
+            await rig.console("sim ready")
+            await rig.console("sim plug")
+            await rig.until(status="Preparing")
+            await point.ask("RemoteStartTransaction", id_tag="T")
+            while (await rig.status())["contactor"] == "open":
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
+            await rig.console("stop")
+            await rig.house.heard_of("StopTransaction")
+            await settled(rig, 5)
+            told = [s for s in statuses(rig.house) if s not in ("Charging", "SuspendedEVSE")]
+            assert told == ["Available", "Preparing", "Finishing"]
+
+    play("cpython", session())

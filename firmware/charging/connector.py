@@ -15,7 +15,8 @@ def status(evse, session, before: str, ms: int) -> tuple:
         if not evse.plugged:
             ends = session.config.on("StopTransactionOnEVSideDisconnect")
             return "Finishing" if ends else "SuspendedEV", _UNPLUGGED
-        if not evse.contactor and ms - session.transaction.started_ms < _CLOSING_MS:
+        waits = not evse.contactor and ms - session.transaction.started_ms < _CLOSING_MS
+        if waits and before in ("Preparing", "Finishing", "Reserved", "Available"):
             return "Preparing", ""
         if not evse.enabled or evse.switching or evse.offered_ma < 6000 or evse.pilot in "DE":
             return "SuspendedEVSE", ""
