@@ -6,12 +6,12 @@ import binascii
 import firmware
 from firmware.base import runtime
 from firmware.charging.session import Session
+from firmware.ocpp import LinkDown
 from firmware.ocpp.delivery import Delivery
-from firmware.ocpp.dispatch import dispatch
 from firmware.ocpp.link import Link
 from firmware.ocpp.notifier import Notifier
 from firmware.ocpp.registration import Registration
-from firmware.ocpp.rpc import LinkDown, Rpc
+from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.sampler import Sampler
 
 _OFFLINE_MS = 60000  # no link for so long means offline (docs/guide-notes.md, guide page 16)
@@ -70,7 +70,7 @@ class Station:
     def _handle(self, action, payload):
         if self.registration.status == "Rejected":
             return ()  # OCPP 4.2: not answered
-        return dispatch(self, action, payload)
+        return runtime.once("firmware.ocpp.dispatch", "dispatch", self, action, payload)
 
     def message_timeout(self) -> int:
         """MessageTimeout, s. A lambda in `__init__` would keep all that is cold in memory."""

@@ -6,7 +6,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.ocpp.rpc import CallError, Rpc
+from firmware.ocpp import CallError
+from firmware.ocpp.rpc import Rpc
 from host_tests.ocpp_messages import (
     NOT_SUPPORTED,
     TO_STATION,

@@ -16,8 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firmware.ocpp import schemas, sent
-from firmware.ocpp.frames import CallError
+from firmware.ocpp import CallError, schemas, sent
 from host_tests.ocpp_messages import (
     FROM_STATION,
     MESSAGES,

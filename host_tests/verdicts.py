@@ -7,8 +7,7 @@ import asyncio
 import binascii
 import sys
 
-from firmware.ocpp import frames, schemas
-from firmware.ocpp.frames import CallError
+from firmware.ocpp import CallError, frames, schemas
 
 # An answer is checked as one to each of these.
 ANSWERS = ("BootNotification", "StartTransaction", "StopTransaction", "Heartbeat", "MeterValues")

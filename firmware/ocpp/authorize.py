@@ -2,8 +2,7 @@
 
 import asyncio
 
-from firmware.ocpp.frames import CallError
-from firmware.ocpp.rpc import LinkDown
+from firmware.ocpp import CallError, LinkDown
 
 
 async def present(station, id_tag: str, remote: bool = False) -> None:

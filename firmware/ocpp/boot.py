@@ -3,7 +3,7 @@
 import asyncio
 
 from firmware.base import times
-from firmware.ocpp.frames import CallError
+from firmware.ocpp import CallError
 
 VENDOR = "Schneider Electric"
 _LATEST = 2777000000  # 2058: later, profiles' times would be no small integers on 32 bits

@@ -4,8 +4,7 @@ Loaded when used: what the station needs all the time is in `config.py`.
 """
 
 from firmware.base import runtime
-from firmware.ocpp import keys
-from firmware.ocpp.frames import CallError
+from firmware.ocpp import CallError, keys
 
 _RESET = "TriggerBackendConfigurationDataReset"
 

@@ -1,28 +1,25 @@
-"""Which module answers which call of the central system (guide pages 9 and 10).
-
-`~` marks a module that is loaded for the call and dropped after it: what is rarely asked for
-costs no memory while nobody asks.
-"""
+"""Which module answers which call of the central system (guide pages 9 and 10). It is loaded for
+the call and dropped after it, as this one is."""
 
 from firmware.base import runtime
-from firmware.ocpp.frames import CallError
+from firmware.ocpp import CallError
 
 TABLE = """
-RemoteStartTransaction ~remote
-RemoteStopTransaction ~remote
-UnlockConnector ~maintenance
-Reset ~maintenance
-DataTransfer ~maintenance
-TriggerMessage ~trigger
-GetConfiguration ~configuration
-ChangeConfiguration ~configuration
-SetChargingProfile ~smart_charging
-ClearChargingProfile ~smart_charging
-GetCompositeSchedule ~composite_schedule
-ReserveNow ~reservation
-CancelReservation ~reservation
-GetDiagnostics ~diagnostics
-UpdateFirmware ~update
+RemoteStartTransaction remote
+RemoteStopTransaction remote
+UnlockConnector maintenance
+Reset maintenance
+DataTransfer maintenance
+TriggerMessage trigger
+GetConfiguration configuration
+ChangeConfiguration configuration
+SetChargingProfile smart_charging
+ClearChargingProfile smart_charging
+GetCompositeSchedule composite_schedule
+ReserveNow reservation
+CancelReservation reservation
+GetDiagnostics diagnostics
+UpdateFirmware update
 """
 
 
@@ -35,10 +32,8 @@ def dispatch(station, action: str, payload: dict):
     at = TABLE.find("\n" + action + " ")
     if at < 0:
         raise CallError("NotSupported", action)
-    name = TABLE[TABLE.find(" ", at) + 1 : TABLE.find("\n", at + 1)]
-    module = "firmware.ocpp." + name.lstrip("~")
+    module = "firmware.ocpp." + TABLE[TABLE.find(" ", at) + 1 : TABLE.find("\n", at + 1)]
     try:
         return getattr(runtime.load(module), action)(station, payload)
     finally:
-        if name[0] == "~":
-            runtime.drop(module, "firmware.ocpp.keys")
+        runtime.drop(module, "firmware.ocpp.keys")

@@ -9,22 +9,10 @@ estimate of the heap that it takes. Of a name given twice in an object the last 
 import asyncio
 
 from firmware.base import runtime
+from firmware.ocpp import CallError
 
 _WINDOW = 384
 _HEAP = 16384  # 100 charging periods of three members are estimated at 10 KB
-
-
-class CallError(Exception):
-    """An error code of OCPP-J 4.2.3 and a description of at most 255 characters. Raised by a
-    handler to refuse a call, and by `Rpc.call` for a CALLERROR or an answer that is unusable."""
-
-    def __init__(self, code: str, description: str = ""):
-        super().__init__(code, description)
-        self.code = code
-        self.description = description
-
-    def __str__(self):
-        return "%s: %s" % (self.code, self.description)
 
 
 def _bad(why, *args):
@@ -55,7 +43,7 @@ def _text(chunk):
         _bad("not UTF-8")
 
 
-def _hex(data, i):  # cold
+def _hex(data, i):
     code = 0
     for c in data[i : i + 4]:
         if c not in b"0123456789abcdefABCDEF":
@@ -64,7 +52,7 @@ def _hex(data, i):  # cold
     return code
 
 
-def _string(data, i, odd):  # cold
+def _string(data, i, odd):
     """(closing quote, bytes) of the string that begins at i, escapes resolved; (-1, None) where
     the window ends before it does."""
     out = bytearray()
@@ -149,14 +137,14 @@ async def _tree(view):
                     _bad("too large")
                 at += i
                 i = 0
-                if at & 256:  # or what lives would lie scattered over all the heap
-                    runtime.collect()
-                    await asyncio.sleep(0)
                 data = bytes(view[at : at + span])
                 end = len(data)
                 brink = end - 64 if at + end < size else size
                 span = _WINDOW
                 odd = _odd(data)
+                if at & 256:  # or what lives would lie scattered over all the heap
+                    runtime.collect()
+                    await asyncio.sleep(0)
                 escapes = odd or b"\\" in data
             c = data[i]
             i += 1
@@ -288,7 +276,7 @@ async def parse(view) -> list:
     raise CallError("FormationViolation", "not a frame")
 
 
-def head(view) -> tuple:  # cold
+def head(view) -> tuple:
     """(type, id, action) from the beginning of a frame that is refused, as far as they can be
     read: (0, "", "") where not even the id can."""
     parts = bytes(view[:200]).split(b'"', 4)

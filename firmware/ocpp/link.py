@@ -4,7 +4,7 @@ import asyncio
 
 from firmware.base import runtime
 from firmware.net import websocket
-from firmware.ocpp.rpc import LinkDown
+from firmware.ocpp import LinkDown
 
 _TRIAL_MS = 600000  # a new place has so long to answer BootNotification before it goes back
 _FLUSH_S = 10

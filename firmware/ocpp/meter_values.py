@@ -7,7 +7,7 @@ import asyncio
 
 from firmware.base import times
 from firmware.charging import measurands
-from firmware.ocpp.frames import CallError
+from firmware.ocpp import CallError
 
 
 def mask(station, key: str) -> int:

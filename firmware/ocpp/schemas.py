@@ -12,7 +12,7 @@ Here is what the station receives, and the names of what it does not support. Wh
 import asyncio
 
 from firmware.base import times
-from firmware.ocpp.frames import CallError
+from firmware.ocpp import CallError
 
 ROWS = """
 ChargingProfile chargingProfileId:i! transactionId:i stackLevel:i0! \

@@ -1,6 +1,17 @@
 """The rest of `schemas.py`: the messages that the station sends, and those that it does not
 support. Tests check what goes out against it; the device never loads it."""
 
+from firmware.ocpp import CallError, schemas
+
+
+def check(action: str, direction: str, payload) -> None:
+    """Raises RuntimeError for a message of ours that is not as it should be."""
+    try:
+        schemas.check(action, direction, payload, True, ROWS)
+    except CallError as error:
+        raise RuntimeError("%s.%s to be sent: %s" % (action, direction, error))
+
+
 ROWS = """
 Authorize.req idTag:s20!
 BootNotification.req chargeBoxSerialNumber:s25 chargePointModel:s20! chargePointSerialNumber:s25 \

@@ -2,7 +2,6 @@
 3.13, 5.5, 5.16)."""
 
 import asyncio
-from array import array
 from struct import pack_into
 
 from firmware.base import times
@@ -10,7 +9,7 @@ from firmware.base.runtime import const
 from firmware.charging import profiles
 from firmware.charging.profile_store import HEAD
 from firmware.charging.profiles import ALWAYS, EPOCH, NEVER
-from firmware.ocpp.frames import CallError
+from firmware.ocpp import CallError
 
 _HIGHEST = const(200)  # ChargeProfileMaxStacklevel
 _MOST_PERIODS = const(100)  # ChargingScheduleMaxPeriods
@@ -72,27 +71,27 @@ def pack(profile: dict, connector: int, number: int, now: int) -> bytearray:
     periods = schedule["chargingSchedulePeriod"]
     count = len(periods)
     _must(count <= _MOST_PERIODS, "over %d periods" % _MOST_PERIODS)
-    starts = array("I", bytes(4 * count))
-    limits = array("I", starts)
-    wishes = bytearray(b"\3" * count)
+    record = bytearray(HEAD + count * profiles.PERIOD_SIZE)  # starts, limits, phases wished
+    at = HEAD
     before = -1
-    for i in range(count):
-        period = periods[i]
+    for period in periods:
         begin = period["startPeriod"]
         if begin <= before or (before < 0 and begin):
             raise ValueError("periods must begin at 0 and ascend")
-        starts[i] = before = begin
+        _must(begin < NEVER, "startPeriod too large")
+        before = begin
         limit = period["limit"]
-        limits[i] = int(limit * 10 + 0.5) if limit < highest else highest * 10
-        if "numberPhases" in period and 0 < period["numberPhases"] < 3:
-            wishes[i] = 1
-    _must(before < NEVER, "startPeriod too large")
+        pack_into("<I", record, at, begin)
+        limit = int(limit * 10 + 0.5) if limit < highest else highest * 10
+        pack_into("<I", record, at + 4 * count, limit)
+        at += 4
+    at += 4 * count
+    for period in periods:
+        record[at] = 1 if 0 < period.get("numberPhases", 3) < 3 else 3
+        at += 1
     flags = kind | (profiles.POWER if power else 0)
     row = (rank, 255 - level, flags, count, first, last, start, duration, number)
-    record = bytearray(HEAD)
     pack_into(profiles.ROW, record, 0, *(row + (profile["chargingProfileId"],)))
-    for part in (starts, limits, wishes):
-        record.extend(part)
     return record
 
 

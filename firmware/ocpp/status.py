@@ -4,7 +4,7 @@ import asyncio
 
 from firmware.base import times
 from firmware.charging import faults
-from firmware.ocpp.frames import CallError
+from firmware.ocpp import CallError
 
 VENDOR = "Schneider Electric"
 

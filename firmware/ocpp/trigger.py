@@ -2,7 +2,7 @@
 
 import asyncio
 
-from firmware.ocpp.frames import CallError
+from firmware.ocpp import CallError
 
 
 def TriggerMessage(station, payload):

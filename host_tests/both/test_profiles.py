@@ -1,8 +1,7 @@
 """Charging profiles through the handlers: OCPP 3.13, 5.5, 5.7, 5.16 and their errata."""
 
 from firmware.charging import profiles
-from firmware.ocpp import smart_charging
-from firmware.ocpp.schemas import CallError
+from firmware.ocpp import CallError, smart_charging
 from host_tests.both.profiles_rig import MAX, NOW, Station, profile
 
 DAY = 86400

@@ -4,7 +4,8 @@ import asyncio
 import json
 
 from firmware.base.clock import Clock
-from firmware.ocpp.rpc import CallError, LinkDown, Rpc
+from firmware.ocpp import CallError, LinkDown
+from firmware.ocpp.rpc import Rpc
 
 
 class Log:
@@ -307,7 +308,7 @@ async def test_an_answer_that_arrives_while_the_call_is_still_being_sent():
     rig.link.pause_s = 1
     task = heartbeat(rig)
     await asyncio.sleep(0.5)
-    await rig.receive([3, rig.rpc._waiting, TIME])
+    await rig.receive([3, rig.rpc.waiting, TIME])
     assert await task == TIME
 
 
@@ -343,7 +344,7 @@ async def test_a_call_comes_in_and_is_answered():
     answer = await rig.answer([2, "x-1", "RemoteStopTransaction", {"transactionId": 0}])
     assert answer == [3, "x-1", {"status": "Accepted"}]
     assert rig.calls == [("RemoteStopTransaction", {"transactionId": 0})]
-    rig.rpc._handler = lambda action, payload: {}
+    rig.rpc.handler = lambda action, payload: {}
     assert await rig.answer('[2,"x-2","GetConfiguration",null]') == [3, "x-2", {}]
 
 

@@ -1,7 +1,6 @@
 """Checking messages against the table, on every Python."""
 
-from firmware.ocpp import schemas
-from firmware.ocpp.frames import CallError
+from firmware.ocpp import CallError, schemas
 
 
 def verdict(action, payload, direction="req", strict=True):

@@ -1,0 +1,33 @@
+"""A CALL to the central system and the wait for its answer (OCPP-J 4.1); loaded for each."""
+
+import asyncio
+
+from firmware.base import runtime
+from firmware.ocpp.rpc import text
+
+_SCHEMAS = "firmware.ocpp.schemas"  # loaded for a message that has something to check
+_BARE = ("MeterValues", "StatusNotification", "StopTransaction")  # whose answers may be empty
+
+
+async def call(rpc, link, action: str, payload: dict) -> dict:
+    """See `Rpc.call`; one at a time."""
+    if rpc.check_sent:
+        runtime.once("firmware.ocpp.sent", "check", action, "req", payload)
+    rpc.count += 1
+    rpc.waiting = "%s-%d" % (rpc.nonce, rpc.count)
+    rpc.answer = None
+    rpc.answered.clear()
+    try:
+        await rpc.send(link, text([2, rpc.waiting, action, payload]))
+        await asyncio.wait_for(rpc.answered.wait(), rpc.timeout_s())
+    except asyncio.TimeoutError:
+        if not rpc.answer:
+            raise
+    finally:
+        rpc.waiting = None
+        answer, rpc.answer = rpc.answer, None
+    if isinstance(answer, Exception):
+        raise answer
+    if not answer[2] and action in _BARE:
+        return {}
+    return runtime.once(_SCHEMAS, "check", action, "conf", answer[2], False)
