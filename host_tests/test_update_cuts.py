@@ -9,7 +9,7 @@ import pytest
 
 from firmware.base import slots
 from firmware.base.store import Store
-from firmware.ocpp import update
+from firmware.ocpp import download, jobs, update
 from host_tests.both import bundles
 from host_tests.flash import Flash
 from tools.runtimes import ROOT
@@ -64,16 +64,23 @@ class Station:
     debug = warning = error = security_event = info
 
     # the jobs
+    def stop(self, name):
+        pass
+
     def say(self, message, status, over=False):
         self.doing[message] = status
+        if over:
+            self.doing.pop(message)
         self.heard.append(status)
 
-    async def tell(self, message, status):
-        self.heard.append(status)
-        return True
-
-    async def told(self):
+    async def told(self, longest_s=0):
         pass
+
+    keep = jobs.Jobs.keep
+
+    @property
+    def station(self):
+        return self
 
     async def idle(self):
         pass
@@ -95,8 +102,9 @@ class Station:
         async def steps():
             wait = True
             while wait is not None and not self.ended:
-                wait = await update.step(self, None)
-                if wait is not None:
+                module = download if isinstance(wait, str) else update
+                wait = await module.step(self, None)
+                if wait is not None and not isinstance(wait, str):
                     if self.registers:
                         await wait
                     else:

@@ -3,6 +3,7 @@
 CODE = """
 import asyncio, gc, json, os
 from firmware.net import TlsFailed, tls, transfer
+from firmware.ocpp.diagnostics import Body
 cases = json.loads(sys.argv[1])
 folder = sys.argv[2]
 SLOW = "stall,silent,data stalls,no end,data resets".split(",")
@@ -20,7 +21,7 @@ class Sink:
         self.size = size
         self.good = True
     async def write(self, block):
-        assert 0 < len(block) <= 2048
+        assert 0 < len(block) <= 1024
         for byte in block:
             self.good = self.good and byte == self.received * 7 % 251
             self.received += 1
@@ -49,7 +50,7 @@ async def play(case, url, have, size):
             place.ftps = place.port, int(sys.argv[3])
         if case.startswith("put"):
             with open(folder + "/body", "rb") as f:
-                await transfer.upload(place, "report-1.txt", transfer.Body(f, size))
+                await transfer.upload(place, "report-1.txt", Body(f, size))
         else:
             await transfer.download(place, sink)
         outcome = "ok" if sink.good else "damaged"

@@ -23,7 +23,7 @@ from firmware.base import runtime
 UNSIGNED = b"unsigned"  # in the place of the key: this station takes any bundle
 RESERVE = 65536  # bytes of flash that an update leaves free
 _FIRST = 64  # bytes of the first line at most
-_MANIFEST = 16384
+_MANIFEST = 32768
 _FILES = 1 << 20  # bytes of all files
 _IMAGE = 4 << 20
 _LINE = 200
@@ -36,7 +36,7 @@ class Bad(Exception):
     """A bundle that this station does not take; trying again won't help."""
 
 
-async def verify(key: bytes, signature: bytes, digest: bytes) -> bool:
+async def verify(key: bytes, signature: bytes, digest: bytes) -> bool:  # cold
     """Whether `signature` of a SHA-256 digest was made with the key whose modulus is `key` (256
     bytes, exponent 65537). One squaring at a time: others run in between."""
     n = int.from_bytes(key, "big")
@@ -66,7 +66,6 @@ class Unpacker:
         self._key = key
         self._image = image
         self._out = None
-        self._damaged = False
         self._reset()
 
     def _reset(self):
@@ -96,7 +95,7 @@ class Unpacker:
         if not self.done:
             raise OSError("the bundle ends after %d bytes" % self.received)
 
-    async def resume(self) -> None:
+    async def resume(self) -> None:  # cold
         """Goes on with what an earlier attempt left in the slot, file by file."""
         try:
             with self.files.open(self.slot + "/bundle", "rb") as f:
@@ -115,7 +114,7 @@ class Unpacker:
             self.received += size
         self.done = True
 
-    async def _digest(self, path, size):
+    async def _digest(self, path, size):  # cold
         """The digest of a file in the slot, "" where it isn't so long."""
         try:
             if self.files.size(self.slot + "/" + path) != size:
@@ -124,7 +123,7 @@ class Unpacker:
         except OSError:
             return ""
 
-    async def _hashed(self, path, skip):
+    async def _hashed(self, path, skip):  # cold
         made = hashlib.sha256()
         with self.files.open(self.slot + "/" + path, "rb") as f:
             f.seek(skip)
@@ -190,10 +189,7 @@ class Unpacker:
                 raise Bad("%d bytes have no room in the flash" % self.total)
             self.files.rename(self.slot + "/bundle.new", self.slot + "/bundle")
         elif binascii.hexlify(self._hash.digest()).decode() != self._expected:
-            if self._damaged:
-                raise Bad("it is damaged: a hash is another one")
             self.restart()
-            self._damaged = True
             raise OSError("damaged on its way: a hash is another one")
         self._next()
 
@@ -220,7 +216,7 @@ class Unpacker:
         self._left = size
         self._expected = expected
 
-    async def _checked(self, name):
+    async def _checked(self, name):  # cold
         """Checks the manifest in that file."""
         signature = self._begin.partition(b"\n")[2]
         if self._key != UNSIGNED:
@@ -291,7 +287,7 @@ class Unpacker:
                     return
 
 
-def _lacks(name, version, mpy):
+def _lacks(name, version, mpy):  # cold
     """What this Python is not that a bundle needs; "" when it is."""
     here = sys.implementation
     at = tuple([int(number) for number in version.split(".") if number.isdigit()])
@@ -310,7 +306,7 @@ def forget(files, slot: str) -> None:
         pass  # there was nothing
 
 
-def wipe(files, folder: str, keep: str = "") -> str:
+def wipe(files, folder: str, keep: str = "") -> str:  # cold
     """Removes all files below a folder but `keep`; the name of one that stays, or ""."""
     stays = ""
     for name in files.listdir(folder):

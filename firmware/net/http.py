@@ -7,16 +7,37 @@ are around every step. Loaded by transfer.py.
 """
 
 import asyncio
-
-import aiohttp
+import sys
 
 from firmware.base import runtime
-from firmware.net import address
 from firmware.net.transfer import BLOCK
 
+_ADDRESS = "firmware.net.address"
+
+_WEBSOCKET = "_WSRequestContextManager ClientWebSocketResponse WebSocketClient WSMsgType"
 _SLOWEST = 100  # bytes a second of an upload
 _HEADERS = 4096  # bytes of an answer's headers at most
 _REDIRECTS = 4
+
+
+def _library():  # cold
+    """aiohttp, without the WebSocket client that is half of micropython-lib's."""
+
+    class Unused:
+        pass
+
+    for (
+        name
+    ) in "_WSRequestContextManager ClientWebSocketResponse WebSocketClient WSMsgType".split():
+        setattr(Unused, name, None)
+    sys.modules["aiohttp.aiohttp_ws"] = Unused  # type: ignore[assignment]
+    try:
+        import aiohttp
+    except (ImportError, AttributeError):  # another version: all of it then
+        del sys.modules["aiohttp.aiohttp_ws"]
+        import aiohttp
+    sys.modules.pop("aiohttp.aiohttp_ws", None)
+    return aiohttp
 
 
 class _Moved(Exception):
@@ -97,7 +118,7 @@ class Http:
         if end is not None and sink.received != end:
             raise OSError("HTTP: %d of %d bytes came" % (sink.received, end))
 
-    async def put(self, name: str, body) -> None:
+    async def put(self, name: str, body) -> None:  # cold
         """Uploads with PUT, or POST where the server has none. The place is a folder, except with
         a query: such URLs are made for one file (docs/guide-notes.md)."""
         path = self._at[3]
@@ -123,7 +144,7 @@ class Http:
         if session:
             await session.__aexit__(None, None, None)
 
-    async def _follow(self, method, headers, body=None):
+    async def _follow(self, method, headers, body=None):  # cold
         """Asks, and follows redirects; the status that it ends with."""
         for _ in range(_REDIRECTS):
             await self.close()
@@ -141,14 +162,14 @@ class Http:
             self._move(where)
         raise OSError("HTTP: more than %d redirects" % _REDIRECTS)
 
-    def _move(self, where):
+    def _move(self, where):  # cold
         scheme, host, port, path = self._url(where)
         if self._at[0] == "https" and scheme != "https":
             raise OSError("HTTP: a redirect away from TLS")
         self._at = scheme, host, port, path
         self._place.log.info("redirected to %s://%s:%d", scheme, host, port)
 
-    def _url(self, where):
+    def _url(self, where):  # cold
         scheme, host, port, path = self._at
         if "://" not in where:
             base = "%s://%s:%d" % (scheme, host, port)
@@ -157,7 +178,8 @@ class Http:
             elif not where.startswith("/"):
                 base += path.partition("?")[0].rpartition("/")[0] + "/"
             where = base + where
-        scheme, _, _, host, port, path = address.parse_url(where, "http https")
+        parts = runtime.load(_ADDRESS).parse_url(where, "http https")
+        scheme, _, _, host, port, path = parts
         path, mark, query = path.partition("?")
         parts = []
         for part in path.split("/"):
@@ -168,10 +190,12 @@ class Http:
         path = "/".join(parts)
         return scheme, host, port, (path if path[:1] == "/" else "/" + path) + mark + query
 
-    async def _ask(self, method, headers, body):
+    async def _ask(self, method, headers, body):  # cold
         """One request on a connection of its own; its status."""
         scheme, host, port, path = self._at
         place = self._place
+        aiohttp = _library()
+        address = runtime.load(_ADDRESS)
         if ":" in host:
             raise OSError("HTTP: no IPv6 address in a URL, please: a name")
         name = host if port == address.PORTS[scheme] else "%s:%d" % (host, port)
@@ -184,6 +208,8 @@ class Http:
             words["ssl"] = await place.secure()
         # What aiohttp would look up itself, holding the loop, is known by then.
         await address.resolve(host, port, place.step_s, place.known)
+        del address
+        runtime.drop(_ADDRESS)
         options = {"version": aiohttp.HttpVersion10}
         if hasattr(aiohttp, "ClientTimeout"):  # PyPI's
             options["timeout"] = aiohttp.ClientTimeout(total=None)
@@ -201,7 +227,7 @@ class Http:
             raise OSError("HTTP: headers that can't be read")
         return self._response.status
 
-    def _around(self, raw, body):
+    def _around(self, raw, body):  # cold
         async def request_raw(method, url, data, json, ssl, params, headers):
             if self._stream:
                 self._stream = None  # it has been closed

@@ -1,12 +1,11 @@
-"""Files from and to servers over HTTP, HTTPS, FTP and FTPS, in blocks of 2 KB.
+"""Files from and to servers over HTTP, HTTPS, FTP and FTPS, in blocks of 1 KB.
 
 Loaded for a transfer and dropped after it, with what it loads.
 """
 
 from firmware.base import runtime
-from firmware.net import address
 
-BLOCK = 2048
+BLOCK = 1024
 _PROGRESS = 4096  # bytes that a connection must bring, for the next one to follow at once
 _MODULES = (
     "firmware.net.http", "firmware.net.ftp", "firmware.net.address", "firmware.net.tls",
@@ -23,8 +22,8 @@ class Place:
     one. Raises ValueError for a bad URL.
     """
 
-    def __init__(self, url: str, secure, log, known: dict):
-        parts = address.parse_url(url, "http https ftp ftps")
+    def __init__(self, url: str, secure, log, known: dict):  # cold
+        parts = runtime.once("firmware.net.address", "parse_url", url, "http https ftp ftps")
         self.scheme, self.user, self.password, self.host, self.port, self.path = parts
         self.secure = secure
         self.log = log
@@ -36,7 +35,7 @@ class Place:
         path = self.path.partition("?")[0]
         return "%s://%s:%d%s" % (self.scheme, self.host, self.port, path)
 
-    def client(self):
+    def client(self):  # cold
         """Who speaks the scheme."""
         if self.scheme[0] == "h":
             return runtime.load("firmware.net.http").Http(self)
@@ -70,7 +69,7 @@ async def download(place: Place, sink) -> None:
         runtime.drop(*_MODULES)
 
 
-async def upload(place: Place, name: str, body) -> None:
+async def upload(place: Place, name: str, body) -> None:  # cold
     """Puts `body` as a file `name` into the folder that the place is. Raises as `download`."""
     client = place.client()
     try:
@@ -79,27 +78,3 @@ async def upload(place: Place, name: str, body) -> None:
         await client.close()
         client = None
         runtime.drop(*_MODULES)
-
-
-class Body:
-    """A file to upload: `size` bytes of a binary file. Also what PyPI's aiohttp takes."""
-
-    def __init__(self, file, size: int):
-        self.file = file
-        self.size = size
-
-    def read(self) -> bytes:
-        """The next block, b"" at the end."""
-        return self.file.read(BLOCK)
-
-    def rewind(self) -> None:
-        self.file.seek(0)
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        block = self.read()
-        if not block:
-            raise StopAsyncIteration
-        return block

@@ -11,10 +11,12 @@ _FILE = "diagnostics.txt"
 _ATTEMPTS = 4  # where the central system leaves it to us
 _INTERVAL_S = 60
 _MOST = 100  # attempts
+_BLOCK = 1024
+_PARTS = "station connector transactions configuration memory network"
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
-def GetDiagnostics(station, payload):
+def GetDiagnostics(station, payload):  # cold
     """Answered with the file's name. A new request takes the place of one under way."""
     epoch = station.clock.epoch()
     when = times.text(epoch).replace("-", "").replace(":", "") if epoch else "undated"
@@ -28,6 +30,30 @@ def GetDiagnostics(station, payload):
     return {"fileName": name}, lambda: runtime.once(
         "firmware.ocpp.jobs", "start", station, "diagnostics", job
     )
+
+
+class Body:
+    """A file to upload: `size` bytes of a binary file. Also what PyPI's aiohttp takes."""
+
+    def __init__(self, file, size: int):
+        self.file = file
+        self.size = size
+
+    def read(self) -> bytes:
+        """The next block, b"" at the end."""
+        return self.file.read(_BLOCK)
+
+    def rewind(self) -> None:
+        self.file.seek(0)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        block = self.read()
+        if not block:
+            raise StopAsyncIteration
+        return block
 
 
 async def step(station, job):
@@ -51,9 +77,8 @@ async def _attempt(station, log, job):
     status = "Uploaded"
     try:
         write(station, span)
-        body = runtime.load("firmware.net.transfer").Body
         with files.open(_FILE, "rb") as f:
-            await station.jobs.transfer(url, "upload", name, body(f, files.size(_FILE)))
+            await station.jobs.transfer(url, "upload", name, Body(f, files.size(_FILE)))
         log.info("%s is there", name)
     except Exception as why:  # whatever it is: it counts as an attempt
         log.warning("upload: %s", station.jobs.why(why))
@@ -65,14 +90,15 @@ async def _attempt(station, log, job):
     return None
 
 
-def write(station, span: list) -> None:
+def write(station, span: list) -> None:  # cold
     """Makes the file. `span`: the first and last date-time of log lines that are wanted, or ""."""
     logbook.save(station.files, station.log)
     with station.files.open(_FILE, "wb") as f:
-        for part in (_station, _connector, _transactions, _configuration, _memory, _network):
-            f.write(("[%s]\n" % part.__name__[1:]).encode())
+        parts = _station, _connector, _transactions, _configuration, _memory, _network
+        for number in range(len(parts)):
+            f.write(("[%s]\n" % _PARTS.split()[number]).encode())
             try:
-                for line in part(station):
+                for line in parts[number](station):
                     f.write((line + "\n").encode())
             except Exception as error:  # what is broken must not keep the rest from being told
                 f.write(runtime.trace(error).encode())
@@ -85,7 +111,7 @@ def write(station, span: list) -> None:
                 f.write(line + b"\n")
 
 
-def _station(station):
+def _station(station):  # cold
     epoch = station.clock.epoch()
     yield "time=" + (times.text(epoch) if epoch else "unknown")
     yield "uptime_s=%d" % (station.clock.ms() // 1000)
@@ -100,7 +126,7 @@ def _station(station):
         yield "%s=%s" % (message, station.doing[message])
 
 
-def _connector(station):
+def _connector(station):  # cold
     evse = station.evse
     yield "status=%s %s" % (station.notifier.status, station.notifier.info)
     yield "operative=%s" % station.session.operative
@@ -118,7 +144,7 @@ def _connector(station):
     yield "tic=%s" % ("detected" if station.tic.detected else "not detected")
 
 
-def _transactions(station):
+def _transactions(station):  # cold
     running = station.session.transaction
     if running:
         yield "running=%s, meter_start=%d" % (running.transaction_id, running.meter_start)
@@ -129,7 +155,7 @@ def _transactions(station):
         yield "profile: " + line
 
 
-def _configuration(station):
+def _configuration(station):  # cold
     keys = runtime.load("firmware.ocpp.keys")
     for name in keys.names():
         value = station.config.get(name)
@@ -138,7 +164,7 @@ def _configuration(station):
         yield "%s=%s" % (name, value)
 
 
-def _memory(station):
+def _memory(station):  # cold
     yield "heap_free=%d" % runtime.heap_free()
     gc.collect()
     yield "native_free=%s" % runtime.load(runtime.SOCKETS).native_free()
@@ -146,7 +172,7 @@ def _memory(station):
     yield "journal_bytes=%d" % station.transactions.journal.size
 
 
-def _network(station):
+def _network(station):  # cold
     link = station.link
     yield "link=" + link.state
     if link.lost_ms is not None:

@@ -2,7 +2,8 @@
 
 There while one is under way, or waits for its date; `station.jobs` is None else. A job is a module
 with `async step(station, job)`: it is loaded for each step, and dropped. A step returns what to
-await before the next one, None after the last. What TriggerMessage asks for is in `station.doing`.
+await before the next one, the name of another module for that, or None after the last. What
+TriggerMessage asks for is in `station.doing`.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from firmware.ocpp.frames import CallError
 from firmware.ocpp.rpc import LinkDown
 
 _LONGEST_S = 3600  # real seconds of a transfer
-_TOLD_S = 10  # and of waiting for the central system to hear what goes before it
+_TOLD_S = 10  # and of waiting for the central system to hear what goes before something
 
 
 def start(station, name: str, job=None) -> None:
@@ -32,14 +33,19 @@ class Jobs:
         self._tasks = {}
         self._busy = 0
         self._transfer = asyncio.Lock()  # one at a time
-        self._told = asyncio.Lock()  # notifications go in the order of `say`
+        self._untold = []  # (message, status), oldest first
+        self._quiet = asyncio.Event()  # there are none
+        self._quiet.set()
 
-    def start(self, name, job) -> None:
+    def start(self, name, job) -> None:  # cold
         """See the module's `start`."""
-        before = self._tasks.get(name)
-        if before:
-            before.cancel()
+        self.stop(name)
         self._tasks[name] = self._spawn(self._run("firmware.ocpp." + name, job))
+
+    def stop(self, name: str) -> None:  # cold
+        """Gives a job up at once."""
+        if name in self._tasks:
+            self._tasks.pop(name).cancel()
 
     def _spawn(self, work):
         self._busy += 1
@@ -54,11 +60,15 @@ class Jobs:
                 self.station.jobs = None
 
     async def _run(self, module, job):
-        wait = None
+        now = module
         while True:
-            wait = await runtime.soon(module, "step", self.station, job)
+            wait = await runtime.soon(now, "step", self.station, job)
+            now = module
             if wait is None:
                 return
+            if isinstance(wait, str):
+                now = wait
+                continue
             try:
                 await wait
             except asyncio.TimeoutError:
@@ -67,43 +77,52 @@ class Jobs:
     # what steps use
 
     def say(self, message: str, status: str, over: bool = False) -> None:
-        """Tells the central system when it can be told; the job goes on meanwhile. `over`: there
-        is nothing to ask for afterwards."""
+        """Tells the central system when it can be told, in the order of the calls; the job goes on
+        meanwhile. `over`: there is nothing to ask for afterwards."""
         self.station.doing[message] = status
         if over:
             self.station.doing.pop(message)
-        self._spawn(self.tell(message, status))
+        self._untold.append((message, status))
+        if self._quiet.is_set():
+            self._quiet.clear()
+            self._spawn(self._tell())
 
-    async def tell(self, message: str, status: str) -> bool:
-        """Tells the central system, once there is a link and what was said before is told.
-        Whether it has answered."""
+    async def _tell(self):  # cold
         station = self.station
-        async with self._told:
-            while True:
-                await station.registration.online.wait()
-                try:
-                    await station.rpc.call(message, {"status": status})
-                    return True
-                except LinkDown:
-                    await asyncio.sleep(1)
-                except (CallError, asyncio.TimeoutError) as why:
-                    station.log("jobs").warning("%s: %s", message, why or "no answer")
-                    return False
+        while self._untold:
+            message, status = self._untold[0]
+            await station.registration.online.wait()
+            try:
+                await station.rpc.call(message, {"status": status})
+            except LinkDown:  # again on the next one
+                await asyncio.sleep(1)
+                continue
+            except (CallError, asyncio.TimeoutError) as why:
+                station.log("jobs").warning("%s: %s", message, why or "no answer")
+            self._untold.pop(0)
+        self._quiet.set()
 
-    async def told(self) -> None:
-        """Waits until all is told, a moment at most."""
-        try:
-            await asyncio.wait_for(self._told.acquire(), _TOLD_S)
-            self._told.release()
-        except asyncio.TimeoutError:
+    async def told(self, longest_s: int = 0) -> None:
+        """Waits until all is told; at most so long, else as long as it takes."""
+        if not longest_s:
+            await self._quiet.wait()
+        elif not await runtime.wait(self._quiet, longest_s * 1000):
             self.station.log("jobs").warning("the central system has not heard all")
+
+    def keep(self, job: list) -> None:  # cold
+        """Stores what is under way of an update. Ends the job where a new request has taken its
+        place: wait_for can swallow the end that `stop` asked for."""
+        store = self.station.config.store
+        if (store.read("update") or b"").decode().split("\n")[1:3] != job[1:3]:
+            raise asyncio.CancelledError
+        store.write("update", "\n".join(job).encode())
 
     async def idle(self) -> None:
         """Until no transaction runs."""
         while self.station.session.transaction:
             await self.station.clock.sleep_ms(1000)
 
-    def why(self, error: Exception) -> str:
+    def why(self, error: Exception) -> str:  # cold
         """What a log says of a failure."""
         if isinstance(error, runtime.LINK_ERRORS):
             return str(error) or "it took too long"
@@ -125,7 +144,6 @@ class Jobs:
             secure = link.url()[:4].lower() == "wss:" or station.config.int("SecurityProfile") == 2
             if secure and not room() and not parked:
                 station.log("jobs").info("the link gives its memory to the transfer")
-                await self.told()
                 parked.append(link)
                 await link.park()
             context = runtime.load("firmware.net.tls").context(link.ca, link.insecure)
@@ -133,6 +151,7 @@ class Jobs:
                 raise OSError("there is no room for a TLS connection")
             return context
 
+        await self.told(_TOLD_S)  # telling takes memory, too
         async with self._transfer:
             module = runtime.load("firmware.net.transfer")
             try:

@@ -18,10 +18,10 @@ MESSAGE = "FirmwareStatusNotification"
 _ATTEMPTS = 4  # where the central system leaves it to us
 _INTERVAL_S = 60
 _TRIAL_S = 600  # real seconds
+_TOLD_S = 10
 _MOST = 100  # attempts
-_LINE_BYTES = 32768  # between two lines of progress in the log
-_BUNDLE = "firmware.base.bundle"
 _OTA = "firmware.base.ota"
+_DOWNLOAD = "firmware.ocpp.download"
 
 
 def UpdateFirmware(station, payload):
@@ -32,6 +32,8 @@ def UpdateFirmware(station, payload):
     if before[0] == "trial" or station.doing.get(MESSAGE) == "Installing":
         station.log("update").warning("another update is being installed: this one is not taken")
         return {}
+    if station.jobs:
+        station.jobs.stop("update")
     flash, running = slots.flash(station.files)
     slot = slots.inactive(flash, running)
     job = ["new", payload["location"].replace("\n", " ")]
@@ -39,13 +41,9 @@ def UpdateFirmware(station, payload):
     job.append(str(min(payload.get("retries", _ATTEMPTS - 1) + 1, _MOST)))
     job.append(str(min(payload.get("retryInterval", _INTERVAL_S), 86400)))
     job.append(slot)
-    _save(station, job)
+    store.write("update", "\n".join(job).encode())
     station.doing.pop(MESSAGE, None)
     return {}, lambda: runtime.once("firmware.ocpp.jobs", "start", station, "update")
-
-
-def _save(station, job):
-    station.config.store.write("update", "\n".join(job).encode())
 
 
 async def step(station, _):
@@ -53,7 +51,7 @@ async def step(station, _):
     try:
         return await _step(station)
     finally:
-        runtime.drop(_BUNDLE, _OTA, "firmware.base.slots")
+        runtime.drop(_OTA, "firmware.base.slots")
 
 
 async def _step(station):
@@ -64,7 +62,7 @@ async def _step(station):
         return None
     flash, running = slots.flash(station.files)
     if phase in ("new", "wait"):
-        return await _fetch(station, log, job, flash)
+        return _DOWNLOAD
     if phase in ("ready", "trial") and job[5] == _running(job, running):
         return await _on_trial(station, log, job, flash)
     if phase == "ready":
@@ -78,7 +76,9 @@ async def _step(station):
         return _over(station, job, "InstallationFailed")
     if not station.registration.online.is_set():
         return station.registration.online.wait()
-    await station.jobs.tell(MESSAGE, phase)
+    station.jobs.say(MESSAGE, phase, True)
+    await station.jobs.told()
+    station.jobs.keep(job)
     station.config.store.remove("update")
     return None
 
@@ -88,96 +88,8 @@ def _over(station, job, status):
     station.doing.pop(MESSAGE, None)
     station.session.held = False
     job[0] = status
-    _save(station, job)
+    station.jobs.keep(job)
     return station.registration.online.wait()
-
-
-async def _fetch(station, log, job, flash):
-    """Waits for the date, and takes an attempt."""
-    now = station.clock.epoch()
-    online = station.registration.online
-    if now is None and not online.is_set():
-        return online.wait()
-    if now is not None and now < int(job[2]):
-        return station.clock.sleep_ms((int(job[2]) - now) * 1000)
-    left = int(job[3])
-    if left <= 0:
-        return _over(station, job, "DownloadFailed")
-    bundle = runtime.load(_BUNDLE)
-    if job[0] == "new":
-        bundle.forget(flash, job[5])
-    job[0] = "wait"
-    job[3] = str(left - 1)
-    _save(station, job)  # an attempt that ends in a crash is one, too
-    if station.doing.get(MESSAGE) != "Downloading":
-        station.jobs.say(MESSAGE, "Downloading")
-    try:
-        job[5] = await _attempt(station, log, job, flash, bundle)
-    except bundle.Bad as why:
-        log.error("not installed: %s", why)
-        station.security_event("a firmware bundle was refused: %s" % why)
-        bundle.forget(flash, job[5])
-        return _over(station, job, "InstallationFailed")
-    except Exception as why:  # whatever it is: it counts as an attempt
-        log.warning("download: %s", station.jobs.why(why))
-        if left > 1:
-            return station.clock.sleep_ms(int(job[4]) * 1000)
-        return _over(station, job, "DownloadFailed")
-    job[0] = "ready"
-    _save(station, job)
-    station.jobs.say(MESSAGE, "Downloaded")
-    return station.jobs.idle()
-
-
-async def _attempt(station, log, job, flash, bundle):
-    """Downloads what the slot does not have yet; what is to be started then."""
-    key = station.config.store.read("update_key")
-    if key is None:
-        raise bundle.Bad("this station has no key to check it with")
-    if key == bundle.UNSIGNED:
-        log.warning("provisioned to take any bundle: its signature is not checked")
-    unpacker = bundle.Unpacker(flash, job[5], key, _image)
-    try:
-        try:
-            await unpacker.resume()
-        except bundle.Bad as why:
-            log.debug("not gone on with: %s", why)
-            unpacker.restart()
-        if not unpacker.done:
-            await station.jobs.transfer(job[1], "download", _Sink(station, log, unpacker))
-    finally:
-        unpacker.close()
-    log.info("version %s is there", unpacker.version)
-    return unpacker.label
-
-
-class _Sink:
-    """The unpacker, with a line of progress now and then."""
-
-    def __init__(self, station, log, unpacker):
-        self.unpacker = unpacker
-        self.restart = unpacker.restart
-        self.finish = unpacker.finish
-        self._station = station
-        self._log = log
-        self._next = 0
-
-    @property
-    def received(self):
-        return self.unpacker.received
-
-    async def write(self, block):
-        await self.unpacker.write(block)
-        done = self.unpacker.received
-        text = "%d of %d bytes" % (done, self.unpacker.total or done)
-        self._station.jobs.progress = text
-        if done >= self._next:
-            self._next = done + _LINE_BYTES
-            self._log.info("%s", text)
-
-
-def _image(size):
-    return runtime.load(_OTA).Image(size)
 
 
 def _running(job, slot):
@@ -192,7 +104,7 @@ async def _install(station, log, job, flash):
         return station.jobs.idle()
     session.held = True  # nothing begins now
     station.jobs.say(MESSAGE, "Installing")
-    await station.jobs.told()
+    await station.jobs.told(_TOLD_S)
     if session.transaction:
         return station.jobs.idle()
     try:
@@ -204,7 +116,7 @@ async def _install(station, log, job, flash):
         log.error("not installed: %s", why)
         return _over(station, job, "InstallationFailed")
     job[0] = "trial"
-    _save(station, job)
+    station.jobs.keep(job)
     if session.used:  # or the car would be taken for one that has just come
         station.config.store.write("used", b"1")
     log.warning("restarting into %s", job[5])

@@ -130,18 +130,15 @@ async def test_damaged_contents():
     data[-1000] ^= 4
     files = with_old(bundles.folder())
     unpacker = bundle.Unpacker(files, "b", bundles.KEY, None)
-    try:
-        await feed(unpacker, data)
-        assert False
-    except OSError as why:  # once it may have been the way here
-        assert "damaged on its way" in str(why)
-    assert unpacker.received == 0 and "b/bundle" not in bundles.tree(files, "b")
-    try:
-        await feed(unpacker, data)
-        assert False
-    except bundle.Bad as why:
-        assert "damaged" in str(why)
-    unpacker.close()
+    for _ in range(2):
+        try:
+            await feed(unpacker, data)
+            assert False
+        except OSError as why:
+            assert "damaged on its way" in str(why)
+        assert unpacker.received == 0 and "b/bundle" not in bundles.tree(files, "b")
+    data[-1000] ^= 4
+    await feed(unpacker, data)
     bundles.remove(files)
 
 
