@@ -153,7 +153,8 @@ class Station:
 
     def end(self, outcome: str) -> None:  # cold
         """The tasks end. After a restart the car is not to be taken for one that has just come."""
-        self._outcome = self._outcome or outcome
+        if outcome == "quit" or not self._outcome:  # typed while a reset is under way, too
+            self._outcome = outcome
         self._ended.set()
         if self.session.used and outcome != "quit":
             self.config.store.write("used", b"1")

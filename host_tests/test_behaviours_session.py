@@ -90,9 +90,13 @@ def test_the_connection_time_out_and_who_comes_after(runtime, tmp_path):
             await told(rig, "Preparing")
             await rig.console("authorize LOCAL")
             await told(rig, "Available")
-            # the profile was the first one's
+            # the profile was the first one's, or that of one who is refused
+            house.refused["BAD"] = "Invalid"
+            assert await start(point, "BAD", charging_profile=profile) == "Accepted"
+            await house.heard_of("Authorize", lambda p: p["idTag"] == "BAD")
             await plug(rig)
             await told(rig, "Preparing")
+            await settled(rig, 2)
             assert await start(point, "SECOND") == "Accepted"
             begun = await house.heard_of("StartTransaction")
             assert begun["idTag"] == "SECOND"

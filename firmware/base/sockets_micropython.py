@@ -65,7 +65,8 @@ def tls_context(authorities, seen):
         context.verify_mode = tls.CERT_NONE  # type: ignore[attr-defined]
     else:
         context.verify_mode = tls.CERT_REQUIRED  # type: ignore[attr-defined]
-        context.verify_callback = seen  # type: ignore[attr-defined]
+        # A name that stands in a text is not shortened on the way to the compiler.
+        setattr(context, "verify_callback", seen)  # noqa: B010
         for der in authorities:
             context.load_verify_locations(der)
     suites = []

@@ -27,6 +27,8 @@ async def present(station, id_tag: str, remote: bool = False) -> None:
         session.free()
     elif not session.authorise(id_tag, parent):
         log.info("%s may not charge here now", id_tag)
+        if remote:
+            session.profile = None
 
 
 async def _ask(station, id_tag):

@@ -18,17 +18,19 @@ def RemoteStartTransaction(station, payload):
         return {"status": "Rejected"}
     session.profile = None
     profile = payload.get("chargingProfile")
-    if profile:
-        smart_charging = runtime.load("firmware.ocpp.smart_charging")
-        if not smart_charging.install_for_start(station, profile):
-            return {"status": "Rejected"}
-    if admitted and not station.config.on("AuthorizeRemoteTxRequests"):
-        return {"status": "Accepted"}, lambda: session.authorise(tag)
+    if profile and not runtime.once(
+        "firmware.ocpp.smart_charging", "install_for_start", station, profile
+    ):
+        return {"status": "Rejected"}
+    ask = station.config.on("AuthorizeRemoteTxRequests") or not admitted
 
-    def ask():
-        station.spawn(runtime.soon("firmware.ocpp.authorize", "present", station, tag, True))
+    def start():
+        if ask:
+            station.spawn(runtime.soon("firmware.ocpp.authorize", "present", station, tag, True))
+        elif not session.authorise(tag):
+            session.profile = None
 
-    return {"status": "Accepted"}, ask
+    return {"status": "Accepted"}, start
 
 
 def RemoteStopTransaction(station, payload):
