@@ -8,6 +8,9 @@ import pytest
 
 from host_tests.station import BOX, RUNTIMES, Rig, play
 from host_tests.talk import change, keys, raw, settled, told
+from tools import runtimes
+
+GUIDE = runtimes.ROOT.parent / "shared" / "schneider-charge-ocpp-guide.txt"
 
 # Page 12 to 15. Key, accessibility, default on an Evh5A22N2S, values that are taken (as read back,
 # where that differs: given=read), values that are not.
@@ -84,6 +87,41 @@ def rows(text):
 @pytest.fixture(params=RUNTIMES)
 def runtime(request):
     return request.param
+
+
+def printed():
+    """(key, accessibility, default) as the guide prints them; the description may hold tabs."""
+    for line in GUIDE.read_text().splitlines():
+        cells = [cell.strip() for cell in line.split("\t")]
+        name = cells[0].replace("-", "")
+        if len(cells) > 5 and cells[1] in ("Required", "Optional"):
+            yield name, cells[2], cells[4]
+        elif len(cells) == 6 and cells[3] in ("R", "RW"):
+            yield name, cells[3], cells[4]
+
+
+# What docs/guide-notes.md says about these defaults.
+REPAIRED = {
+    "SupervisionUrl": "*",
+    "BoxIdentifier": "*",
+    "TICdetection": "false",
+    "IMaxUser": "32",
+    "PhaseNumber": "3",
+}
+
+
+@pytest.mark.skipif(not GUIDE.exists(), reason="the guide is not beside the checkout")
+def test_the_rows_are_the_guides():
+    guide = []
+    for name, access, default in printed():
+        default = default.replace("'", "").replace(" ", "").replace(";", ",").rstrip(",")
+        if default in ("True", "False"):
+            default = default.lower()
+        elif default[:-1].isdigit() and default[-1] == "s":
+            default = default[:-1]
+        guide.append((name, access.replace(" & ", ""), REPAIRED.get(name, default)))
+    ours = [row[:3] for row in rows(STANDARD + CUSTOM.lstrip())]
+    assert ours == guide
 
 
 def test_each_configuration_key(runtime, tmp_path):
@@ -212,6 +250,23 @@ ASKED = [
     ("UnlockConnector", {}, "OccurenceConstraintViolation"),
     ("UnlockConnector", {"connectorId": 1, "why": "?"}, "FormationViolation"),
 ]
+
+
+@pytest.mark.skipif(not GUIDE.exists(), reason="the guide is not beside the checkout")
+def test_each_operation_of_the_guide_is_asked_for():
+    guide = {}
+    for line in (
+        GUIDE.read_text().split("## Operations Initiated by Central System")[1].splitlines()
+    ):
+        if line.startswith("# Smart Charging"):
+            break
+        name, *cells = line.split("\t")
+        if len(cells) == 2 and name != "Message":
+            guide[name] = cells[1]
+    unsupported = {name for name, text in guide.items() if text == "Not supported"}
+    asked = {action: wanted for action, _, wanted in reversed(ASKED)}
+    assert set(guide) <= set(asked) | {"Reset"}
+    assert {name for name in guide if asked.get(name) == "NotSupported"} == unsupported
 
 
 def test_each_operation_of_the_central_system(runtime, tmp_path):
