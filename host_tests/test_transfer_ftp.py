@@ -18,6 +18,7 @@ from pyftpdlib.servers import FTPServer
 from host_tests.test_transfer_http import DATA, SIZE, der
 from host_tests.test_websocket import RUNTIMES, program
 from host_tests.transfer_client import CODE
+from host_tests.virtual import free_port
 
 logging.getLogger("pyftpdlib").setLevel(logging.CRITICAL)
 
@@ -322,9 +323,7 @@ async def test_every_case(name, tmp_path):
     clearing = Clearing(servers.home, servers.ca.issue_cert("localhost"))
     keeping = Clearing(servers.home, servers.ca.issue_cert("localhost"), allow=False)
     ports["CCC"], ports["no CCC"] = clearing.port, keeping.port
-    probe = socket.create_server(("127.0.0.1", 0))
-    ports["nobody"] = probe.getsockname()[1]
-    probe.close()
+    ports["nobody"] = free_port()
     cases = []
     for case, (scheme, at, path, *_) in CASES.items():
         if "CCC" in case and name == "cpython":

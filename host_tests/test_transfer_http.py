@@ -17,6 +17,7 @@ from aiohttp import web
 
 from host_tests.test_websocket import RUNTIMES, program
 from host_tests.transfer_client import CODE
+from host_tests.virtual import free_port
 
 SIZE = 20000
 DATA = bytes(i * 7 % 251 for i in range(SIZE))
@@ -63,9 +64,7 @@ class Server:
             self.ports[name] = site._server.sockets[0].getsockname()[1]
         self.rough = await asyncio.start_server(self.meet, "127.0.0.1", 0)
         self.ports["rough"] = self.rough.sockets[0].getsockname()[1]
-        probe = socket.create_server(("127.0.0.1", 0))
-        self.ports["nobody"] = probe.getsockname()[1]
-        probe.close()
+        self.ports["nobody"] = free_port()
 
     async def close(self):
         self.rough.close()
