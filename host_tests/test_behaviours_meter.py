@@ -110,12 +110,12 @@ def test_clock_aligned_data(runtime, tmp_path):
             marks = [at for _, at, _ in samples(house)]
             assert [b - a for a, b in zip(marks, marks[1:])] == [60] * (len(marks) - 1)
             assert await change(point, "MeterValuesAlignedData", "") == "Accepted"
-            count = len(samples(house)) + 2
+            count = len(samples(house)) + 1
             await house.heard_of("MeterValues", count=count, timeout=130)
             assert names(samples(house)[-1][2]) == {ENERGY}
             assert await change(point, "ClockAlignedDataInterval", "0") == "Accepted"
             count = len(samples(house))
-            await settled(rig, 150)
+            await settled(rig, 70)
             assert len(samples(house)) == count and house.errors() == []
 
     play(runtime, session())
@@ -162,7 +162,7 @@ def test_stop_transaction_carries_what_was_asked_for(runtime, tmp_path):
         async with Rig(runtime, tmp_path, *words, speed=30) as rig:
             house = rig.house
             await rig.charge()
-            await settled(rig, 200)
+            await settled(rig, 130)
             await rig.console("stop")
             stop = await house.heard_of("StopTransaction")
             data = stop["transactionData"]

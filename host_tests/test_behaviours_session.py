@@ -198,7 +198,7 @@ async def offline(rig):
 
 def test_connected_mode_but_offline_starts_by_itself(runtime, tmp_path):
     async def session():
-        async with Rig(runtime, tmp_path, speed=30) as rig:
+        async with Rig(runtime, tmp_path, speed=60) as rig:
             house = rig.house
             await rig.online()
             await offline(rig)
@@ -230,7 +230,7 @@ def test_connected_mode_but_offline_starts_by_itself(runtime, tmp_path):
 
 def test_back_online_the_central_system_decides(runtime, tmp_path):
     async def session():
-        async with Rig(runtime, tmp_path, speed=30) as rig:
+        async with Rig(runtime, tmp_path, speed=60) as rig:
             house = rig.house
             house.refused["freeCharge"] = "Invalid"
             await rig.online()
