@@ -27,12 +27,15 @@ class Notifier:
         """Derives the status; called after each step of the evse."""
         station = self.station
         ms = station.clock.ms()
-        status, info = connector.status(station.evse, station.session, self.status, ms)
+        session = station.session
+        status = connector.status(station.evse, session, self.status, ms)
         if status != self.status:
             self.log.debug("%s", status)
             self.status = status
             self.since = ms
-        self.info = info
+        gone = session.transaction and not station.evse.plugged
+        gone = gone and status in ("Finishing", "SuspendedEV")
+        self.info = connector.UNPLUGGED if gone else ""
         if station.session.operative != self._operative:
             self._operative = not self._operative
             self._put(*self._now(0))
