@@ -2,6 +2,7 @@
 one of the two versions always starts, whole, and the update ends as it should."""
 
 import asyncio
+import hashlib
 import os
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 from firmware.base import slots
 from firmware.base.store import Store
 from firmware.ocpp import download, jobs, update
-from host_tests.both import bundles
+from host_tests.both import bundles, test_ota
 from host_tests.flash import Flash
 from tools.runtimes import ROOT
 
@@ -249,6 +250,35 @@ def test_no_key(running, tmp_path):
     flash = fresh()
     Store(flash.files).remove("update_key")
     assert life(flash.files, tmp_path, running) == ["Downloading", "InstallationFailed"]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_whole_image(works, running, tmp_path, monkeypatch):
+    """Into the other OTA slot; a bootloader goes back to the one that has proved itself."""
+    monkeypatch.setitem(sys.modules, "esp32", test_ota.Esp32)
+    test_ota.Esp32.Partition = partition = test_ota.Partition
+    monkeypatch.setattr(partition, "runs", "ota_0")
+    monkeypatch.setattr(partition, "valid", 0)
+    image = bytes(range(256)) * 20
+    digest = hashlib.sha256(image).hexdigest()
+    manifest = f"version 2\nneeds {bundles.here()}\nimage {len(image)} {digest}\n"
+    flash = fresh()
+    slot = boot(flash.files, tmp_path, running)
+    station = Station(flash.files, slot, bundles.pack(manifest, image))
+    station.ask()
+    told = station.run()
+    assert station.ended == "update" and partition.boots == "ota_1"
+    assert partition.blocks[("ota_1", 0)] == image[:4096]
+    partition.runs = "ota_1"
+    station = Station(flash.files, slot, registers=works)
+    told += station.run()
+    assert partition.valid == (1 if works else 0)
+    if not works:
+        assert station.ended == "update"
+        partition.runs = "ota_0"
+        told += Station(flash.files, slot).run()
+    assert told == [*ALL[:3], "Installed" if works else "InstallationFailed"]
+    assert boot(flash.files, tmp_path, running) == "a"
 
 
 @pytest.mark.parametrize("works", [True, False])
