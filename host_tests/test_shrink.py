@@ -1,6 +1,8 @@
 """Short names change no meaning: every file has the same shape, and no two names meet."""
 
 import ast
+import sys
+import types
 
 import pytest
 
@@ -60,6 +62,16 @@ def build(tmp_path, monkeypatch, **files):
         name: made.shrunk(f"firmware/{name}.py", text.encode()).decode()
         for name, text in files.items()
     }
+
+
+def test_what_a_process_has_imported_changes_no_name(project, monkeypatch):
+    class Pin:
+        def session(self):
+            pass
+
+    for name in ("machine", "network", "tls", "esp32", "vfs"):
+        monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(Pin=Pin))
+    assert shrink.Project().names == project.names
 
 
 def test_what_is_shortened(tmp_path, monkeypatch):
