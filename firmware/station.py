@@ -249,6 +249,7 @@ class Station:
         finally:
             self.board.permit(False)
             await runtime.stop(tasks + self._tasks)
+            await runtime.stop(list(self.rpc.tasks))  # of what came until now
             await self.link.close()
             self.profiles.flush()
             self.transactions.save()

@@ -163,10 +163,36 @@ def test_two_hundred_of_a_hundred_periods_over_the_wire(runtime, tmp_path):
             state = await rig.until(status="Charging")
             assert state["limits"]["profile"] % 1000 == 500
             await rig.console("reset soft")
-            await rig.sleep(2)
+            await rig.house.heard_of("BootNotification", count=2)
             point = await rig.online()
             assert len(await rig.console("profiles")) == 199
             assert (await point.ask("ClearChargingProfile")).status == "Accepted"
             assert await rig.console("profiles") == []
 
     play(runtime, session())
+
+
+def test_an_answer_under_way_ends_with_the_station(tmp_path, caplog):
+    """What a reset interrupts does not go on in the flash of the station after it."""
+
+    async def session(turns):
+        async with Rig("cpython", tmp_path / str(turns)) as rig:
+            point = await rig.online()
+            for n in range(150):
+                message = profile(10 + n % 5, n, identity=n, start=1500000000)
+                assert await put(point, message) == "Accepted"
+            reset = asyncio.create_task(rig.console("reset soft"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            clearing = asyncio.create_task(point.ask("ClearChargingProfile"))
+            await reset
+            await rig.house.heard_of("BootNotification", count=2)
+            clearing.cancel()
+            await rig.online()
+            left = await rig.console("profiles")
+            await rig.sleep(60)
+            assert await rig.console("profiles") == left
+
+    for turns in range(0, 24, 3):
+        play("cpython", session(turns))
+    assert "is lost" not in caplog.text

@@ -198,7 +198,7 @@ class WebSocket:
             await self._fail(1009, "message over %d bytes" % self._limit)
         self._left, self._open, self._last = size, True, first > 0x7F
 
-    def _grow(self, size):  # cold
+    def _grow(self, size):
         """Makes room for a long message; not beyond the limit, nor where there is no memory."""
         if size > self._limit:
             return False
