@@ -243,7 +243,7 @@ class Station:
             works += ((name, lambda part=part: part.run(self)),)
         tasks = [asyncio.create_task(self._keep(name, work)) for name, work in works]
         if self.config.store.read("update") is not None:  # one is under way, or to be told of
-            runtime.once("firmware.ocpp.jobs", "start", self, "update")
+            runtime.once("firmware.ocpp.jobs", "start", self, "firmware.ocpp.update")
         try:
             await self._ended.wait()
         finally:

@@ -74,7 +74,7 @@ class MicroPythonTest(pytest.Item):
         if outcome == "skip":
             pytest.skip(text)
         if outcome == "fail":
-            raise MicroPythonFailure(text)
+            raise MicroPythonFailure(runtimes.readable(text))
         self.add_report_section("call", self.label, text)
 
     def repr_failure(self, excinfo, style=None):

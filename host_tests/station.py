@@ -105,7 +105,7 @@ class Rig:
             work = app.serve(parsed, self._typed.get, self._write)
             self.task = asyncio.create_task(work)
             return
-        runtimes.compile_mpy()
+        runtimes.compile_device()
         if self.runtime == "cpython":
             command = [sys.executable, str(runtimes.ROOT / "main.py")]
         else:
@@ -114,8 +114,8 @@ class Rig:
         self.process = await asyncio.create_subprocess_exec(
             *command,
             *self.words(),
-            cwd=runtimes.MPY,
-            env=runtimes.environment(),
+            cwd=runtimes.DEVICE,
+            env=runtimes.environment(build=runtimes.DEVICE),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=self.errors,
@@ -123,7 +123,8 @@ class Rig:
 
     def log(self):
         """What a process wrote to stderr so far."""
-        return (self.folder / "station.log").read_text(errors="replace")
+        text = (self.folder / "station.log").read_text(errors="replace")
+        return text if self.runtime == "cpython" else runtimes.readable(text, runtimes.DEVICE)
 
     def _write(self, text):
         self._text += text

@@ -160,12 +160,12 @@ def test_the_station_by_hand(bits, tmp_path):
         pytest.skip(runtimes.why_missing(bits))
     words = [sys.executable, str(ROOT / "main.py")]
     if bits:
-        runtimes.compile_mpy()
+        runtimes.compile_device()
         words = [*runtimes.command(bits), "-m", "main"]
     done = subprocess.run(
         [*words, *shlex.split(command)[2:], "--state", str(tmp_path / "state")],
-        cwd=runtimes.MPY, env=runtimes.environment(), input="status\nquit\n",
-        capture_output=True, text=True, timeout=60,
+        cwd=runtimes.DEVICE, env=runtimes.environment(build=runtimes.DEVICE),
+        input="status\nquit\n", capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0 and '"status": "Available"' in done.stdout, done.stderr
 

@@ -73,9 +73,8 @@ def test_a_first_flash_a_second_and_a_changed_one(pty_board, index, monkeypatch)
     (state / "keys").write_bytes(b"kept")
     said = run(pty_board, index=index)
     slot = pty_board.flash / "a"
-    assert (slot / "firmware" / "app.mpy").read_bytes() == (
-        runtimes.MPY / "firmware" / "app.mpy"
-    ).read_bytes()
+    sent = {path.relative_to(slot).as_posix(): path.read_bytes() for path in slot.rglob("*.mpy")}
+    assert sent == flash.application(True)
     assert (pty_board.flash / "lib" / "aiohttp" / "__init__.py").exists()
     assert (pty_board.flash / "boot.txt").read_text().split()[0] == "slot=a"
     assert any("slot a:" in line for line in said), said
@@ -116,10 +115,10 @@ def test_what_arrives_damaged_is_not_started(pty_board, index, monkeypatch):
     put = Board.put
 
     def damaged(self, name, data):
-        put(self, name, data[:-1] + b"?" if name.endswith("a/firmware/station.mpy") else data)
+        put(self, name, data[:-1] + b"?" if name.endswith("a/firmware/app.mpy") else data)
 
     monkeypatch.setattr(Board, "put", damaged)
-    with pytest.raises(Trouble, match=r"a/firmware/station\.mpy .* not what was sent"):
+    with pytest.raises(Trouble, match=r"a/firmware/app\.mpy .* not what was sent"):
         run(pty_board, index=index)
     assert not (pty_board.flash / "boot.txt").exists()
 

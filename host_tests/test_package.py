@@ -8,7 +8,7 @@ import pytest
 from mpremote import mip
 
 from host_tests.pty_board import PtyBoard
-from tools import flash, package, runtimes
+from tools import flash, package, runtimes, shrink
 from tools.board import Board
 
 
@@ -52,8 +52,10 @@ def test_the_manifest_freezes_what_flash_sends():
         exec((runtimes.ROOT / "manifest.py").read_text(), names)
     finally:
         os.chdir(before)
-    sources = [path.replace(".mpy", ".py") for path in flash.application()]
-    sent = [path for path in sources if (runtimes.ROOT / path).exists()]  # not what is split off
     assert frozen == ["boot.py", "main.py", *frozen[2:]]
-    assert sorted(frozen[2:]) == sorted(sent)
+    files = runtimes.shipped_at(*map(shrink.module_of, frozen[2:]))
+    sent = {path for path in flash.application() if not path.endswith("__init__.mpy")}
+    assert sent <= set(files)
+    left_out = set(flash.application(True)) - set(flash.application())
+    assert left_out and not left_out & set(files)
     assert tuple(required) == flash.LIBRARIES

@@ -257,12 +257,12 @@ def test_a_ca_that_is_none_is_said_at_once(runtime, tmp_path):
     if runtime != "cpython":
         if runtimes.find(BITS[runtime]) is None:
             pytest.skip(runtimes.why_missing(BITS[runtime]))
-        runtimes.compile_mpy()
+        runtimes.compile_device()
         command = [*runtimes.command(BITS[runtime]), "-m", "main"]
     done = subprocess.run(
         [*command, "--state", str(tmp_path / "state"), "--ca", str(path)],
-        cwd=runtimes.MPY,
-        env=runtimes.environment(),
+        cwd=runtimes.DEVICE,
+        env=runtimes.environment(build=runtimes.DEVICE),
         input="quit\n",
         capture_output=True,
         text=True,

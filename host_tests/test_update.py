@@ -37,15 +37,18 @@ def application(runtime, version=None, **replaced):
     """The application's files for a runtime, as a version with as many characters as the present
     one; `replaced`: module to its source, which uses nothing of the others."""
     suffix = ".py" if runtime == "cpython" else ".mpy"
-    if suffix == ".mpy":
-        assert not runtimes.compile_mpy()
-    files = bundle.read(runtimes.ROOT if suffix == ".py" else runtimes.MPY, suffix)
+    files = bundle.read(runtimes.ROOT, suffix) if suffix == ".py" else bundle.compiled()
     if version:
         name = "firmware/__init__" + suffix
         assert len(version) == len(VERSION) and VERSION.encode() in files[name]
         files[name] = files[name].replace(VERSION.encode(), version.encode())
     for module, source in replaced.items():
-        files[f"firmware/{module}{suffix}"] = source.encode() if suffix == ".py" else mpy(source)
+        if suffix == ".py":
+            files[f"firmware/{module}.py"] = source.encode()
+        else:
+            path, _ = runtimes.shipped_at("firmware." + module.replace("/", "."))
+            assert path in files
+            files[path] = mpy(source)
     return files
 
 
@@ -331,7 +334,7 @@ def test_killed_in_the_download(runtime, tmp_path):
             await heard(house, "Downloading", timeout=30)
             while "bytes" not in " ".join(await rig.console("transfers")):
                 await rig.sleep(1)
-            while not list((rig.flash / "b").rglob("o*")):
+            while len(list((rig.flash / "b").rglob("*.*py"))) < 30:
                 await rig.sleep(1)
             await rig.kill()
             server.held.set_result(None)

@@ -17,7 +17,6 @@ import argparse
 import asyncio
 import hashlib
 import sys
-import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,11 +95,10 @@ def bundle(files: dict[str, bytes], version: str, needs: str, key=None) -> bytes
 
 def compiled() -> dict[str, bytes]:
     """The application's .mpy files."""
-    with tempfile.TemporaryDirectory() as folder:
-        errors = runtimes.compile_mpy(("firmware",), Path(folder))
-        if errors:
-            raise SystemExit("\n".join(errors.values()))
-        return read(Path(folder), ".mpy")
+    try:
+        return runtimes.shipped()
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
 
 
 def read(root: Path, suffix: str) -> dict[str, bytes]:

@@ -74,15 +74,15 @@ class Demo:
             "micropython": lambda: [*runtimes.command(64), "-m", "main"],
             "micropython32": lambda: [*runtimes.command(32), "-m", "main"],
         }[self.runtime]()
-        runtimes.compile_mpy()
+        runtimes.compile_device()
         command = python + [
             "--supervision-url", url, "--box-id", BOX,
             "--state", state, "--speed", str(self.speed),
         ]  # fmt: skip
         self.process = await asyncio.create_subprocess_exec(
             *command,
-            cwd=ROOT if self.runtime == "cpython" else runtimes.MPY,
-            env=runtimes.environment(),
+            cwd=ROOT if self.runtime == "cpython" else runtimes.DEVICE,
+            env=runtimes.environment(build=runtimes.DEVICE),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

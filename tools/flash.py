@@ -27,14 +27,14 @@ OLDEST = (1, 25)
 LIBRARIES = ("aiohttp", "logging")
 # Of the firmware, what a device never loads.
 PC_ONLY = (
-    "firmware/base/sockets_cpython.mpy",
-    "firmware/board/serial_pc.mpy",
-    "firmware/board/sim.mpy",
-    "firmware/board/simulated.mpy",
-    "firmware/options.mpy",
-    "firmware/sensing/meter_slave.mpy",
-    "firmware/sensing/tic_encode.mpy",
-    "firmware/simulation.mpy",
+    "firmware.base.sockets_cpython",
+    "firmware.board.serial_pc",
+    "firmware.board.sim",
+    "firmware.board.simulated",
+    "firmware.options",
+    "firmware.sensing.meter_slave",
+    "firmware.sensing.tic_encode",
+    "firmware.simulation",
 )
 BLOCK = 4096  # what a file takes of the flash at least
 SPARE = 128 * 1024  # for the journal, profiles and keys of a station's life
@@ -93,13 +93,11 @@ def sha256(data: bytes) -> str:
 
 
 def application(everything: bool = False) -> dict[str, bytes]:
-    """What goes into a slot: path to content, compiled as for the tests."""
-    errors = runtimes.compile_mpy()
-    if any(name.startswith("firmware/") for name in errors):
-        raise Trouble("\n".join(errors.values()))
-    paths = sorted((runtimes.MPY / "firmware").rglob("*.mpy"))
-    files = {path.relative_to(runtimes.MPY).as_posix(): path.read_bytes() for path in paths}
-    return {name: files[name] for name in files if everything or name not in PC_ONLY}
+    """What goes into a slot: path to content, compiled."""
+    try:
+        return runtimes.shipped(() if everything else PC_ONLY)
+    except ValueError as error:
+        raise Trouble(str(error)) from None
 
 
 def started() -> dict[str, bytes]:

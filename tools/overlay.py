@@ -14,6 +14,7 @@ import ast
 from typing import Any
 
 MARK = b"# cold"
+RUNTIME = "firmware.base.runtime"
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -25,9 +26,10 @@ def _span(node):
     return range(node.lineno - 1, node.end_lineno)
 
 
-def split(original: bytes, data: bytes, module: str, names: dict) -> tuple[bytes, bytes | None]:
+def split(original: bytes, data: bytes, names: dict, module: str, away: str):
     """(what stays, what is loaded when called or None) of a file's source. `original` carries the
-    marks, `data` is what the compiler gets: the same lines with shorter names, `names`."""
+    marks, `data` is what the compiler gets: the same lines with shorter names, `names`. The two
+    will be the modules `module` and `away`."""
     marks = original.split(b"\n")
     if not any(line.rstrip().endswith(MARK) for line in marks):
         return data, None
@@ -41,6 +43,7 @@ def split(original: bytes, data: bytes, module: str, names: dict) -> tuple[bytes
     stubs: list = []
     twin: Any
     taken: list
+    owner = b""  # a class of cold methods is called _, the next one __
     for node, twin in zip(tree.body, marked.body):
         if isinstance(node, ast.ClassDef):
             defined.add(node.name)
@@ -50,8 +53,9 @@ def split(original: bytes, data: bytes, module: str, names: dict) -> tuple[bytes
                     cold[n], hot[n] = lines[n], b""
                 called.append(method)
             if taken:
-                cold[node.lineno - 1] = b"class %s_:" % node.name.encode()
-                where = b'"%s_", "%s_"' % (module.encode(), node.name.encode())
+                owner = b"_" * (len(owner) + 1)
+                cold[node.lineno - 1] = b"class %s:" % owner
+                where = b'"%s", "%s"' % (away.encode(), owner)
             for method in [m for m in taken if m.name == "__init__"]:
                 taken.remove(method)
                 hot[method.lineno - 1] = (
@@ -72,16 +76,16 @@ def split(original: bytes, data: bytes, module: str, names: dict) -> tuple[bytes
                 cold[n] = lines[n]
     for node in stubs:
         name = node.name.encode()
-        hot[node.lineno - 1] = b'def %s(*a, **k): return o_("%s_", "", "%s", *a, **k)' % (
-            name, module.encode(), name,
+        hot[node.lineno - 1] = b'def %s(*a, **k): return o_("%s", "", "%s", *a, **k)' % (
+            name, away.encode(), name,
         )  # fmt: skip
     used = {n.id for c in called for n in ast.walk(c) if isinstance(n, ast.Name)}
     others = sorted(used & defined - {c.name for c in stubs})
     # The module's docstring makes room for what the two files need of each other.
     for n in _span(tree.body[0]):
         hot[n] = cold[n] = b""
-    line = "from firmware.base.runtime import {} as O_, {} as o_"
-    hot[0] = line.format(names.get("overlay", "overlay"), names.get("away", "away")).encode()
+    line = "from {} import {} as O_, {} as o_"
+    hot[0] = line.format(*(names.get(n, n) for n in (RUNTIME, "overlay", "away"))).encode()
     if others:
         cold[0] = b"from %s import %s" % (module.encode(), ", ".join(others).encode())
     return b"\n".join(hot), b"\n".join(cold)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 from tools import overlay, shrink
@@ -15,20 +16,27 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".cache" / "bin"
 BUILD = ROOT / "build"
 MPY = BUILD / "mpy"
+DEVICE = BUILD / "device"
 STANDINS = ROOT / "host_tests" / "standins"
 
 # The heap of an ESP32 without PSRAM, both areas claimed.
 DEVICE_HEAP = "112k"
 
-# What is compiled: all that ships, and the tests that run on every Python. (`micropython -m main`
-# runs the compiled main; `micropython main.py` would find the sources beside it first.)
+# What ships, and with it the tests that run on every Python: two builds, as names that tests
+# mention are not shortened. (`micropython -m main` runs the compiled main; `micropython main.py`
+# would find the sources beside it first.)
+SHIPPED = ("main.py", "firmware")
 SOURCES = (
-    "main.py",
-    "firmware",
+    *SHIPPED,
     "host_tests/both",
     "host_tests/both_runner.py",
     "host_tests/virtual.py",
+    "tools/bench/scenarios",
+    "tools/bench/holds.py",
+    "tools/bench/reference.py",
 )
+# What else may hand scripts to the MicroPython that runs these tests.
+SCRIPTS = ("host_tests", "tools")
 
 
 def find(bits: int) -> Path | None:
@@ -54,9 +62,9 @@ def command(bits: int, heap: str | None = None) -> list[str]:
     return [str(path)] + (["-X", f"heapsize={heap}"] if heap else [])
 
 
-def environment(*folders: Path, source: bool = False) -> dict[str, str]:
+def environment(*folders: Path, source: bool = False, build: Path = MPY) -> dict[str, str]:
     """The environment to run it in: the compiled project (or its source) is importable."""
-    path = [str(ROOT if source else MPY), *map(str, folders), ".frozen"]
+    path = [str(ROOT if source else build), *map(str, folders), ".frozen"]
     path += ["~/.micropython/lib", "/usr/lib/micropython", str(STANDINS)]
     return {**os.environ, "MICROPYPATH": ":".join(path)}
 
@@ -65,21 +73,6 @@ def _sources(names):
     for name in names:
         path = ROOT / name
         yield from [path] if path.suffix == ".py" else sorted(path.rglob("*.py"))
-
-
-def source_names(paths) -> dict[Path, str]:
-    """What tracebacks call each file: the device keeps these names, so the firmware's are only as
-    long as they must be to differ."""
-    names = {}
-    for path in paths:
-        parts = path.relative_to(ROOT).parts
-        tails = ["/".join(parts[n:]) for n in range(len(parts))]
-        names[path] = tails[0]
-        if parts[0] == "firmware":
-            same = [str(other) for other in paths if other.name == path.name and other != path]
-            fits = [t for t in tails if not any(other.endswith("/" + t) for other in same)]
-            names[path] = fits[-1]
-    return names
 
 
 def compile_mpy(names=SOURCES, into: Path = MPY, options=("-O3",)) -> dict[str, str]:
@@ -92,37 +85,40 @@ def compile_mpy(names=SOURCES, into: Path = MPY, options=("-O3",)) -> dict[str, 
     errors = {}
     with open(into / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        project = shrink.Project(into / ".names")
+        named = project(names, into)
+        short = {**named.names, **named.modules}
         record = into / ".made"  # each file's hash of what it was made of
         made = json.loads(record.read_text()) if record.exists() else {}
         before = dict(made)
         wanted = set()
-        titles = source_names(list(_sources(names)))
-        for source, title in titles.items():
+        for source in _sources(names):
             name = source.relative_to(ROOT).as_posix()
-            target = into / Path(name).with_suffix(".mpy")
             try:
                 original = source.read_bytes()
-                module = name.removesuffix(".py").replace("/", ".")
-                data = project.shrunk(name, original)
-                parts = overlay.split(original, data, module, project.names)
-                # -O takes `assert` away: only from what ships, never from what tests it
-                asked = options if name.startswith(("firmware/", "main.py")) else ()
-                stamp = hashlib.sha256(repr((title, asked, parts)).encode()).hexdigest()
-                cold = target.with_name(target.stem + "_.mpy")
-                if parts[1] is not None:
-                    wanted.add(cold)
-                if made.get(name) != stamp or not target.exists():
-                    target.unlink(missing_ok=True)
-                    if parts[1] is not None:
-                        _compile(parts[1], cold, title, asked)
-                    _compile(parts[0], target, title, asked)
-                    made[name] = stamp
             except FileNotFoundError:  # removed while we looked
+                continue
+            hot, cold = named.called(name)
+            parts = overlay.split(original, named.shrunk(name, original), short, hot, cold)
+            # -O takes `assert` away: only from what ships, never from what tests it
+            asked = options if name.startswith(("firmware/", "main.py")) else ()
+            for module, data in zip((hot, cold), parts):
+                if data is None:
+                    continue
+                target = (into / module.replace(".", "/")).with_suffix(".mpy")
+                if name.endswith("/__init__.py") and module == shrink.module_of(name):
+                    target = target.with_suffix("") / "__init__.mpy"
+                wanted.add(target)
+                title = module.rpartition(".")[2] if name.startswith("firmware/") else name
+                stamp = hashlib.sha256(repr((title, asked, data)).encode()).hexdigest()
+                key = target.relative_to(into).as_posix()
+                if made.get(key) == stamp and target.exists():
+                    continue
                 target.unlink(missing_ok=True)
-            except subprocess.CalledProcessError as why:
-                errors[name] = (why.stderr or why.stdout).strip()
-        wanted |= {into / source.relative_to(ROOT).with_suffix(".mpy") for source in titles}
+                try:
+                    _compile(data, target, title, asked)
+                    made[key] = stamp
+                except subprocess.CalledProcessError as why:
+                    errors[name] = (why.stderr or why.stdout).strip()
         for name in names:
             for old in (into / name).rglob("*.mpy") if (into / name).is_dir() else ():
                 if old not in wanted:
@@ -130,6 +126,58 @@ def compile_mpy(names=SOURCES, into: Path = MPY, options=("-O3",)) -> dict[str, 
         if made != before:
             record.write_text(json.dumps(made))
     return errors
+
+
+def project(names, into: Path | None = None) -> shrink.Project:
+    """What the compiled files' names are. main.py, which no update changes, calls `firmware.app`
+    by its own name."""
+    compiled = [name for name in names if name != "main.py"]
+    others = () if set(names) <= set(SHIPPED) else SCRIPTS
+    return shrink.Project(compiled, ("main.py", *others), into and into / ".names")
+
+
+def shipped(without=()) -> dict[str, bytes]:
+    """What goes into a slot, path to content, but these modules. Its names depend on the sources
+    alone: in a checkout of the same version tools/shrink.py can read a device's tracebacks."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        errors = compile_mpy(("firmware",), root)
+        if errors:
+            raise ValueError("\n".join(errors.values()))
+        files = {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*.mpy")}
+    for path in shipped_at(*without):
+        files.pop(path, None)
+    return dict(sorted(files.items()))
+
+
+def shipped_at(*modules, build: Path | None = None) -> list[str]:
+    """Where these modules' files are in a slot (or in MPY or DEVICE), each with that of what is
+    loaded for its calls, even if there is none."""
+    named = project(SOURCES if build == MPY else SHIPPED, build)
+    names = [named.called(module.replace(".", "/") + ".py") for module in modules]
+    return [name.replace(".", "/") + ".mpy" for pair in names for name in pair]
+
+
+def compile_device() -> dict[str, str]:
+    """Compiles what ships to DEVICE, where names stay while files change."""
+    return compile_mpy(SHIPPED, DEVICE)
+
+
+def device_modules() -> dict[str, str]:
+    """What the firmware's modules are called in DEVICE, those that have another name there."""
+    return project(SHIPPED, DEVICE).modules
+
+
+def device_script(text: str) -> str:
+    """A script for MicroPython with what is in DEVICE, which has names of its own."""
+    return project(SHIPPED, DEVICE).script(text)
+
+
+def readable(text: str, build: Path = MPY) -> str:
+    """What MicroPython said, its tracebacks with the names that are in the sources."""
+    if 'File "' not in text:
+        return text
+    return project(SHIPPED if build == DEVICE else SOURCES, build).readable(text)
 
 
 def _compile(data, target, title, options):

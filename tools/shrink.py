@@ -3,17 +3,23 @@ loaded stays in the heap for good, with 7 bytes beside its letters.
 
     python -m tools.shrink firmware/ocpp/rpc.py     what the compiler gets of a file
     python -m tools.shrink --names                  every name that is shortened, and to what
+    python -m tools.shrink --readable < LOG         a device's log with readable tracebacks
 
-Lines stay where they are, so that tracebacks tell the right ones. Three things are done:
+What ships is named by its sources alone: a checkout of the same version can read its log.
 
+Lines stay where they are, so that tracebacks tell the right ones. Four things are done:
+
+- Modules of the firmware become `firmware.a` and so on: a module's name is kept twice, as it is
+  imported and as a path, and as a text wherever it is loaded for a call.
 - Members of classes and of modules get short names, the same everywhere in the project. Two of
   them share one where no class (with its bases and heirs) and no module has both.
 - Arguments, and functions within functions, get short names of their function.
 - `_NAME = 123` becomes `_NAME = const(123)`: the compiler puts the value where it is used.
 
 What keeps its name, so that no meaning changes: what Python and its libraries define; what stands
-as a text where it might reach getattr; modules; exception classes, since tracebacks and logs tell
-them; keyword arguments; and all that is mentioned by scripts that tests hand to MicroPython.
+as a text where it might reach getattr; exception classes, since logs tell them; keyword arguments;
+and all that is mentioned by scripts that tests hand to MicroPython. `readable` turns tracebacks
+back.
 """
 
 from __future__ import annotations
@@ -37,19 +43,18 @@ import tokenize
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from tools import overlay
+
 ROOT = Path(__file__).resolve().parent.parent
 
-# What is compiled for MicroPython; the others only tell which names to keep.
-COMPILED = (
-    "main.py", "firmware", "host_tests/both", "host_tests/both_runner.py", "host_tests/virtual.py",
-    "tools/bench/scenarios", "tools/bench/holds.py", "tools/bench/reference.py",
-)  # fmt: skip
-OTHERS = ("host_tests", "tools")
 PACKAGES = ("firmware", "host_tests", "tools", "main")
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 WORD = re.compile(r"[A-Za-z_]\w*")
+MODULE = re.compile(r"firmware(?:\.[a-z]\w*)+")
+PREFIX = re.compile(r"firmware(?:\.[a-z]\w*)*(?=\.(?![a-z]))")
+IMPORT = re.compile(r"from (firmware[\w.]*) import ([\w, ]+)")
 DYNAMIC = ("getattr", "setattr", "hasattr", "delattr")
 # Methods of texts and dicts: a text that is handed to them reaches no getattr.
 HARMLESS = {*dir(str), *dir(bytes), *dir(dict)}
@@ -105,7 +110,12 @@ class Source:
         self.words = set()  # of all texts
         self.dynamic = False  # has a getattr of something else than a literal
         self.libraries = set()
+        self.defined = set()  # functions
         self.constants = []  # (name, where the value begins, where it ends)
+        self.imports = []  # (begin, end, module, [(name, as, whether as is an outer name)])
+        self.modules = []  # (line, column, module) in texts
+        self.prefixes = set()  # packages of which texts name the modules piecemeal
+        self.cold = any(line.rstrip().endswith(overlay.MARK) for line in data.split(b"\n"))
         Reader(self, data)
 
 
@@ -115,12 +125,13 @@ class Reader(ast.NodeVisitor):
     def __init__(self, source, data):
         self.source = source
         tree = ast.parse(data)
-        tokens = tokenize.generate_tokens(io.StringIO(data.decode()).readline)
-        self.tokens = [
-            (t.start[0], len(t.line[: t.start[1]].encode()), t.string)
-            for t in tokens
-            if t.type == tokenize.NAME
-        ]
+        self.tokens = []
+        for token in tokenize.generate_tokens(io.StringIO(data.decode()).readline):
+            if token.type == tokenize.NAME:
+                line, column = token.start
+                self.tokens.append((line, len(token.line[:column].encode()), token.string))
+            elif token.type == tokenize.STRING:
+                self.modules(token)
         self.scopes = {}
         self.found = []  # (line, column, name, scope; None for an attribute)
         self.aliases = set()  # what libraries are called here
@@ -132,6 +143,17 @@ class Reader(ast.NodeVisitor):
             self.visit(node)
         self.sort()
         self.constants(tree)
+
+    def modules(self, token):
+        """Finds the names of modules in a text."""
+        for match in MODULE.finditer(token.string):
+            before = token.string[: match.start()]
+            line = token.start[0] + before.count("\n")
+            column = len(before.rpartition("\n")[2].encode())
+            if line == token.start[0]:
+                column += len(token.line[: token.start[1]].encode())
+            self.source.modules.append((line, column, match[0]))
+        self.source.prefixes.update(PREFIX.findall(token.string))
 
     # what is bound where
 
@@ -155,7 +177,7 @@ class Reader(ast.NodeVisitor):
                 scope.bound.update(a.asname or a.name.split(".")[0] for a in child.names)
                 if isinstance(child, ast.ImportFrom):
                     scope.imported.update(a.name for a in child.names if not a.asname)
-                    self.source.globals.update(a.name for a in child.names)
+                    self.source.globals.update(a.name for a in child.names if not a.asname)
             elif isinstance(child, (ast.Global, ast.Nonlocal)):
                 self.source.kept.update(child.names)
             elif isinstance(child, ast.NamedExpr):
@@ -186,6 +208,8 @@ class Reader(ast.NodeVisitor):
         self.scope = outer
 
     def definition(self, node, word):
+        if word == "def":
+            self.source.defined.add(node.name)
         line, column = self.token(node.lineno, node.col_offset, word)
         self.place(self.token(line, column + len(word), node.name), node.name, self.scope)
         self.all(node.decorator_list)
@@ -251,20 +275,24 @@ class Reader(ast.NodeVisitor):
                 self.aliases.add(name)
 
     def visit_ImportFrom(self, node):
-        own = self.imported(node.module)
-        for alias in node.names:
-            if not own or path_of(node.module + "." + alias.name):
+        if not self.imported(node.module):
+            for alias in node.names:
                 self.source.kept.update((alias.name, alias.asname or alias.name))
-                continue
-            self.place((alias.lineno, alias.col_offset), alias.name, None)
-            if alias.asname:
-                at = self.token(alias.lineno, alias.col_offset + len(alias.name), alias.asname)
-                self.place(at, alias.asname, self.scope)
+            return
+        names = []
+        for alias in node.names:
+            shared = not alias.asname or self.scope.kind == "module"
+            if not shared:
+                self.source.kept.add(alias.asname)
+            names.append((alias.name, alias.asname or alias.name, shared))
+            self.source.attributes.add(alias.name)
+        begin, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+        self.source.imports.append((begin, end, node.module, names))
 
     def imported(self, module):
-        self.source.kept.update(module.split("."))
         if module.split(".")[0] in PACKAGES:
             return True
+        self.source.kept.update(module.split("."))
         self.source.libraries.add(module)
         return False
 
@@ -372,26 +400,30 @@ def parameters(arguments):
     return [arg for arg in found if arg]
 
 
-def path_of(module: str) -> Path | None:
-    """The file of a module of the project."""
-    place = ROOT.joinpath(*module.split("."))
-    for path in (place / "__init__.py", place.with_suffix(".py")):
-        if path.exists():
-            return path
-    return None
+class Told:
+    """The names and modules that a file which is compiled as it is, or not at all, may mention to
+    MicroPython: everywhere in it when it is a script itself, else in texts that look like code."""
 
+    def __init__(self, data: bytes, script: bool):
+        self.names = set()
+        self.modules = set()
+        if script:
+            self.names.update(WORD.findall(data.decode()))
+            self._modules(data.decode())
+        tree = ast.parse(data)
+        documents = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+        for node in ast.walk(tree):
+            text = node.value if isinstance(node, ast.Constant) else None
+            if type(text) is not str or id(node) in documents:
+                continue
+            self._modules(text)
+            if "import " in text or "print(" in text:
+                self.names.update(_code(text))
 
-def told(data: bytes, script: bool) -> set[str]:
-    """The names that a file which is not compiled may mention to MicroPython: in texts that look
-    like code; everywhere in it when it is a script itself."""
-    found = set()
-    for node in ast.walk(ast.parse(data)):
-        if isinstance(node, ast.Constant) and type(node.value) is str:
-            if "import " in node.value or "print(" in node.value:
-                found.update(_code(node.value))
-            if script and node.value == "__main__":
-                found.update(WORD.findall(data.decode()))
-    return found
+    def _modules(self, text):
+        self.modules.update(MODULE.findall(text.replace("/", ".").replace(".mpy", "")))
+        for module, names in IMPORT.findall(text):
+            self.modules.update(f"{module}.{name.strip()}" for name in names.split(","))
 
 
 def _code(text):
@@ -438,10 +470,10 @@ def _stub(module):
     return None
 
 
-def _files():
-    for name in sorted({*COMPILED, *OTHERS}):
+def _files(names):
+    for name in names:
         path = ROOT / name
-        yield from [path] if path.suffix else sorted(path.rglob("*.py"))
+        yield from [path] if path.suffix else path.rglob("*.py")
 
 
 def short_names():
@@ -451,22 +483,32 @@ def short_names():
             yield "".join(letters)
 
 
+def module_of(file: str) -> str:
+    """firmware/ocpp/rpc.py is firmware.ocpp.rpc, a package's __init__ the package."""
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 class Project:
-    """All that is compiled. `names`: what members of classes and of modules become.
+    """All that is compiled, from files and folders. `names`: what members of classes and modules
+    become; `modules`: what the firmware's modules become, those too that tools/overlay.py makes.
+    Files in `others` keep their names: they are scripts that MicroPython runs as they are, or have
+    some in them.
 
     `cache` keeps what was found out about each file, and the names: a process that runs compiled
     files goes on finding the same ones in what it loads while somebody changes another file.
     """
 
-    def __init__(self, cache: Path | None = None):
+    def __init__(self, compiled, others=(), cache: Path | None = None):
         self.sources = {}
         tool = hashlib.sha256(Path(__file__).read_bytes()).digest()
-        known, before = {}, {}
+        known, before = {}, ({}, {})
         if cache and cache.exists():
-            version, files, names = pickle.loads(cache.read_bytes())
+            version, *found = pickle.loads(cache.read_bytes())
             if version == tool:
-                known, before = files, names
-        fresh, scripts = self._read(known)
+                known, before = found
+        fresh, others = self._read(known, compiled, others)
+        self._found = {module_of(name): source for name, source in self.sources.items()}
+        scripts = set().union(*(told.names for told in others))
         sources = self.sources.values()
         unpacked = set().union(*(s.words for s in sources if "**" in s.keywords))
         reached = set().union(*(s.words for s in sources if s.dynamic))
@@ -475,35 +517,38 @@ class Project:
         self._keywords = scripts | unpacked | set().union(*(s.keywords for s in sources))
         self._kept = scripts | texts | reached | library | set().union(*(s.kept for s in sources))
         self._mentioned = scripts.union(*(s.attributes for s in sources))
-        self.names = self._shared(before)
-        if cache and (fresh.keys() != known.keys() or self.names != before):
+        self.modules = self._called(before[1], set().union(*(told.modules for told in others)))
+        self.names = self._shared(before[0])
+        made = self.names, self.modules
+        if cache and (fresh.keys() != known.keys() or made != before):
             part = cache.with_suffix(".part%d" % os.getpid())
-            part.write_bytes(pickle.dumps((tool, fresh, self.names)))
+            part.write_bytes(pickle.dumps((tool, fresh, made)))
             part.replace(cache)
 
-    def _read(self, known):
-        """Reads all files but those that are known. Returns all, and what scripts mention. A file
-        that is no Python at the moment is left out."""
-        fresh, scripts = {}, set()
-        for path in _files():
+    def _read(self, known, compiled, others):
+        """Reads all files but those that are known. Returns all, and those that are not compiled.
+        A file that is no Python at the moment is left out."""
+        fresh, found = {}, []
+        ours = set(_files(compiled))
+        for path in sorted(ours.union(_files(others))):
             name = path.relative_to(ROOT).as_posix()
-            compiled = any(name == c or name.startswith(c + "/") for c in COMPILED)
             try:
                 data = path.read_bytes()
                 key = name, hashlib.sha256(data).digest()
                 if key in known:
                     fresh[key] = known[key]
-                elif compiled:
+                elif path in ours:
                     fresh[key] = Source(data)
                 else:
-                    fresh[key] = told(data, name.startswith("host_tests/"))
+                    script = name.startswith("host_tests/") and b'"__main__"' in data
+                    fresh[key] = Told(data, script or name == "main.py")
             except (SyntaxError, tokenize.TokenError, FileNotFoundError):
                 continue
-            if compiled:
+            if path in ours:
                 self.sources[name] = fresh[key]
             else:
-                scripts |= fresh[key]
-        return fresh, scripts
+                found.append(fresh[key])
+        return fresh, found
 
     def _classes(self):
         return [entry for source in self.sources.values() for entry in source.classes]
@@ -536,7 +581,8 @@ class Project:
         return found
 
     def _shared(self, before):
-        kept = self._kept | self._exceptions()
+        # a package has its modules' names beside its own
+        kept = self._kept | self._exceptions() | self._found["firmware"].globals
         groups = list(self._families()) + [source.globals for source in self.sources.values()]
         defined, wild = set(), set()
         beside = defaultdict(set)  # a module's name: those that its functions have for their own
@@ -548,6 +594,8 @@ class Project:
             if file.startswith("firmware/"):
                 defined |= source.wild.union(source.globals, *(c[2] for c in source.classes))
         uses = Counter(place[2] for s in self.sources.values() for place in s.places)
+        for source in self.sources.values():
+            uses.update(name for entry in source.imports for name, _, _ in entry[3])
         free = {name for name in defined - kept if uses[name] and not name.startswith("__")}
         wild &= free
         around = defaultdict(list)
@@ -570,29 +618,107 @@ class Project:
                 names[name] = before[name]
         return names
 
+    def _called(self, before, scripts):
+        texts = Counter(m[2] for source in self.sources.values() for m in source.modules)
+        kept = set(scripts)
+        for source in self.sources.values():
+            for package in source.prefixes:
+                words = source.words.union(*(other.texts for other in self.sources.values()))
+                kept |= {f"{package}.{word}" for word in words}
+        ours = {m: s for m, s in self._found.items() if m.startswith("firmware.") and s.globals}
+        cold = {module + "_": 2 for module, source in ours.items() if source.cold}
+        texts.update(cold)
+        called = {}
+        taken = {module.split(".")[1] for module in kept | self._found.keys() if "." in module}
+        # Those that texts name get the shortest: such a text is kept as well.
+        order = (ours.keys() | cold) - kept
+        for module in sorted(order, key=lambda m: (m not in before, -texts[m], m)):
+            name = before.get(module, ".").split(".")[1]
+            if not name or name in taken:
+                fine = (s for s in short_names() if s.islower() and not keyword.iskeyword(s))
+                name = next(s for s in fine if s not in taken)
+            taken.add(name)
+            called[module] = "firmware." + name
+        return called
+
+    def called(self, name: str) -> tuple[str, str]:
+        """What a file's module becomes, and the one that tools/overlay.py takes out of it."""
+        module = module_of(name)
+        return tuple(self.modules.get(m, m) for m in (module, module + "_"))
+
     def shrunk(self, name: str, data: bytes) -> bytes:
         """A file's source as the compiler gets it. What is no Python is left to the compiler."""
         source = self.sources.get(name)
-        if not source:
-            return data
-        changes = []
+        return self._changed(source, data) if source else data
+
+    def script(self, text: str) -> str:
+        """A script for MicroPython as it must be to find what it mentions."""
+        return self._changed(Source(text.encode()), text.encode()).decode()
+
+    def readable(self, text: str) -> str:
+        """A text with the names of files and functions in its tracebacks turned back; where
+        several functions share a name, all of them."""
+        files = {}
+        for name in self.sources:
+            for module in self.called(name):
+                files[module.rpartition(".")[2]] = name
+
+        def back(match):
+            name = files.get(match[1], match[1])
+            source = self.sources.get(name)
+            if not source:
+                return match[0]
+            names = dict(self.names)
+            for function in source.functions:
+                names.update(self._own(function, source))
+            found = sorted(n for n in source.defined if names.get(n, n) == match[3])
+            return f'File "{name}"{match[2] or ""}, in {" or ".join(found) or match[3]}'
+
+        return re.sub(r'File "([^"]+)"(, line \d+)?, in (\S+)', back, text)
+
+    def _changed(self, source, data):
+        changes = []  # (begin, end, text)
+
+        def change(line, column, old, new):
+            if old != new:
+                changes.append(((line, column), (line, column + len(old.encode())), new))
+
         for line, column, word in source.places:
-            if word in self.names:
-                changes.append((line, column, len(word.encode()), self.names[word]))
+            change(line, column, word, self.names.get(word, word))
         for function in source.functions:
             own = self._own(function, source)
             for line, column, word in function.places:
-                if word in own:
-                    changes.append((line, column, len(word.encode()), own[word]))
+                change(line, column, word, own.get(word, word))
         for word, begin, end in source.constants:
             if word not in self._mentioned:
-                changes.append((*begin, 0, "const("))
-                changes.append((*end, 0, ")"))
+                changes.append((begin, begin, "const("))
+                changes.append((end, end, ")"))
+        for line, column, module in source.modules:
+            change(line, column, module, self.modules.get(module, module))
+        for begin, end, module, names in source.imports:
+            changes.append((begin, end, self._import(module, names)))
         lines = data.split(b"\n")
-        for line, column, size, text in sorted(changes, reverse=True):
-            old = lines[line - 1]
-            lines[line - 1] = old[:column] + text.encode() + old[column + size :]
+        for begin, end, text in sorted(changes, reverse=True):
+            first, last = begin[0] - 1, end[0] - 1
+            lines[first] = lines[first][: begin[1]] + text.encode() + lines[last][end[1] :]
+            lines[first + 1 : last + 1] = [b""] * (last - first)
         return b"\n".join(lines)
+
+    def _import(self, module, names):
+        """A `from module import ...`."""
+        plain, others = [], []
+        for name, bound, shared in names:
+            bound = self.names.get(bound, bound) if shared else bound
+            found = f"{module}.{name}"
+            if found in self._found:
+                package, _, name = self.modules.get(found, found).rpartition(".")
+                others.append(f"from {package} import {name} as {bound}")
+            else:
+                name = self.names.get(name, name)
+                plain.append(name if name == bound else f"{name} as {bound}")
+        if plain:
+            others.append(f"from {self.modules.get(module, module)} import {', '.join(plain)}")
+        return "; ".join(others)
 
     def _own(self, function, source):
         """What a function's own names become."""
@@ -604,11 +730,15 @@ class Project:
 
 
 def main(words: list[str]) -> int:
-    """The command line, see above."""
-    project = Project()
+    """The command line, see above: of what ships."""
+    project = Project(("firmware",), ("main.py",))
+    if words == ["--readable"]:
+        for line in sys.stdin:
+            sys.stdout.write(project.readable(line))
+        return 0
     if words == ["--names"]:
-        for name, short in sorted(project.names.items()):
-            print(f"{name:32} {short}")
+        for name, short in sorted({**project.modules, **project.names}.items()):
+            print(f"{name:40} {short}")
         return 0
     for word in words:
         path = Path(word).resolve()

@@ -130,12 +130,12 @@ class Transactions:
         self.records = None
         self.read_to = 0
         self.full = False
-        self._rare("replay", "replay")
+        self._rare("firmware.charging.replay", "replay")
 
     def _rare(self, module, function, *args):
         """Calls a function of a module that is there for this call only."""
         try:
-            return runtime.once("firmware.charging." + module, function, self, *args)
+            return runtime.once(module, function, self, *args)
         finally:
             runtime.drop("firmware.charging.measurands", "firmware.charging.delivering")
 
@@ -145,7 +145,7 @@ class Transactions:
         record nor more than `reach` Wh above, the most that a minute could have delivered; else
         with the last record's. The time is the last record's."""
         if self.interrupted:
-            self._rare("replay", "recover", reason, energy, reach)
+            self._rare("firmware.charging.replay", "recover", reason, energy, reach)
             return True
         return False
 
@@ -168,7 +168,7 @@ class Transactions:
         """To be called when the wall clock is known: fixes, once and for all, when that happened
         which was recorded before."""
         if self.baseless and self.epoch(0) is not None:
-            self._rare("replay", "date")
+            self._rare("firmware.charging.replay", "date")
 
     def stamp(self, at_ms: int) -> tuple:  # cold
         """(boot, time) of a moment; never back within a transaction."""
@@ -217,7 +217,14 @@ class Transactions:
         not take the transaction's end: then nothing may start."""
         self.recover("PowerLoss")
         return self._rare(
-            "ends", "start", connector, id_tag, meter_start, reservation_id, at_ms, data
+            "firmware.charging.ends",
+            "start",
+            connector,
+            id_tag,
+            meter_start,
+            reservation_id,
+            at_ms,
+            data,
         )
 
     def values(
@@ -233,7 +240,14 @@ class Transactions:
         transaction's StopTransaction. False when nothing was: no such value in the reading, no
         central system, or the flash is full."""
         return self._rare(
-            "recording", "values", context, reading, mask, at_ms, offered_ma, stop_mask
+            "firmware.charging.recording",
+            "values",
+            context,
+            reading,
+            mask,
+            at_ms,
+            offered_ma,
+            stop_mask,
         )
 
     def thin(self) -> bool:  # cold
@@ -244,7 +258,7 @@ class Transactions:
         index, following = self.journal.segment(self.thinned)
         if following:
             self.thinned = following
-            self._rare("upkeep", "thin", index)
+            self._rare("firmware.charging.upkeep", "thin", index)
         return following is not None
 
     def progress(self, energy: int, at_ms: int) -> None:
@@ -276,7 +290,16 @@ class Transactions:
         """Records the StopTransaction of the running transaction. `data`: its End values for
         StopTransaction, packed."""
         stamp = self.stamp(at_ms)
-        self._rare("ends", "close", self.running, stamp, reason, meter_stop, id_tag, data)
+        self._rare(
+            "firmware.charging.ends",
+            "close",
+            self.running,
+            stamp,
+            reason,
+            meter_stop,
+            id_tag,
+            data,
+        )
 
     # delivering
 
@@ -294,21 +317,21 @@ class Transactions:
         queue = self.queues.get(self.endpoint)
         if not queue or not self.endpoint:
             return None
-        return self._rare("delivering", "head", queue)
+        return self._rare("firmware.charging.delivering", "head", queue)
 
     def delivered(self, conf: dict) -> dict | None:  # cold
         """The head was answered by a CALLRESULT. Returns its idTagInfo, if it has one.
         StartTransaction.conf must have its transactionId; any integer is one."""
         if self.head_record:
             identity = conf["transactionId"] if self.head_record[1] == _START else None
-            self._rare("delivering", "advance", identity)
+            self._rare("firmware.charging.delivering", "advance", identity)
         return conf.get("idTagInfo")
 
     def failed(self, now_ms: int) -> None:  # cold
         """The head was answered by a CALLERROR, or not at all on a link that is up (OCPP 3.7.1):
         it is sent again after `retry_s` times the failures so far, or given up."""
         if self.head_record:
-            self._rare("delivering", "failed", now_ms)
+            self._rare("firmware.charging.delivering", "failed", now_ms)
 
     # keeping
 
@@ -333,7 +356,7 @@ class Transactions:
         index, following = self.journal.segment(self.swept)
         if following and (following <= queue.done or not queue.pending):
             self.swept = following
-            self._rare("upkeep", "sweep", index)
+            self._rare("firmware.charging.upkeep", "sweep", index)
             return True
         return False
 
@@ -345,7 +368,7 @@ class Transactions:
 
     def clear_given_up(self) -> int:  # cold
         """The operator has read what was given up. Returns how many."""
-        return self._rare("upkeep", "clear")
+        return self._rare("firmware.charging.upkeep", "clear")
 
 
 def is_message(kind: int, payload: bytes) -> bool:

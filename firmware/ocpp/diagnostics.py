@@ -28,7 +28,7 @@ def GetDiagnostics(station, payload):  # cold
     pause_s = min(payload.get("retryInterval", _INTERVAL_S), 86400)
     job = [payload["location"], name, span, attempts, pause_s]
     return {"fileName": name}, lambda: runtime.once(
-        "firmware.ocpp.jobs", "start", station, "diagnostics", job
+        "firmware.ocpp.jobs", "start", station, "firmware.ocpp.diagnostics", job
     )
 
 

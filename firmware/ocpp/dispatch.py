@@ -5,21 +5,21 @@ from firmware.base import runtime
 from firmware.ocpp import CallError
 
 TABLE = """
-RemoteStartTransaction remote
-RemoteStopTransaction remote
-UnlockConnector maintenance
-Reset maintenance
-DataTransfer maintenance
-TriggerMessage trigger
-GetConfiguration configuration
-ChangeConfiguration configuration
-SetChargingProfile smart_charging
-ClearChargingProfile smart_charging
-GetCompositeSchedule composite_schedule
-ReserveNow reservation
-CancelReservation reservation
-GetDiagnostics diagnostics
-UpdateFirmware update
+RemoteStartTransaction firmware.ocpp.remote
+RemoteStopTransaction firmware.ocpp.remote
+UnlockConnector firmware.ocpp.maintenance
+Reset firmware.ocpp.maintenance
+DataTransfer firmware.ocpp.maintenance
+TriggerMessage firmware.ocpp.trigger
+GetConfiguration firmware.ocpp.configuration
+ChangeConfiguration firmware.ocpp.configuration
+SetChargingProfile firmware.ocpp.smart_charging
+ClearChargingProfile firmware.ocpp.smart_charging
+GetCompositeSchedule firmware.ocpp.composite_schedule
+ReserveNow firmware.ocpp.reservation
+CancelReservation firmware.ocpp.reservation
+GetDiagnostics firmware.ocpp.diagnostics
+UpdateFirmware firmware.ocpp.update
 """
 
 
@@ -32,7 +32,7 @@ def dispatch(station, action: str, payload: dict):
     at = TABLE.find("\n" + action + " ")
     if at < 0:
         raise CallError("NotSupported", action)
-    module = "firmware.ocpp." + TABLE[TABLE.find(" ", at) + 1 : TABLE.find("\n", at + 1)]
+    module = TABLE[TABLE.find(" ", at) + 1 : TABLE.find("\n", at + 1)]
     try:
         return getattr(runtime.load(module), action)(station, payload)
     finally:

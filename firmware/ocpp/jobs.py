@@ -10,15 +10,14 @@ import asyncio
 import gc
 
 from firmware.base import runtime
-from firmware.ocpp.frames import CallError
-from firmware.ocpp.rpc import LinkDown
+from firmware.ocpp import CallError, LinkDown
 
 _LONGEST_S = 3600  # real seconds of a transfer
 _TOLD_S = 10  # and of waiting for the central system to hear what goes before something
 
 
 def start(station, name: str, job=None) -> None:
-    """Begins a job; a former one of that name is given up."""
+    """Begins a job, `name` its module's; a former one of that name is given up."""
     if station.jobs is None:
         station.jobs = Jobs(station)
     station.jobs.start(name, job)
@@ -40,7 +39,7 @@ class Jobs:
     def start(self, name, job) -> None:  # cold
         """See the module's `start`."""
         self.stop(name)
-        self._tasks[name] = self._spawn(self._run("firmware.ocpp." + name, job))
+        self._tasks[name] = self._spawn(self._run(name, job))
 
     def stop(self, name: str) -> None:  # cold
         """Gives a job up at once."""

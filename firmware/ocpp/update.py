@@ -33,7 +33,7 @@ def UpdateFirmware(station, payload):
         station.log("update").warning("another update is being installed: this one is not taken")
         return {}
     if station.jobs:
-        station.jobs.stop("update")
+        station.jobs.stop("firmware.ocpp.update")
     flash, running = slots.flash(station.files)
     slot = slots.inactive(flash, running)
     job = ["new", payload["location"].replace("\n", " ")]
@@ -43,7 +43,7 @@ def UpdateFirmware(station, payload):
     job.append(slot)
     store.write("update", "\n".join(job).encode())
     station.doing.pop(MESSAGE, None)
-    return {}, lambda: runtime.once("firmware.ocpp.jobs", "start", station, "update")
+    return {}, lambda: runtime.once("firmware.ocpp.jobs", "start", station, "firmware.ocpp.update")
 
 
 async def step(station, _):

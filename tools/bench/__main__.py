@@ -18,18 +18,10 @@ import tempfile
 from pathlib import Path
 
 from tools import runtimes
-from tools.runtimes import MPY, ROOT
+from tools.runtimes import DEVICE, MPY, ROOT
 
 HERE = Path(__file__).resolve().parent
 SCENARIOS = HERE / "scenarios"
-SOURCES = (
-    "main.py",
-    "firmware",
-    "host_tests/virtual.py",
-    "tools/bench/holds.py",
-    "tools/bench/reference.py",
-    "tools/bench/scenarios",
-)
 PARTS = ["modules", "scenarios", "messages", "reference"]
 ROOMY = 8 << 20  # a heap that nothing here fills
 STEP = 256  # to which peaks are found
@@ -62,12 +54,12 @@ print("\\nresident", " ".join(sys.modules))
 """
 
 
-def run32(words, heap: int = ROOMY, typed: str = "") -> subprocess.CompletedProcess:
+def run32(words, heap: int = ROOMY, typed: str = "", build=MPY) -> subprocess.CompletedProcess:
     """Runs 32-bit MicroPython on the compiled project; its output is one text."""
     return subprocess.run(
         [*runtimes.command(32, str(heap)), *map(str, words)],
-        env=runtimes.environment(),
-        cwd=MPY,
+        env=runtimes.environment(build=build),
+        cwd=build,
         input=typed,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -148,20 +140,30 @@ def in_order(files: dict[str, Path]) -> list[str]:
 
 
 def bench_modules() -> None:
-    """Heap and size of each module, the dearest first."""
+    """Heap and size of each module as it ships, the dearest first; `x_` is what is loaded for a
+    call of x."""
     files = {module_name(p): p for p in (ROOT / "firmware").rglob("*.py")}
     files = {n: p for n, p in files.items() if not n.endswith("_cpython")}
-    charged = run32(["-c", f"import sys; sys.argv[1:] = {in_order(files)!r}\n{CHARGE}"])
+    called = runtimes.device_modules()  # what ships has other names
+    cold = [module for module in called if module.endswith("_")]
+    own = {called[module]: module for module in called}
+    asked = [called.get(module, module) for module in in_order(files) + cold]
+    code = f"import sys; sys.argv[1:] = {asked!r}\n{CHARGE}"
+    charged = run32(["-c", code], build=DEVICE)
     with tempfile.TemporaryDirectory() as state:
         code = f"import sys; sys.argv[1:] = [{state!r}]\n{RESIDENT}"
-        station = run32(["-c", code], typed="quit\n").stdout
-    resident = set(station.partition("\nresident ")[2].split())
+        code = runtimes.device_script(code)
+        station = run32(["-c", code], typed="quit\n", build=DEVICE).stdout
+    resident = {own.get(name, name) for name in station.partition("\nresident ")[2].split()}
     rows, notes, strings = [], [], []
     for line in charged.stdout.splitlines():
         if line.startswith("qstr pool: "):
             strings.append({k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", line)})
             continue
         word, name, *rest = line.split(maxsplit=3)
+        place = Path(name.replace(".", "/") + ".mpy")
+        place = place if (DEVICE / place).exists() else place.with_suffix("") / "__init__.mpy"
+        name = own.get(name, name)
         if word == "absent":
             notes.append(f"not measured: {name}: {' '.join(rest)}")
             continue
@@ -170,8 +172,8 @@ def bench_modules() -> None:
         grown = {key: strings[-1][key] - strings[-2][key] for key in strings[-1]}
         tables = grown["n_total_bytes"] - grown["n_str_data_bytes"]
         cost = int(rest[0]) - tables + ENTRY * grown["n_qstr"]
-        size = (MPY / files[name].relative_to(ROOT)).with_suffix(".mpy").stat().st_size
-        count = len(files[name].read_text().splitlines())
+        size = (DEVICE / place).stat().st_size
+        count = len(files[name].read_text().splitlines()) if name in files else 0
         rows.append((cost, name, size, count, name in resident))
     rows.sort(reverse=True)
     print(f"\n{'module':38} {'heap':>7} {'.mpy':>7} {'lines':>6} {'heap/line':>9}  stays")
@@ -233,7 +235,7 @@ def main() -> int:
     what = options.what or PARTS
     if set(what) - set(PARTS):
         parser.error(f"what is {what[0]!r}? There are: {', '.join(PARTS)}")
-    for refusal in runtimes.compile_mpy(SOURCES).values():
+    for refusal in {**runtimes.compile_mpy(), **runtimes.compile_device()}.values():
         print(f"not compiled: {refusal}")
     if "modules" in what:
         bench_modules()

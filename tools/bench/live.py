@@ -22,7 +22,6 @@ from tools.central import House
 STATION = """
 import sys, gc, asyncio, micropython
 from firmware import app
-from firmware.base import runtime
 
 class Input:
     def __init__(self):
@@ -39,7 +38,7 @@ class Input:
             print("used", gc.mem_alloc(), " ".join(names))
             micropython.qstr_info()
 
-runtime.Stdin = Input
+app.runtime.Stdin = Input
 app.main(sys.argv[1:])
 """
 
@@ -64,9 +63,9 @@ class Station:
             self.process = await asyncio.create_subprocess_exec(
                 *runtimes.command(32, self.heap),
                 "-c",
-                f"import sys; sys.argv[1:] = {words!r}\n{STATION}",
-                cwd=runtimes.MPY,
-                env=runtimes.environment(),
+                f"import sys; sys.argv[1:] = {words!r}\n" + runtimes.device_script(STATION),
+                cwd=runtimes.DEVICE,
+                env=runtimes.environment(build=runtimes.DEVICE),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -168,7 +167,7 @@ async def main(words) -> int:
     parser.add_argument("--log", action="store_true", help="the station's log")
     parser.add_argument("--key", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args(words)
-    for refusal in runtimes.compile_mpy().values():
+    for refusal in runtimes.compile_device().values():
         print(f"not compiled: {refusal}")
     keys = [word for key in options.key for word in ("--key", key)]
     async with Station(options.heap, options.speed, keys) as station:
