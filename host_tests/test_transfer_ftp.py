@@ -145,6 +145,8 @@ class Rough:
         elif self.case == "data stalls":
             writer.write(DATA[:3000])
             await reader.read()
+        elif self.case == "put that arrives in part":
+            await reader.read()
         elif self.case == "no end":
             writer.write(DATA)
             end = None
@@ -293,6 +295,7 @@ ROUGH = {
     "data short": ({}, "3000 of 20000", ""),
     "data stalls": ({}, "FTP: reading: no answer in 1 s", ""),
     "no end": ({}, "ok", "going on at 20000"),  # and then it is seen to be complete
+    "put that arrives in part": ({"SIZE": "213 17408"}, "17408 of 20000 bytes arrived", ""),
     "data refused": ({}, "(it wants TLS sessions resumed", ""),
     "silent": ({"hello": ...}, "no answer in 1 s", ""),
     "not ready": ({"hello": "421 too busy"}, "FTP: 421 too busy", ""),

@@ -61,6 +61,14 @@ def start(streams: tuple, tls, host: str, keep: bool = False):
     return (_micropython if runtime.MICROPYTHON else _cpython)(streams, tls, host, keep)
 
 
+def settle(streams: tuple) -> None:
+    """Takes what the peer's TLS has sent unasked (the tickets of TLS 1.3). A socket closed with it
+    unread is reset, and the peer loses what it had not read by then."""
+    if runtime.MICROPYTHON:
+        for _ in range(4):
+            streams[0].s.read(1)
+
+
 async def end(streams: tuple) -> tuple:
     """(reader, writer) in clear text on streams begun with `keep`, once the peer has said that
     its TLS ends; nothing is said to it (curl calls this a passive CCC). MicroPython only: where

@@ -65,11 +65,22 @@ class Ftp:
             path += "/"
         await self._transfer("STOR " + path + name)
         body.rewind()
+        size = 0
         block = body.read()
         while block:
             await self._moved("sending", self._send(self._data, block))
+            size += len(block)
             block = body.read()
+        if self._tls:
+            runtime.load("firmware.base.starttls").settle(self._data)
         await self._transferred()
+        try:
+            stored = int((await self._command("SIZE " + path + name))[4:])
+        except (Reply, ValueError) as why:
+            self._place.log.debug("no size: %s", why)
+        else:
+            if stored != size:
+                raise OSError("FTP: %d of %d bytes arrived" % (stored, size))
 
     async def close(self) -> None:
         """Closes what is open."""
