@@ -218,6 +218,31 @@ def test_stop_transaction_data_is_thinned_in_the_middle_and_survives_a_power_cut
     play("cpython", session())
 
 
+@pytest.mark.parametrize("more", [0, 4, 60])
+def test_a_register_further_than_the_station_could_deliver_is_not_billed(more, tmp_path):
+    """Another meter after the power cut, or one that went on: 6 A on one phase is 27 Wh a minute,
+    of which up to 23 Wh had been delivered since the last record."""
+
+    async def session():
+        words = key("IMaxUser", 6) + key("PhaseNumber", 1)
+        async with Rig("cpython", tmp_path, *words) as rig:
+            await rig.charge()
+            await settled(rig, 3600)
+            await rig.kill()
+            register = tmp_path / "state" / "meter"
+            energy, *rest = map(int, register.read_text().split())
+            register.write_text(f"{energy + more:<20} {rest[0]:<20}\n")
+            await rig.start()
+            stop = await rig.house.heard_of("StopTransaction")
+            assert stop["reason"] == "PowerLoss" and energy > 1000
+            if more < 10:
+                assert stop["meterStop"] == energy + more
+            else:
+                assert energy - 27 <= stop["meterStop"] <= energy
+
+    play("cpython", session())
+
+
 def test_empty_lists_no_transaction_data(tmp_path):
     async def session():
         async with Rig("cpython", tmp_path) as rig:

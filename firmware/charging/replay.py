@@ -89,12 +89,12 @@ def _begins(queue, position):
         queue.transaction_id = None
 
 
-def recover(t, reason: str, energy: int | None, reach: int) -> None:
+def recover(t, reason: str, energy: int, reach: int) -> None:
     """See Transactions.recover."""
     open_ = t.interrupted
     last = open_.energy
-    if energy is None or not last <= energy <= last + reach:
-        t.log.warning("the register reads %s after the restart: taking the last record", energy)
+    if not last <= energy <= last + reach:
+        t.log.warning("the register reads %d after the restart: taking the last record", energy)
         energy = last
     once("firmware.charging.ends", "close", t, open_, open_.stamp, reason, energy, None, b"")
     t.log.warning("the transaction of %s was closed: %s, %d Wh", open_.id_tag, reason, energy)

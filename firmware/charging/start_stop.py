@@ -68,4 +68,7 @@ async def stop(session) -> None:
 async def recover(session) -> None:
     """Closes what the last power cut or restart left open, with the register if it answers."""
     reading = await session.meter.read_now(30000)
-    session.transactions.recover(session.cause, (reading or {}).get("energy"))
+    energy = (reading or {}).get("energy", -1)
+    reach = session.meter.registers.step(energy)  # and what a minute, without record, delivers
+    reach += session.config.int("IMaxUser") * session.config.int("PhaseNumber") * 265 // 60
+    session.transactions.recover(session.cause, energy, reach)

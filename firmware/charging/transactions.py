@@ -139,9 +139,9 @@ class Transactions:
         finally:
             runtime.drop("firmware.charging.measurands", "firmware.charging.delivering")
 
-    def recover(self, reason: str, energy: int | None = None, reach: int = 400) -> bool:  # cold
+    def recover(self, reason: str, energy: int = -1, reach: int = 400) -> bool:  # cold
         """Closes the transaction that was left open, if one was: with the register read after the
-        boot (`energy`, Wh; None: the meter did not answer in time) if that is not below the last
+        boot (`energy`, Wh; -1: the meter did not answer in time) if that is not below the last
         record nor more than `reach` Wh above, the most that a minute could have delivered; else
         with the last record's. The time is the last record's."""
         if self.interrupted:
