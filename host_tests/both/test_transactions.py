@@ -335,7 +335,7 @@ def test_recovery_takes_the_register_if_it_can_be_right():
         (1901, 1500),
         (1900, 1900),
         (0, 1500),
-        (None, 1500),
+        (-1, 1500),
     ):
         s = Station()
         s.start()
