@@ -21,7 +21,7 @@ def project(made_of):
 
 
 def shape(tree):
-    """A tree without its names and imports, and with constants that became const() as before."""
+    """A tree without its names and imports, and with what became a constant as before."""
 
     class Plain(ast.NodeTransformer):
         def generic_visit(self, node):
@@ -35,6 +35,14 @@ def shape(tree):
             if getattr(node.func, "id", "") == "const" and isinstance(node.args[0], ast.Constant):
                 return self.visit(node.args[0])
             return self.generic_visit(node)
+
+        def truth(self, node):
+            name = getattr(node, "id", getattr(node, "attr", ""))
+            if name == shrink.TRUTH and isinstance(node.ctx, ast.Load):
+                return ast.Constant(True)
+            return self.generic_visit(node)
+
+        visit_Name = visit_Attribute = truth
 
         def visit_ImportFrom(self, node):
             return ast.Pass()
@@ -167,6 +175,16 @@ def test_what_scripts_for_micropython_mention_is_kept(tmp_path, monkeypatch):
     made, texts = build(tmp_path, monkeypatch, one=one, two="x = 1\n")
     assert "def f()" in texts["one"] and "def g()" not in texts["one"]
     assert "firmware.one" not in made.modules and "firmware.two" in made.modules
+
+
+def test_which_python_runs_is_known(tmp_path, monkeypatch):
+    _, made = build(
+        tmp_path,
+        monkeypatch,
+        one="import sys\nMICROPYTHON = sys.x\nif MICROPYTHON:\n    pass\n",
+        two="from firmware import one as where\nx = 1 if where.MICROPYTHON else 2\n",
+    )
+    assert "if True:" in made["one"] and " = 1 if True else 2" in made["two"]
 
 
 def test_modules(tmp_path, monkeypatch):

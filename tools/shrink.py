@@ -7,7 +7,7 @@ loaded stays in the heap for good, with 7 bytes beside its letters.
 
 What ships is named by its sources alone: a checkout of the same version can read its log.
 
-Lines stay where they are, so that tracebacks tell the right ones. Four things are done:
+Lines stay where they are, so that tracebacks tell the right ones. Five things are done:
 
 - Modules of the firmware become `firmware.a` and so on: a module's name is kept twice, as it is
   imported and as a path, and as a text wherever it is loaded for a call.
@@ -15,6 +15,7 @@ Lines stay where they are, so that tracebacks tell the right ones. Four things a
   them share one where no class (with its bases and heirs) and no module has both.
 - Arguments, and functions within functions, get short names of their function.
 - `_NAME = 123` becomes `_NAME = const(123)`: the compiler puts the value where it is used.
+- `runtime.MICROPYTHON` becomes `True`: the compiler leaves out what is for CPython.
 
 What keeps its name, so that no meaning changes: what Python and its libraries define; what stands
 as a text where it might reach getattr; exception classes, since logs tell them; keyword arguments;
@@ -55,6 +56,7 @@ WORD = re.compile(r"[A-Za-z_]\w*")
 MODULE = re.compile(r"firmware(?:\.[a-z]\w*)+")
 PREFIX = re.compile(r"firmware(?:\.[a-z]\w*)*(?=\.(?![a-z]))")
 IMPORT = re.compile(r"from (firmware[\w.]*) import ([\w, ]+)")
+TRUTH = "MICROPYTHON"  # firmware/base/runtime.py
 DYNAMIC = ("getattr", "setattr", "hasattr", "delattr")
 # Methods of texts and dicts: a text that is handed to them reaches no getattr.
 HARMLESS = {*dir(str), *dir(bytes), *dir(dict)}
@@ -112,6 +114,7 @@ class Source:
         self.libraries = set()
         self.defined = set()  # functions
         self.constants = []  # (name, where the value begins, where it ends)
+        self.truths = []  # (line, begin, end) where MICROPYTHON is asked for
         self.imports = []  # (begin, end, module, [(name, as, whether as is an outer name)])
         self.modules = []  # (line, column, module) in texts
         self.prefixes = set()  # packages of which texts name the modules piecemeal
@@ -246,10 +249,22 @@ class Reader(ast.NodeVisitor):
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = comprehension
 
+    def truth(self, node):
+        """Whether it is asked here which Python runs: what is compiled knows."""
+        name = getattr(node, "id", getattr(node, "attr", ""))
+        found = name == TRUTH and isinstance(node.ctx, ast.Load)
+        if found:
+            self.source.truths.append((node.lineno, node.col_offset, node.end_col_offset))
+        return found
+
     def visit_Name(self, node):
+        if self.truth(node):
+            return
         self.place((node.lineno, node.col_offset), node.id, self.scope)
 
     def visit_Attribute(self, node):
+        if self.truth(node):
+            return
         self.visit(node.value)
         at = node.end_lineno, node.end_col_offset - len(node.attr.encode())
         self.place(at, node.attr, None)
@@ -693,6 +708,8 @@ class Project:
             if word not in self._mentioned:
                 changes.append((begin, begin, "const("))
                 changes.append((end, end, ")"))
+        for line, begin, end in source.truths:
+            changes.append(((line, begin), (line, end), "True"))
         for line, column, module in source.modules:
             change(line, column, module, self.modules.get(module, module))
         for begin, end, module, names in source.imports:
