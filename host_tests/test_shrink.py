@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from tools import runtimes, shrink
+from tools import joined, runtimes, shrink
 
 
 @pytest.fixture(scope="module", params=[runtimes.SHIPPED, runtimes.SOURCES], ids=len)
@@ -209,6 +209,14 @@ def test_modules(tmp_path, monkeypatch):
     assert f"A {one}\nB {two}" in texts["three"]
 
 
+def test_tracebacks_of_joined_modules(project, made_of):
+    if made_of == runtimes.SHIPPED:
+        short = project.names["_drive"]
+        module = project.modules["firmware.charging.evse"].rpartition(".")[2]
+        said = project.readable(f'  File "{module}", line 1, in {short}\n')
+        assert 'firmware/charging/evse.py", in _drive' in said
+
+
 def test_a_name_put_together_keeps_what_it_may_name(tmp_path, monkeypatch):
     made, _ = build(
         tmp_path,
@@ -220,8 +228,37 @@ def test_a_name_put_together_keeps_what_it_may_name(tmp_path, monkeypatch):
     assert sorted(made.modules) == ["firmware.one", "firmware.two"]
 
 
+def test_joined_modules_find_each_other():
+    parts = {
+        "one": b"import gc\ndef load():\n    return gc\n",
+        "two": b"import gc\nfrom firmware import a as one\nfrom firmware.a import load as o_\n\n"
+        b"class Two:\n    x = o_\n    y = one\n",
+    }
+    lines = joined.join(parts, "firmware.a").decode().split("\n")
+    assert lines[:3] == ["import gc", "import sys", "one = sys.modules['firmware.a']"]
+    assert lines[3:6] == ["def load():", "    return gc", "o_ = load"]
+    assert lines[6:] == ["class Two:", "    x = o_", "    y = one", ""]
+
+
+@pytest.mark.parametrize(
+    "second", ["def load():\n    pass\n", "def open():\n    pass\n",
+               "from firmware import a as load\n"]
+)  # fmt: skip
+def test_joined_modules_have_one_meaning_for_a_name(second):
+    parts = {"one": b"def load():\n    pass\n", "two": second.encode()}
+    with pytest.raises(ValueError, match="define"):
+        joined.join(parts, "firmware.a")
+
+
+def test_no_joined_module_is_dropped(project):
+    """That would take the others with it. (A text names it to load it.)"""
+    dropped = {m for name, source in project.sources.items() if name.startswith("firmware/")
+               for _, _, m in source.modules if name != "firmware/device.py"}  # fmt: skip
+    assert not dropped & {module for file in joined.FILES for module in file}
+
+
 def test_tracebacks_are_turned_back(tmp_path, monkeypatch):
     made, _ = build(tmp_path, monkeypatch, one="class One:\n    def fail(self):\n        pass\n")
     module = made.modules["firmware.one"].rpartition(".")[2]
     said = f'  File "{module}", line 1, in {made.names["fail"]}\nValueError: x\n'
-    assert made.readable(said) == '  File "firmware/one.py", line 1, in fail\nValueError: x\n'
+    assert made.readable(said) == '  File "firmware/one.py", in fail\nValueError: x\n'

@@ -26,6 +26,10 @@ def _span(node):
     return range(node.lineno - 1, node.end_lineno)
 
 
+def _names(nodes) -> set[str]:
+    return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
 def split(original: bytes, data: bytes, names: dict, module: str, away: str):
     """(what stays, what is loaded when called or None) of a file's source. `original` carries the
     marks, `data` is what the compiler gets: the same lines with shorter names, `names`. The two
@@ -41,6 +45,7 @@ def split(original: bytes, data: bytes, names: dict, module: str, away: str):
     hot, cold = list(lines), [b""] * len(lines)
     defined, called = set(), []
     stubs: list = []
+    shared: list = []
     twin: Any
     taken: list
     owner = b""  # a class of cold methods is called _, the next one __
@@ -71,15 +76,27 @@ def split(original: bytes, data: bytes, names: dict, module: str, away: str):
                     cold[n], hot[n] = lines[n], b""
                 called.append(node)
                 stubs.append(node)
-        elif not isinstance(node, ast.Expr):  # imports and constants: both need them
-            for n in _span(node):
-                cold[n] = lines[n]
+        elif not isinstance(node, ast.Expr):
+            shared.append(node)  # imports and constants
     for node in stubs:
         name = node.name.encode()
         hot[node.lineno - 1] = b'def %s(*a, **k): return o_("%s", "", "%s", *a, **k)' % (
             name, away.encode(), name,
         )  # fmt: skip
-    used = {n.id for c in called for n in ast.walk(c) if isinstance(n, ast.Name)}
+    used = _names(called)
+    for node in reversed(shared):  # those that what is called needs, and what these need
+        text = [lines[n] for n in _span(node)]
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            node.names = [a for a in node.names if (a.asname or a.name.split(".")[0]) in used]
+            text = [ast.unparse(node).encode()]
+            if not node.names:
+                continue
+        elif isinstance(node, ast.Assign) and not _names(node.targets) & used:
+            continue
+        used |= _names([node])
+        first = node.lineno - 1
+        text[0] += b"; " * bool(cold[first]) + cold[first]
+        cold[first : first + len(text)] = text
     others = sorted(used & defined - {c.name for c in stubs})
     # The module's docstring makes room for what the two files need of each other.
     for n in _span(tree.body[0]):

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tools import overlay, shrink
+from tools import joined, overlay, shrink
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".cache" / "bin"
@@ -86,39 +86,30 @@ def compile_mpy(names=SOURCES, into: Path = MPY, options=("-O3",)) -> dict[str, 
     with open(into / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         named = project(names, into)
-        short = {**named.names, **named.modules}
         record = into / ".made"  # each file's hash of what it was made of
         made = json.loads(record.read_text()) if record.exists() else {}
         before = dict(made)
+        found, refused = _parts(names, named)
+        errors.update(refused)
         wanted = set()
-        for source in _sources(names):
-            name = source.relative_to(ROOT).as_posix()
-            try:
-                original = source.read_bytes()
-            except FileNotFoundError:  # removed while we looked
-                continue
-            hot, cold = named.called(name)
-            parts = overlay.split(original, named.shrunk(name, original), short, hot, cold)
+        for module, (name, data) in found.items():
+            target = (into / module.replace(".", "/")).with_suffix(".mpy")
+            if name.endswith("/__init__.py") and module == shrink.module_of(name):
+                target = target.with_suffix("") / "__init__.mpy"
+            wanted.add(target)
             # -O takes `assert` away: only from what ships, never from what tests it
             asked = options if name.startswith(("firmware/", "main.py")) else ()
-            for module, data in zip((hot, cold), parts):
-                if data is None:
-                    continue
-                target = (into / module.replace(".", "/")).with_suffix(".mpy")
-                if name.endswith("/__init__.py") and module == shrink.module_of(name):
-                    target = target.with_suffix("") / "__init__.mpy"
-                wanted.add(target)
-                title = module.rpartition(".")[2] if name.startswith("firmware/") else name
-                stamp = hashlib.sha256(repr((title, asked, data)).encode()).hexdigest()
-                key = target.relative_to(into).as_posix()
-                if made.get(key) == stamp and target.exists():
-                    continue
-                target.unlink(missing_ok=True)
-                try:
-                    _compile(data, target, title, asked)
-                    made[key] = stamp
-                except subprocess.CalledProcessError as why:
-                    errors[name] = (why.stderr or why.stdout).strip()
+            title = module.rpartition(".")[2] if name.startswith("firmware/") else name
+            stamp = hashlib.sha256(repr((title, asked, data)).encode()).hexdigest()
+            key = target.relative_to(into).as_posix()
+            if made.get(key) == stamp and target.exists():
+                continue
+            target.unlink(missing_ok=True)
+            try:
+                _compile(data, target, title, asked)
+                made[key] = stamp
+            except subprocess.CalledProcessError as why:
+                errors[name] = (why.stderr or why.stdout).strip()
         for name in names:
             for old in (into / name).rglob("*.mpy") if (into / name).is_dir() else ():
                 if old not in wanted:
@@ -128,12 +119,43 @@ def compile_mpy(names=SOURCES, into: Path = MPY, options=("-O3",)) -> dict[str, 
     return errors
 
 
+def _parts(names, named):
+    """What the compiler gets: by the module that it becomes, (a source's path, text). And what is
+    wrong with files that it does not get."""
+    found, together, errors = {}, {}, {}
+    for source in _sources(names):
+        name = source.relative_to(ROOT).as_posix()
+        try:
+            original = source.read_bytes()
+        except FileNotFoundError:  # removed while we looked
+            continue
+        hot, cold = named.called(name)
+        short = {**named.names, **named.modules}
+        parts = overlay.split(original, named.shrunk(name, original), short, hot, cold)
+        if shrink.module_of(name) in named.joined:
+            together.setdefault(hot, {})[shrink.module_of(name)] = parts[0]
+            parts = None, parts[1]
+        for module, data in zip((hot, cold), parts):
+            if data is not None:
+                found[module] = name, data
+    for module, members in together.items():
+        order = [member for member in named.joined if member in members]
+        name = named.place(order[0])
+        try:
+            found[module] = name, joined.join({m: members[m] for m in order}, module)
+        except (SyntaxError, ValueError) as why:
+            errors[name] = str(why)
+    return found, errors
+
+
 def project(names, into: Path | None = None) -> shrink.Project:
     """What the compiled files' names are. main.py, which no update changes, calls `firmware.app`
     by its own name."""
     compiled = [name for name in names if name != "main.py"]
-    others = () if set(names) <= set(SHIPPED) else SCRIPTS
-    return shrink.Project(compiled, ("main.py", *others), into and into / ".names")
+    ships = set(names) <= set(SHIPPED)
+    others = ("main.py", *(() if ships else SCRIPTS))
+    files = joined.FILES if ships else ()
+    return shrink.Project(compiled, others, into and into / ".names", files)
 
 
 def shipped(without=()) -> dict[str, bytes]:
@@ -154,18 +176,13 @@ def shipped_at(*modules, build: Path | None = None) -> list[str]:
     """Where these modules' files are in a slot (or in MPY or DEVICE), each with that of what is
     loaded for its calls, even if there is none."""
     named = project(SOURCES if build == MPY else SHIPPED, build)
-    names = [named.called(module.replace(".", "/") + ".py") for module in modules]
+    names = [named.called(named.place(module)) for module in modules]
     return [name.replace(".", "/") + ".mpy" for pair in names for name in pair]
 
 
 def compile_device() -> dict[str, str]:
     """Compiles what ships to DEVICE, where names stay while files change."""
     return compile_mpy(SHIPPED, DEVICE)
-
-
-def device_modules() -> dict[str, str]:
-    """What the firmware's modules are called in DEVICE, those that have another name there."""
-    return project(SHIPPED, DEVICE).modules
 
 
 def device_script(text: str) -> str:

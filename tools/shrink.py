@@ -44,7 +44,7 @@ import tokenize
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from tools import overlay
+from tools import joined, overlay
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -507,14 +507,15 @@ class Project:
     """All that is compiled, from files and folders. `names`: what members of classes and modules
     become; `modules`: what the firmware's modules become, those too that tools/overlay.py makes.
     Files in `others` keep their names: they are scripts that MicroPython runs as they are, or have
-    some in them.
+    some in them. `joined`: modules that become one (tools/joined.py), file by file.
 
     `cache` keeps what was found out about each file, and the names: a process that runs compiled
     files goes on finding the same ones in what it loads while somebody changes another file.
     """
 
-    def __init__(self, compiled, others=(), cache: Path | None = None):
+    def __init__(self, compiled, others=(), cache: Path | None = None, joined=()):
         self.sources = {}
+        self.joined = {module: file[0] for file in joined for module in file}
         tool = hashlib.sha256(Path(__file__).read_bytes()).digest()
         known, before = {}, ({}, {})
         if cache and cache.exists():
@@ -598,7 +599,10 @@ class Project:
     def _shared(self, before):
         # a package has its modules' names beside its own
         kept = self._kept | self._exceptions() | self._found["firmware"].globals
-        groups = list(self._families()) + [source.globals for source in self.sources.values()]
+        files = defaultdict(set)
+        for module, source in self._found.items():
+            files[self.joined.get(module, module)] |= source.globals
+        groups = [*self._families(), *files.values()]
         defined, wild = set(), set()
         beside = defaultdict(set)  # a module's name: those that its functions have for their own
         for file, source in self.sources.items():
@@ -646,7 +650,7 @@ class Project:
         called = {}
         taken = {module.split(".")[1] for module in kept | self._found.keys() if "." in module}
         # Those that texts name get the shortest: such a text is kept as well.
-        order = (ours.keys() | cold) - kept
+        order = ({self.joined.get(m, m) for m in ours} | cold.keys()) - kept
         for module in sorted(order, key=lambda m: (m not in before, -texts[m], m)):
             name = before.get(module, ".").split(".")[1]
             if not name or name in taken:
@@ -654,7 +658,13 @@ class Project:
                 name = next(s for s in fine if s not in taken)
             taken.add(name)
             called[module] = "firmware." + name
+        called.update({m: called[file] for m, file in self.joined.items() if m in ours})
         return called
+
+    def place(self, module: str) -> str:
+        """The file of a module."""
+        path = module.replace(".", "/")
+        return next(f for f in (path + ".py", path + "/__init__.py") if f in self.sources)
 
     def called(self, name: str) -> tuple[str, str]:
         """What a file's module becomes, and the one that tools/overlay.py takes out of it."""
@@ -673,23 +683,24 @@ class Project:
     def readable(self, text: str) -> str:
         """A text with the names of files and functions in its tracebacks turned back; where
         several functions share a name, all of them."""
-        files = {}
+        files = defaultdict(list)
         for name in self.sources:
             for module in self.called(name):
-                files[module.rpartition(".")[2]] = name
+                files[module.rpartition(".")[2]].append(name)
 
         def back(match):
-            name = files.get(match[1], match[1])
-            source = self.sources.get(name)
-            if not source:
-                return match[0]
-            names = dict(self.names)
-            for function in source.functions:
-                names.update(self._own(function, source))
-            found = sorted(n for n in source.defined if names.get(n, n) == match[3])
-            return f'File "{name}"{match[2] or ""}, in {" or ".join(found) or match[3]}'
+            found = [f'File "{name}", in {function}' for name in files[match[1]]
+                     for function in self._functions(self.sources[name], match[2])]  # fmt: skip
+            return " or ".join(found) or match[0]
 
-        return re.sub(r'File "([^"]+)"(, line \d+)?, in (\S+)', back, text)
+        return re.sub(r'File "([^"]+)"(?:, line \d+)?, in (\S+)', back, text)
+
+    def _functions(self, source, short):
+        """The functions of a file that a traceback would call so."""
+        names = dict(self.names)
+        for function in source.functions:
+            names.update(self._own(function, source))
+        return sorted(n for n in source.defined if names.get(n, n) == short)
 
     def _changed(self, source, data):
         changes = []  # (begin, end, text)
@@ -748,7 +759,7 @@ class Project:
 
 def main(words: list[str]) -> int:
     """The command line, see above: of what ships."""
-    project = Project(("firmware",), ("main.py",))
+    project = Project(("firmware",), ("main.py",), joined=joined.FILES)
     if words == ["--readable"]:
         for line in sys.stdin:
             sys.stdout.write(project.readable(line))

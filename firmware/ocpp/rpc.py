@@ -9,7 +9,7 @@ from firmware.base import runtime
 from firmware.ocpp import CallError, LinkDown  # noqa: F401
 
 
-def text(message: list) -> str:
+def frame(message: list) -> str:
     """A message as it is sent."""
     return json.dumps(message, separators=(",", ":"))
 

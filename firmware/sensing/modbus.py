@@ -7,7 +7,7 @@ echo of the request are passed over.
 
 from array import array
 
-_MOST = 512  # bytes listened to for one answer; the longest frame has 256
+_LISTENED = 512  # bytes listened to for one answer; the longest frame has 256
 
 # A byte's share of the CRC: its bits at two places, and the polynomial when their number is odd.
 _CRC = array(
@@ -112,7 +112,7 @@ class Master:
                 found = find(got[drop:], sent)
                 if found is not None:
                     return found
-                if len(got) > _MOST:
+                if len(got) > _LISTENED:
                     raise ModbusError("noise without end")
             elif clock.ms() >= until:
                 raise ModbusError("damaged answer" if len(got) > drop else "no answer")

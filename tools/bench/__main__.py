@@ -140,21 +140,23 @@ def in_order(files: dict[str, Path]) -> list[str]:
 
 
 def bench_modules() -> None:
-    """Heap and size of each module as it ships, the dearest first; `x_` is what is loaded for a
-    call of x."""
+    """Heap and size of each module by itself, the dearest first; `x_` is what is loaded for a call
+    of x. What ships has several in one file (tools/joined.py), and fewer names."""
     files = {module_name(p): p for p in (ROOT / "firmware").rglob("*.py")}
     files = {n: p for n, p in files.items() if not n.endswith("_cpython")}
-    called = runtimes.device_modules()  # what ships has other names
+    called = runtimes.project(runtimes.SOURCES, MPY).modules
+    ships = runtimes.project(runtimes.SHIPPED, DEVICE).modules
     cold = [module for module in called if module.endswith("_")]
     own = {called[module]: module for module in called}
     asked = [called.get(module, module) for module in in_order(files) + cold]
     code = f"import sys; sys.argv[1:] = {asked!r}\n{CHARGE}"
-    charged = run32(["-c", code], build=DEVICE)
+    charged = run32(["-c", code])
     with tempfile.TemporaryDirectory() as state:
         code = f"import sys; sys.argv[1:] = [{state!r}]\n{RESIDENT}"
         code = runtimes.device_script(code)
         station = run32(["-c", code], typed="quit\n", build=DEVICE).stdout
-    resident = {own.get(name, name) for name in station.partition("\nresident ")[2].split()}
+    loaded = set(station.partition("\nresident ")[2].split())
+    resident = {name for name in files if ships.get(name, name) in loaded}
     rows, notes, strings = [], [], []
     for line in charged.stdout.splitlines():
         if line.startswith("qstr pool: "):
@@ -162,7 +164,7 @@ def bench_modules() -> None:
             continue
         word, name, *rest = line.split(maxsplit=3)
         place = Path(name.replace(".", "/") + ".mpy")
-        place = place if (DEVICE / place).exists() else place.with_suffix("") / "__init__.mpy"
+        place = place if (MPY / place).exists() else place.with_suffix("") / "__init__.mpy"
         name = own.get(name, name)
         if word == "absent":
             notes.append(f"not measured: {name}: {' '.join(rest)}")
@@ -172,7 +174,7 @@ def bench_modules() -> None:
         grown = {key: strings[-1][key] - strings[-2][key] for key in strings[-1]}
         tables = grown["n_total_bytes"] - grown["n_str_data_bytes"]
         cost = int(rest[0]) - tables + ENTRY * grown["n_qstr"]
-        size = (DEVICE / place).stat().st_size
+        size = (MPY / place).stat().st_size
         count = len(files[name].read_text().splitlines()) if name in files else 0
         rows.append((cost, name, size, count, name in resident))
     rows.sort(reverse=True)
