@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from tools import joined, runtimes, shrink
+from tools import joined, overlay, runtimes, shrink
 
 
 @pytest.fixture(scope="module", params=[runtimes.SHIPPED, runtimes.SOURCES], ids=len)
@@ -262,3 +262,30 @@ def test_tracebacks_are_turned_back(tmp_path, monkeypatch):
     module = made.modules["firmware.one"].rpartition(".")[2]
     said = f'  File "{module}", line 1, in {made.names["fail"]}\nValueError: x\n'
     assert made.readable(said) == '  File "firmware/one.py", in fail\nValueError: x\n'
+
+
+def test_what_is_marked_is_what_is_loaded_for_its_call(project):
+    """In every file, whatever the short names made of the lines before."""
+    for name in project.sources:
+        data = (shrink.ROOT / name).read_bytes()
+        hot, cold = overlay.split(
+            data, project.shrunk(name, data), {**project.names, **project.modules},
+            *project.called(name),
+        )  # fmt: skip
+        marked = sum(line.rstrip().endswith(overlay.MARK) for line in data.split(b"\n"))
+        moved = [
+            node
+            for node in ast.walk(ast.parse(cold or b""))
+            if isinstance(node, overlay.FUNCTIONS)
+        ]
+        lines = data.split(b"\n")
+        for node in moved:
+            if not any(node.lineno > other.lineno and node.end_lineno <= other.end_lineno
+                       for other in moved):  # fmt: skip
+                head = lines[node.lineno - 1 : node.body[0].lineno]
+                assert any(line.rstrip().endswith(overlay.MARK) for line in head), (
+                    name,
+                    node.name,
+                )
+                marked -= 1
+        assert not marked, name

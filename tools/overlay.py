@@ -11,7 +11,6 @@ when the heap is full, and for what stands between a fault and an open contactor
 from __future__ import annotations
 
 import ast
-from typing import Any
 
 MARK = b"# cold"
 RUNTIME = "firmware.base.runtime"
@@ -38,7 +37,7 @@ def split(original: bytes, data: bytes, names: dict, module: str, away: str):
     if not any(line.rstrip().endswith(MARK) for line in marks):
         return data, None
     try:
-        tree, marked = ast.parse(data), ast.parse(original)
+        tree = ast.parse(data)
     except SyntaxError:  # the compiler says it
         return data, None
     lines = data.split(b"\n")
@@ -46,13 +45,12 @@ def split(original: bytes, data: bytes, names: dict, module: str, away: str):
     defined, called = set(), []
     stubs: list = []
     shared: list = []
-    twin: Any
     taken: list
     owner = b""  # a class of cold methods is called _, the next one __
-    for node, twin in zip(tree.body, marked.body):
+    for node in tree.body:
         if isinstance(node, ast.ClassDef):
             defined.add(node.name)
-            taken = [m for m, t in zip(node.body, twin.body) if _marked(t, marks)]
+            taken = [m for m in node.body if _marked(m, marks)]
             for method in taken:
                 for n in _span(method):
                     cold[n], hot[n] = lines[n], b""
@@ -71,7 +69,7 @@ def split(original: bytes, data: bytes, names: dict, module: str, away: str):
                 hot[taken[0].lineno - 1] = b'    __getattr__ = O_(%s, "%s")' % (where, words)
         elif isinstance(node, FUNCTIONS):
             defined.add(node.name)
-            if _marked(twin, marks):
+            if _marked(node, marks):
                 for n in _span(node):
                     cold[n], hot[n] = lines[n], b""
                 called.append(node)
