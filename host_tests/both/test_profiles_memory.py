@@ -1,6 +1,7 @@
 """The largest SetChargingProfile on the device's heap (32-bit MicroPython only)."""
 
 import gc
+import os
 import sys
 
 from firmware.ocpp import frames, schemas, smart_charging
@@ -76,8 +77,7 @@ async def test_a_hundred_periods_within_26_kb():
 async def test_two_hundred_of_a_hundred_periods():
     from firmware.base.store import Files, Store
 
-    runtime = "%s-%d" % (sys.implementation.name, sys.maxsize)  # they may run side by side
-    folder = "/tmp/wallbridge-test-" + runtime
+    folder = "/tmp/wallbridge-" + "".join(["%02x" % b for b in os.urandom(6)])
     station = Station(Folder(Store(Files(folder), "profiles")))
     station.profiles.clear()
     frame = bytearray(6500)
