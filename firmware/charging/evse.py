@@ -15,6 +15,7 @@ _GAP_MS = 60  # after so long without a sample, one reading is enough to open
 _CLOSE_MS = 500  # agreement to close
 _CHANGE_MS = 5000  # between changes of the duty
 _LOAD_MS = 6000  # after the offer is withdrawn the contactor opens under load
+_AGAIN_MS = 5000  # after the contactor opened by itself
 _F_MS = 500  # pulse of state F
 _WAKE_AFTER_MS = 30000  # offered so long and never asked for: the vehicle may sleep
 _WAKE_MS = 4000  # break of CP that wakes it
@@ -76,6 +77,7 @@ class Evse:
         self._cause_ms = 0  # when the cause of a fault was there last
         self._masked = 0  # until then readings don't count
         self._on = False  # the permit
+        self._again_ms = 0  # not before
         self._duty_ms = self._now - _CHANGE_MS
         self._forced_ms = 0  # end of a break or of a pulse of F, 0 for none
         self._wake_ms = 0  # when to try to wake the vehicle, 0 for never
@@ -199,9 +201,13 @@ class Evse:
         if self._on:
             unloaded = self._bad > 1 or (self._bad and self._gap >= _GAP_MS)
             late = not self.offered_ma and now - self._duty_ms >= _LOAD_MS
-            if unloaded or late or self.faults.active or not locked or self._forced_ms:
+            fell = self.contactor and not self.board.contactor  # the heartbeat came too late
+            if unloaded or late or fell or self.faults.active or not locked or self._forced_ms:
                 self._on = False
-                self.log.info("opens: %s", "under load" if late and not unloaded else self._seen)
+                why = "under load" if late else "by itself" if fell else ""
+                self.log.info("opens: %s", self._seen if unloaded else why or self._seen)
+            if fell:
+                self._again_ms = now + _AGAIN_MS
         elif (
             locked
             and offer
@@ -210,6 +216,7 @@ class Evse:
             and self._agree > 2
             and self._seen == "C"
             and now - since >= _CLOSE_MS
+            and now >= self._again_ms
         ):
             self._on = True
             self.log.info("closes")

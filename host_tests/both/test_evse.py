@@ -116,6 +116,21 @@ def test_a_stalled_loop_opens_with_its_first_reading():
     assert opened(rig, begun) <= 100
 
 
+def test_a_permit_that_fell_in_a_stall_is_not_simply_back():
+    """Held up so long that the heartbeat's wiring opened the contactor: the whole sequence again,
+    5 s later, and not a contactor that closes with the next beat."""
+    rig = Rig(sample=20).charge()
+    for _ in range(3):
+        rig.board.events.clear()
+        begun = rig.clock.now
+        rig.next = begun + 2000
+        rig.run(12000)
+        assert len(rig.times("contactor", False)) == 1
+        (closed,) = rig.times("contactor", True)
+        assert begun + 7000 <= closed <= begun + 9000
+        assert not rig.faults.active and rig.evse.contactor
+
+
 def test_a_lost_diode_opens_and_is_a_fault():
     rig = Rig(sample=20).charge()
     begun = rig.clock.now
