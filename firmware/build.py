@@ -51,12 +51,11 @@ def parts(made, options) -> None:
 
 
 def _reference(made, row):
-    """`name`, `phases` and `max_ma` at most, `socket` or attached cable, `tic` interface."""
+    """`name`, `phases` and `max_ma` at most, `socket` or attached cable."""
     made.name = row[0]
     made.phases = int(row[1])
     made.max_ma = int(row[2]) * 1000
     made.socket = row[3] == "socket"
-    made.tic = row[4] == "tic"
 
 
 def _simulated(made):
