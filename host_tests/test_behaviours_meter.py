@@ -243,6 +243,22 @@ def test_a_register_further_than_the_station_could_deliver_is_not_billed(more, t
     play("cpython", session())
 
 
+def test_the_meter_type_while_there_is_a_meter_and_without_one(tmp_path):
+    async def session():
+        async with Rig("cpython", tmp_path) as rig:
+            await rig.online()
+            assert await rig.console("config MeterType") == ["MeterType=1"]
+            await rig.console("sim fault 0x10020F on")
+            await rig.until(status="Faulted")
+            assert await rig.console("config MeterType") == ["MeterType=1"]  # it was there
+            await rig.console("reset soft")
+            await rig.house.heard_of("BootNotification", count=2)
+            await rig.until(status="Faulted")
+            assert await rig.console("config MeterType") == ["MeterType=0"]
+
+    play("cpython", session())
+
+
 def test_empty_lists_no_transaction_data(tmp_path):
     async def session():
         async with Rig("cpython", tmp_path) as rig:

@@ -4,7 +4,8 @@
 def value(station, name: str) -> str:
     """The value of a key whose default is `*` in the keys' table."""
     if name == "MeterType":
-        return str(station.meter.mid)
+        meter = station.meter
+        return str(meter.mid if meter.last or not meter.error else 0)  # none was ever there
     if name == "TICdetection":
         return "true" if station.tic.detected else "false"
     if name == "StopTransactionMaxMeterValues":
