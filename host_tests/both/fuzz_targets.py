@@ -791,7 +791,7 @@ def journal(data):
         if name in known:
             station.files.data[name.decode()] = content
     station.boot()
-    station.t.recover("PowerLoss", None)
+    station.t.recover("PowerLoss")
     station.send()
     station.start(5000, "NEW")
     station.wait(60)
