@@ -31,6 +31,7 @@ class PtyBoard:
         self._running = folder / "running"
         self._master, self._slave = os.openpty()  # the slave stays open: no hang-up in between
         tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
         self.port = os.ttyname(self._slave)
         self._off = threading.Event()
         self._child = None
@@ -42,7 +43,7 @@ class PtyBoard:
 
     def __exit__(self, *_):
         self._off.set()
-        self._thread.join(10)
+        self._thread.join()  # not before: the descriptors' numbers are soon somebody else's
         os.close(self._master)
         os.close(self._slave)
 
@@ -78,7 +79,7 @@ class PtyBoard:
                     child.wait()
                     return
                 self.said += data
-                os.write(self._master, data)
+                self._tell(data)
             if self._master in ready:
                 data = os.read(self._master, 4096)
                 if self._running.exists():
@@ -87,3 +88,9 @@ class PtyBoard:
                     child.stdin.write(data)
                 except BrokenPipeError:
                     return
+
+    def _tell(self, data):
+        """Writes to the pty, which takes little while nobody reads it."""
+        while data and not self._off.is_set():
+            if select.select([], [self._master], [], 0.2)[1]:
+                data = data[os.write(self._master, data) :]
