@@ -43,7 +43,7 @@ def _options(words, parts):
     del module
     runtime.drop(
         "firmware.options", "firmware.charging.models", "firmware.ocpp.configuration",
-        "firmware.ocpp.keys",
+        "firmware.ocpp.keys", "firmware.net.address",
     )  # fmt: skip
     return options
 

@@ -1,7 +1,6 @@
 """What the simulated board's lines say in the real formats: Modbus and TIC."""
 
 from firmware.base import runtime
-from firmware.sensing import meter_slave
 from firmware.sensing.meters import Map
 
 METER = "iEM3155"
@@ -16,7 +15,8 @@ class Lines:
 
     def slave(self, request: bytes, reading: dict) -> bytes:
         """The meter's answer to a Modbus frame."""
-        return meter_slave.answer(self.registers, 1, request, reading)
+        module = "firmware.sensing.meter_slave"
+        return runtime.once(module, "answer", self.registers, 1, request, reading)
 
     def encode(self, mode: str, reading: dict) -> bytes:
         """One TIC frame of the house."""
@@ -27,5 +27,5 @@ class Lines:
             "subscribed": _SUBSCRIBED_MA,
             "energy": reading["energy"],
         }
-        tic_encode = runtime.load("firmware.sensing.tic_encode")  # stays while the line talks
-        return tic_encode.frame(1 if mode == "historique" else 2, facts)
+        mode = 1 if mode == "historique" else 2
+        return runtime.once("firmware.sensing.tic_encode", "frame", mode, facts)

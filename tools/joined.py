@@ -27,7 +27,6 @@ FILES = (
         "firmware.base.clock",
         "firmware.base.journal",
         "firmware.base.store",
-        "firmware.base.times",
         "firmware.charging.connector",
         "firmware.charging.evse",
         "firmware.charging.faults",
@@ -35,7 +34,6 @@ FILES = (
         "firmware.charging.limits",
         "firmware.charging.metering",
         "firmware.charging.profile_store",
-        "firmware.charging.profiles",
         "firmware.charging.session",
         "firmware.charging.transactions",
         "firmware.net.websocket",
@@ -52,7 +50,6 @@ FILES = (
     ),
     (
         "firmware.board.simulated",
-        "firmware.sensing.meter_slave",
         "firmware.simulation",
     ),
 )

@@ -29,6 +29,19 @@ def _names(nodes) -> set[str]:
     return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
+def _only(node, wanted: set[str], but=frozenset()) -> list[bytes]:
+    """An import of those names alone, or of all but some."""
+    bound = {a.asname or a.name.split(".")[0]: a for a in node.names}
+    names = [a for name, a in bound.items() if name in wanted or but and name not in but]
+    return [ast.unparse(type(node)(**{**vars(node), "names": names})).encode()] * bool(names)
+
+
+def _put(side, node, text):
+    """A statement's lines in its place, before what is there."""
+    for n, line in zip(_span(node), text):
+        side[n] = line + b"; " * bool(side[n]) + side[n]
+
+
 def split(original: bytes, data: bytes, names: dict, module: str, away: str):
     """(what stays, what is loaded when called or None) of a file's source. `original` carries the
     marks, `data` is what the compiler gets: the same lines with shorter names, `names`. The two
@@ -82,19 +95,18 @@ def split(original: bytes, data: bytes, names: dict, module: str, away: str):
             name, away.encode(), name,
         )  # fmt: skip
     used = _names(called)
-    for node in reversed(shared):  # those that what is called needs, and what these need
-        text = [lines[n] for n in _span(node)]
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            node.names = [a for a in node.names if (a.asname or a.name.split(".")[0]) in used]
-            text = [ast.unparse(node).encode()]
-            if not node.names:
-                continue
-        elif isinstance(node, ast.Assign) and not _names(node.targets) & used:
-            continue
-        used |= _names([node])
-        first = node.lineno - 1
-        text[0] += b"; " * bool(cold[first]) + cold[first]
-        cold[first : first + len(text)] = text
+    stays = _names(n for top in tree.body for n in getattr(top, "body", [top]) if n not in called)
+    imports = [n for n in shared if isinstance(n, (ast.Import, ast.ImportFrom))]
+    for node in imports:
+        for n in _span(node):
+            hot[n] = b""
+    for node in reversed(shared):  # what is called needs this, and what that needs
+        if node in imports:
+            _put(hot, node, _only(node, stays, but=used))
+            _put(cold, node, _only(node, used))
+        elif not isinstance(node, ast.Assign) or _names(node.targets) & used:
+            used |= _names([node])
+            _put(cold, node, [lines[n] for n in _span(node)])
     others = sorted(used & defined - {c.name for c in stubs})
     # The module's docstring makes room for what the two files need of each other.
     for n in _span(tree.body[0]):

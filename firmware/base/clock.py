@@ -14,7 +14,7 @@ class Clock:
     corrections: it waits until time has caught up (a transaction's times never run backwards).
     """
 
-    def __init__(self, speed: int = 1, ticks=runtime.ticks_ms):
+    def __init__(self, speed: int = 1, ticks=runtime.ticks_ms):  # cold
         self.speed = speed
         self._ticks = ticks
         self._last = ticks()

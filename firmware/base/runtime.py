@@ -15,6 +15,8 @@ LINK_ERRORS = (OSError, EOFError, ValueError, asyncio.TimeoutError)
 # Seconds from the Unix epoch to the epoch of time.time(): 2000 on the device, 1970 elsewhere.
 EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
 
+LEAVES = ("firmware.base.times", "firmware.charging.profiles")  # lint: names, for `drop`
+
 if MICROPYTHON:
     from time import ticks_diff, ticks_ms
 
@@ -128,10 +130,11 @@ def load(name: str):
 
 def drop(*names) -> None:
     """Frees modules' code: out of sys.modules and out of their packages. None of their objects may
-    be alive. On CPython modules stay, since tests hold on to their classes."""
+    be alive. On CPython modules stay, since tests hold on to their classes. What only loaded
+    modules use goes with them."""
     if not MICROPYTHON:
         return
-    for name in names:
+    for name in names + LEAVES:
         if sys.modules.pop(name, None):
             parent, _, leaf = name.rpartition(".")
             package = sys.modules.get(parent)
@@ -151,21 +154,20 @@ async def wait(event, ms: int) -> bool:
 
 def once(name: str, what: str, *words):
     """Calls a function of a module that is loaded for it and dropped again."""
-    try:
-        return getattr(load(name), what)(*words)
-    finally:
-        drop(name)
+    return away(name, "", what, *words)
 
 
 def away(module: str, owner: str, name: str, *words, **named):
-    """Calls what tools/overlay.py has put into another module: a function of the module, or a
-    method of its class `owner`."""
+    """Calls a function of a module, or a method of its class `owner`, as tools/overlay.py puts
+    them there. A module that is not there yet is loaded for it and dropped again."""
+    stays = module in sys.modules
     try:
         place = load(module)
         return getattr(getattr(place, owner) if owner else place, name)(*words, **named)
     finally:
         place = None
-        drop(module)
+        if not stays:
+            drop(module)
 
 
 def overlay(module: str, owner: str, names: str):
@@ -210,17 +212,19 @@ class Stdin:
             loop = asyncio.get_running_loop()
             threading.Thread(target=self._pump, args=(loop,), daemon=True).start()
 
-    def _pump(self, loop):
-        data = b"x"
-        while data:
-            try:
-                data = os.read(0, 256)
-            except OSError:
-                data = b""
-            try:
-                loop.call_soon_threadsafe(self._source.put_nowait, data)  # type: ignore
-            except RuntimeError:  # the loop has ended
-                return
+    if not MICROPYTHON:
+
+        def _pump(self, loop):
+            data = b"x"
+            while data:
+                try:
+                    data = os.read(0, 256)
+                except OSError:
+                    data = b""
+                try:
+                    loop.call_soon_threadsafe(self._source.put_nowait, data)  # type: ignore
+                except RuntimeError:  # the loop has ended
+                    return
 
     async def read(self) -> bytes:
         return await (self._source.read(1) if MICROPYTHON else self._source.get())  # type: ignore
@@ -234,19 +238,19 @@ def run(work) -> None:
             asyncio.run(work)
         except KeyboardInterrupt:  # the user's Ctrl-C on a PC
             pass
-        return
-    import signal
+    else:
+        import signal
 
-    async def main():
-        task = asyncio.ensure_future(work)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        try:
-            await task
-        except asyncio.CancelledError:  # by one of the signals
-            pass
+        async def main():
+            task = asyncio.ensure_future(work)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+            try:
+                await task
+            except asyncio.CancelledError:  # by one of the signals
+                pass
 
-    asyncio.run(main())
+        asyncio.run(main())
 
 
 def power_off() -> None:

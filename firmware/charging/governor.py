@@ -3,7 +3,6 @@
 import asyncio
 
 from firmware.base import runtime
-from firmware.charging import profiles
 
 
 class TicInput:
@@ -104,4 +103,14 @@ class Governor:
         store.step(running)
         ma, watts, wish, _ = store.limit(running, evse.phases, top)
         limits.set("profile", ma if ma < top else None)
-        evse.want_phases = profiles.want_phases(watts, wish, evse.phases, most)
+        evse.want_phases = want_phases(watts, wish, evse.phases, most)
+
+
+def want_phases(watts: int, wish: int, connected: int, most: int) -> int:
+    """The phases to connect, 1 or 3: one where the profile wishes so, or where its W limit (0.1 W)
+    is too little for 6 A on three; back on three at 6.6 A. Too little for one, too: no change."""
+    if most < 3 or wish < 3:
+        return 1
+    if watts < 13800:
+        return connected
+    return 1 if watts < (41400 if connected > 1 else 45540) else 3

@@ -160,13 +160,3 @@ def limits(
             next(one)
         if second[0] == both[0]:
             next(two)
-
-
-def want_phases(watts: int, wish: int, connected: int, most: int) -> int:
-    """The phases to connect, 1 or 3: one where the profile wishes so, or where its W limit (0.1 W)
-    is too little for 6 A on three; back on three at 6.6 A. Too little for one, too: no change."""
-    if most < 3 or wish < 3:
-        return 1
-    if watts < 13800:
-        return connected
-    return 1 if watts < (41400 if connected > 1 else 45540) else 3

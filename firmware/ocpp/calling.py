@@ -3,7 +3,7 @@
 import asyncio
 
 from firmware.base import runtime
-from firmware.ocpp.rpc import frame
+from firmware.ocpp.rpc import encode
 
 _SCHEMAS = "firmware.ocpp.schemas"  # loaded for a message that has something to check
 _BARE = ("MeterValues", "StatusNotification", "StopTransaction")  # whose answers may be empty
@@ -18,7 +18,7 @@ async def call(rpc, link, action: str, payload: dict) -> dict:
     rpc.answer = None
     rpc.answered.clear()
     try:
-        await rpc.send(link, frame([2, rpc.waiting, action, payload]))
+        await rpc.send(link, encode([2, rpc.waiting, action, payload]))
         await asyncio.wait_for(rpc.answered.wait(), rpc.timeout_s())
     except asyncio.TimeoutError:
         if not rpc.answer:

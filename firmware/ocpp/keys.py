@@ -8,7 +8,9 @@ in the guide: OCPP 1.6, its errata or the security white paper ask for them, or 
 installer do.
 """
 
-TABLE = """
+# In pieces: a large one is hard to find in a heap that is in use.
+TABLE = (
+    """
 AuthorizeRemoteTxRequests rw b true
 ClockAlignedDataInterval rw i 0 0..86400
 ConnectionTimeOut rw i 0 0..86400
@@ -22,6 +24,8 @@ MeterValuesSampledDataMaxLength r i 20
 MeterValueSampleInterval rw i 30 0..86400
 NumberOfConnectors r i 1
 ResetRetries rw i 0 0..10
+""",
+    """
 ConnectorPhaseRotation rw p NotApplicable
 ConnectorPhaseRotationMaxLength r i 0
 StopTransactionOnEVSideDisconnect rw b true
@@ -34,6 +38,8 @@ SupportedFeatureProfiles r s Core,FirmwareManagement,SmartCharging,RemoteTrigger
 TransactionMessageAttempts rw i 3 1..100
 TransactionMessageRetryInterval rw i 15 0..86400
 UnlockConnectorOnEVSideDisconnect rw b *
+""",
+    """
 MessageTimeout rw i 30 1..600
 WebSocketPingInterval rw i 60 0..86400
 SupportedFileTransferProtocols r s HTTP,HTTPS,FTP,FTPS
@@ -52,6 +58,8 @@ MeterType r i *
 IMaxUser r i *
 PhaseNumber r i *
 TriggerBackendConfigurationDataReset rw b false
+""",
+    """
 # OCPP
 LocalAuthorizeOffline rw b true
 LocalPreAuthorize rw b false
@@ -62,14 +70,16 @@ AuthorizationKey w s - 40
 SecurityProfile rw i 0 0..2
 CpoName rw s - 100
 ConsolePassword w s - 40
-"""
+""",
+)
 
 
 def row(name: str) -> list | None:
     """The row [name, access, type, default, bounds] of a key, matched without regard to case."""
-    at = TABLE.find("\n" + name + " ")
-    if at >= 0 and " " not in name and name != "#":
-        return TABLE[at + 1 : TABLE.find("\n", at + 1)].split(" ")
+    for text in TABLE:
+        at = text.find("\n" + name + " ")
+        if at >= 0 and " " not in name and name != "#":
+            return text[at + 1 : text.find("\n", at + 1)].split(" ")
     name = name.lower()
     for line in names():
         if line.lower() == name:
@@ -79,11 +89,11 @@ def row(name: str) -> list | None:
 
 def names():
     """Yields every key's name in the guide's order."""
-    at = 0
-    while True:
-        end = TABLE.find("\n", at + 1)
-        if end < 0:
-            return
-        if TABLE[at + 1] != "#":
-            yield TABLE[at + 1 : TABLE.find(" ", at)]
-        at = end
+    for text in TABLE:
+        at = 0
+        end = text.find("\n", 1)
+        while end >= 0:
+            if text[at + 1] != "#":
+                yield text[at + 1 : text.find(" ", at)]
+            at = end
+            end = text.find("\n", at + 1)

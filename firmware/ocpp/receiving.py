@@ -8,7 +8,7 @@ import asyncio
 
 from firmware.base import runtime
 from firmware.ocpp import CallError, LinkDown
-from firmware.ocpp.rpc import frame
+from firmware.ocpp.rpc import encode
 
 _FRAMES = "firmware.ocpp.frames"
 _SCHEMAS = "firmware.ocpp.schemas"
@@ -92,10 +92,10 @@ async def _reply(rpc, link, uid, action, answer):
             raise answer
         if rpc.check_sent:
             runtime.once("firmware.ocpp.sent", "check", action, "conf", answer)
-        message = frame([3, uid, answer])
+        message = encode([3, uid, answer])
     except Exception as error:
         error = _failure(rpc, action, error)
-        message = frame([4, uid, error.code, error.description[:255], {}])
+        message = encode([4, uid, error.code, error.description[:255], {}])
     answer = None  # the tree is garbage while the text is sent
     try:
         await rpc.send(link, message)

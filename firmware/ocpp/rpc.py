@@ -9,7 +9,7 @@ from firmware.base import runtime
 from firmware.ocpp import CallError, LinkDown  # noqa: F401
 
 
-def frame(message: list) -> str:
+def encode(message: list) -> str:
     """A message as it is sent."""
     return json.dumps(message, separators=(",", ":"))
 
@@ -25,7 +25,9 @@ class Rpc:
     random, and a counter. `check_sent` checks all that goes out against the schemas.
     """
 
-    def __init__(self, handler, log, timeout_s, now_ms, nonce: str = "", check_sent: bool = False):
+    def __init__(
+        self, handler, log, timeout_s, now_ms, nonce: str = "", check_sent: bool = False
+    ):  # cold
         self.handler = handler
         self.log = log
         self.timeout_s = timeout_s

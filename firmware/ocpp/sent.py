@@ -12,7 +12,8 @@ def check(action: str, direction: str, payload) -> None:
         raise RuntimeError("%s.%s to be sent: %s" % (action, direction, error))
 
 
-ROWS = """
+ROWS = (
+    """
 Authorize.req idTag:s20!
 BootNotification.req chargeBoxSerialNumber:s25 chargePointModel:s20! chargePointSerialNumber:s25 \
 chargePointVendor:s20! firmwareVersion:s50 iccid:s20 imsi:s20 meterSerialNumber:s25 meterType:s25
@@ -70,4 +71,5 @@ Energy.Active.Export.Interval|Energy.Active.Import.Interval|Energy.Reactive.Expo
 Energy.Reactive.Import.Interval|Frequency|Power.Active.Export|Power.Active.Import|Power.Factor|\
 Power.Offered|Power.Reactive.Export|Power.Reactive.Import|RPM|SoC|Temperature|Voltage
 YesNo Accepted|Rejected
-"""
+""",
+)

@@ -1,6 +1,6 @@
 """Charging profiles through the handlers: OCPP 3.13, 5.5, 5.7, 5.16 and their errata."""
 
-from firmware.charging import profiles
+from firmware.charging import governor, profiles
 from firmware.ocpp import CallError, smart_charging
 from host_tests.both.profiles_rig import MAX, NOW, Station, profile
 
@@ -223,7 +223,7 @@ def test_phases_for_a_limit_in_watts():
         (0, 3, 1, 3, 1),
         (0, 1, 3, 3, 1),
     ):
-        assert profiles.want_phases(watts, wish, connected, most) == wanted, watts
+        assert governor.want_phases(watts, wish, connected, most) == wanted, watts
 
 
 async def test_what_is_rejected():

@@ -171,7 +171,11 @@ async def main(words) -> int:
         print(f"not compiled: {refusal}")
     keys = [word for key in options.key for word in ("--key", key)]
     async with Station(options.heap, options.speed, keys) as station:
-        resting = await session(station)
+        try:
+            resting = await session(station)
+        except Exception:
+            print(runtimes.readable(station.log.read_text()[-6000:], runtimes.DEVICE))
+            raise
         if options.modules:
             print("loaded while charging:\n    " + "\n    ".join(sorted(resting)))
         if options.log:
