@@ -7,7 +7,7 @@ import asyncio
 import binascii
 import sys
 
-from firmware.ocpp import CallError, frames, schemas
+from firmware.ocpp import CallError, escapes, frames, schemas
 
 # An answer is checked as one to each of these.
 ANSWERS = ("BootNotification", "StartTransaction", "StopTransaction", "Heartbeat", "MeterValues")
@@ -31,7 +31,7 @@ async def verdict(data):
     try:
         frame = await frames.parse(memoryview(data))
     except CallError as error:
-        return "%s %s" % (error, plain(list(frames.head(memoryview(data)))))
+        return "%s %s" % (error, plain(list(escapes.head(memoryview(data)))))
     words = [plain(frame)]
     checks = [(frame[2], "req", True)] if frame[0] == 2 else []
     if frame[0] == 3:

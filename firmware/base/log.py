@@ -26,7 +26,7 @@ def to_stderr() -> None:  # cold
 class Log:
     """One log with a ring of its last lines. `log("link")` gives a writer for one part."""
 
-    def __init__(self, clock=None, keep: int = 24):  # cold
+    def __init__(self, clock=None, keep: int = 16):  # cold
         self.level = LEVELS["info"]
         self.keep = keep
         self.clock = clock

@@ -12,7 +12,7 @@ _CLOSE_S = 5
 _LINGER_S = 2
 
 
-def backoff(attempt: int, random: int) -> int:
+def backoff(attempt: int, random: int) -> int:  # cold
     """Milliseconds to wait after failed attempt number `attempt` (from 0), any failure (OCPP-J
     errata 3.4: a 404 too): 1 to 2 s, doubling to 150 to 300 s. `random` is a random byte."""
     longest = min(300000, 2000 << min(attempt, 8))
@@ -33,22 +33,25 @@ def valid_utf8(data) -> bool:
     """Whether a memoryview holds UTF-8 (RFC 3629: shortest forms, no surrogates). The runtimes'
     own checks differ."""
     high_bits = int.from_bytes(b"\x80" * 256, "little")
-    need = low = high = 0
     for start in range(0, len(data), 256):
-        piece = data[start : start + 256]
-        if not need and not int.from_bytes(piece, "little") & high_bits:
-            continue  # ASCII
-        for c in piece:
-            if need:
-                if not low <= c <= high:
-                    return False
-                need, low, high = need - 1, 0x80, 0xBF
-            elif c > 0x7F:
-                if not 0xC2 <= c <= 0xF4:
-                    return False
-                need = 1 if c < 0xE0 else 2 if c < 0xF0 else 3
-                low = 0xA0 if c == 0xE0 else 0x90 if c == 0xF0 else 0x80
-                high = 0x9F if c == 0xED else 0x8F if c == 0xF4 else 0xBF
+        if int.from_bytes(data[start : start + 256], "little") & high_bits:
+            return _valid_beyond_ascii(data[start:])
+    return True
+
+
+def _valid_beyond_ascii(data):  # cold
+    need = low = high = 0
+    for c in data:
+        if need:
+            if not low <= c <= high:
+                return False
+            need, low, high = need - 1, 0x80, 0xBF
+        elif c > 0x7F:
+            if not 0xC2 <= c <= 0xF4:
+                return False
+            need = 1 if c < 0xE0 else 2 if c < 0xF0 else 3
+            low = 0xA0 if c == 0xE0 else 0x90 if c == 0xF0 else 0x80
+            high = 0x9F if c == 0xED else 0x8F if c == 0xF4 else 0xBF
     return not need
 
 

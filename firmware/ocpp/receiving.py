@@ -36,7 +36,7 @@ async def received(rpc, view) -> None:
 
 
 async def _refused(rpc, link, view, error):
-    kind, uid, action = runtime.once(_FRAMES, "head", view)
+    kind, uid, action = runtime.once("firmware.ocpp.escapes", "head", view)
     rpc.log.warning("refused %r %r: %s", uid, action, error)
     if kind == 2:
         try:

@@ -371,7 +371,7 @@ def _finish(work):
 
 
 async def _checked(data):
-    from firmware.ocpp import frames, schemas
+    from firmware.ocpp import escapes, frames, schemas
 
     try:
         frame = await frames.parse(memoryview(data))
@@ -380,7 +380,7 @@ async def _checked(data):
         return plain(await schemas.checked(frame[2], frame[3]))
     except frames.CallError as error:
         assert len(error.description) < 300 and error.code.isalpha()
-        kind, uid, action = frames.head(memoryview(data))
+        kind, uid, action = escapes.head(memoryview(data))
         assert kind in (0, 2, 3, 4) and type(uid) is str and type(action) is str
         return plain([error.code, error.description, kind, uid, action])
 

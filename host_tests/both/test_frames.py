@@ -4,7 +4,7 @@ import asyncio
 import gc
 import sys
 
-from firmware.ocpp import frames
+from firmware.ocpp import escapes, frames
 
 BUFFER = bytearray(8192)  # as the link's: a heap in pieces has no room for a large frame
 
@@ -369,7 +369,7 @@ async def test_other_tasks_run_while_a_large_frame_is_read():
 
 def test_the_head_of_what_is_refused():
     def head(text):
-        return frames.head(memoryview(text if isinstance(text, bytes) else text.encode()))
+        return escapes.head(memoryview(text if isinstance(text, bytes) else text.encode()))
 
     assert head('[2,"a-1","Reset",{"type":') == (2, "a-1", "Reset")
     assert head(' [ 2 ,\n"a-1" , "Reset" ') == (2, "a-1", "Reset")
