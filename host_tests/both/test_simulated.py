@@ -7,7 +7,7 @@ from firmware.base.clock import Clock as RealClock
 from firmware.board.simulated import Board
 from host_tests.both.charger_rig import Clock, Rig
 
-PATH = "simulated-meter.tmp"
+PATH = "/tmp/wallbridge-" + "".join(["%02x" % b for b in os.urandom(6)])
 
 
 def refusal(board, line):
