@@ -44,7 +44,8 @@ bench: setup  ## what the firmware costs: heap, size, speed; ARGS="modules"
 	$(VENV) -m tools.bench $(ARGS)
 
 $(TOOLS): setup
-	$(VENV) tools/$@.py $(if $(PORT),--port $(PORT)) $(if $(TIME),--time $(TIME)) $(ARGS)
+	$(VENV) tools/$@.py $(if $(PORT),--port $(PORT)) $(if $(TIME),--time $(TIME)) \
+	$(if $(filter fuzz,$@),--runtime $(RUNTIME)) $(ARGS)
 
 clean:  ## removes what was built; `rm -r .venv .cache` removes what was set up
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis

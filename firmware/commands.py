@@ -5,6 +5,7 @@ import asyncio
 import json
 
 from firmware.base import runtime, times
+from firmware.net import websocket
 
 HELP = """help: the commands
 selftest: looks at each part of the wall box, with advice for what fails
@@ -39,6 +40,8 @@ _LOOKS = "help status config faults queue profiles meter tic log login selftest"
 
 async def execute(station, line: str):
     """Runs a line; returns the reply's lines, or (lines, what went wrong)."""
+    if not websocket.valid_utf8(memoryview(line.encode())):  # MicroPython takes surrogates
+        raise ValueError("not UTF-8")
     words = line.split()
     name = words[0]
     command = _COMMANDS.get(name)
@@ -49,7 +52,8 @@ async def execute(station, line: str):
         if now >= station.trusted_ms:
             raise ValueError("password needed: login PASSWORD")
         station.trusted_ms = now + _LOGIN_MS
-    if name not in _LOOKS.split() or len(words) > 2:  # and no value: it may be a secret
+    changes = name not in _LOOKS.split() or len(words) > 2
+    if changes and name != "login":  # and no value: it may be a secret
         station.log("console").info("%s", " ".join(words[:2])[:60])
     return await command(station, words, line)
 
@@ -155,6 +159,8 @@ def _shown(config, name):
 async def _authorize(station, words, line):
     if len(words) != 2 or len(words[1]) > 20:
         raise ValueError("authorize TAG, a tag of 1 to 20 characters")
+    if station.busy():
+        raise ValueError("too much at once: wait for the answers")
     station.present(words[1])
 
 

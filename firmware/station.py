@@ -6,7 +6,7 @@ import binascii
 import firmware
 from firmware.base import runtime
 from firmware.charging.session import Session
-from firmware.ocpp import LinkDown
+from firmware.ocpp import CallError, LinkDown
 from firmware.ocpp.delivery import Delivery
 from firmware.ocpp.link import Link
 from firmware.ocpp.notifier import Notifier
@@ -16,6 +16,7 @@ from firmware.ocpp.sampler import Sampler
 
 _OFFLINE_MS = 60000  # no link for so long means offline (docs/guide-notes.md, guide page 16)
 _WATCH_S = 4  # real seconds in which each part has a turn
+_MOST = 12  # pieces of work under way, for others to be told that this is enough
 _CRASHES = 3  # so many in a row end in the safe state
 
 
@@ -70,7 +71,14 @@ class Station:
     def _handle(self, action, payload):
         if self.registration.status == "Rejected":
             return ()  # OCPP 4.2: not answered
+        if self.busy(2 * _MOST):
+            raise CallError("GenericError", "too much at once")
         return runtime.once("firmware.ocpp.dispatch", "dispatch", self, action, payload)
+
+    def busy(self, most: int = _MOST) -> bool:
+        """Whether so much is under way that no more is taken on: each piece of work takes memory
+        while it waits its turn to send. A peer that waits for its answers causes a few."""
+        return len(self._tasks) + len(self.rpc.tasks) >= most
 
     def message_timeout(self) -> int:
         """MessageTimeout, s. A lambda in `__init__` would keep all that is cold in memory."""

@@ -148,7 +148,7 @@ class Rig:
 
     async def ask(self, line):
         """Types a line; returns (reply's lines, None or the error's text)."""
-        data = (line + "\n").encode()
+        data = (line + "\n").encode("utf-8", "surrogatepass")
         if self.process:
             self.process.stdin.write(data)
             await self.process.stdin.drain()

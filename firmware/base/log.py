@@ -23,6 +23,16 @@ def to_stderr() -> None:  # cold
         logging.basicConfig(level=level, format="%(message)s")
 
 
+def _quiet(text):  # cold
+    """A text from outside must not begin a line of its own, nor move a terminal's cursor."""
+    data = bytearray(text.encode())
+    for n in range(len(data)):
+        c = data[n]
+        if c != 10 and (c < 32 or c == 127):
+            data[n] = 63
+    return str(data, "utf-8").replace("\n", "\n  ")
+
+
 class Log:
     """One log with a ring of its last lines. `log("link")` gives a writer for one part."""
 
@@ -48,6 +58,8 @@ class Log:
         seconds = self.clock.ms() // 1000 if self.clock else 0
         if len(text) > 400:  # of a traceback the end says most
             text = text[:100] + " ... " + text[-300:]
+        if len(repr(text)) != len(text) + 2:
+            text = _quiet(text)
         line = "%d %s %s: %s" % (seconds, level[0].upper(), part, text)
         if len(self.lines) >= self.keep:
             self.lines.pop(0)

@@ -128,6 +128,8 @@ def check(key: list, value: str) -> str:
     elif kind == "p":
         value = _rotation(value)
     else:
+        if key[0] == "ConsolePassword":
+            value = value.strip()  # as what is typed
         if len(key) > 4 and len(value) > int(key[4]):
             raise ValueError("at most %s characters" % key[4])
         if kind == "u" and value:

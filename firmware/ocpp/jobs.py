@@ -10,6 +10,7 @@ import asyncio
 import gc
 
 from firmware.base import runtime
+from firmware.net import TlsFailed
 from firmware.ocpp import CallError, LinkDown
 
 _LONGEST_S = 3600  # real seconds of a transfer
@@ -145,7 +146,12 @@ class Jobs:
                 station.log("jobs").info("the link gives its memory to the transfer")
                 parked.append(link)
                 await link.park()
-            context = runtime.load("firmware.net.tls").context(link.ca, link.insecure)
+            insecure = link.insecure and not link.ca
+            if insecure:
+                station.log("jobs").warning(
+                    "TLS without a CA: anybody can pretend to be the server"
+                )
+            context = runtime.load("firmware.net.tls").context(link.ca, insecure)
             if not room():
                 raise OSError("there is no room for a TLS connection")
             return context
@@ -157,6 +163,9 @@ class Jobs:
                 place = module.Place(url, secure, station.log("transfer"), link.known)
                 place.log.info("%s %s", what, place)
                 await asyncio.wait_for(getattr(module, what)(place, *words), _LONGEST_S)
+            except TlsFailed as why:
+                station.security_event("TLS: " + why.check)
+                raise
             finally:
                 del module
                 runtime.drop("firmware.net.transfer")

@@ -215,6 +215,7 @@ class Link:
                 return
 
     def _down(self):  # cold
+        self.state = "connecting"
         if self._socket:
             self._socket.drop()
             self._socket = None

@@ -14,6 +14,7 @@ def RemoteStartTransaction(station, payload):
         or payload.get("connectorId", 1) != 1
         or not session.may_start()
         or not (admitted or session.reservation[4])
+        or station.busy()
     ):
         return {"status": "Rejected"}
     session.profile = None

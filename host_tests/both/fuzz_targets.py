@@ -116,11 +116,10 @@ def plain(value) -> str:
 
 
 def text(data: bytes):
-    """The bytes as text, None where they are none."""
-    try:
-        return str(data, "utf-8")
-    except ValueError:
-        return None
+    """The bytes as text, None where they are none. (MicroPython's str() takes surrogates.)"""
+    from firmware.net import websocket
+
+    return str(data, "utf-8") if websocket.valid_utf8(memoryview(data)) else None
 
 
 class Log:
@@ -909,7 +908,7 @@ def bundle(data):
             made.finish()
             outcome = "ok %s" % made.version
         except bundle.Bad as why:
-            outcome = str(why)
+            outcome = str(why).partition("'")[0]  # their repr() of it differs
         except OSError:
             outcome = "damaged"
         made.close()
