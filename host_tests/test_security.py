@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from host_tests.station import BITS, RUNTIMES, Rig, play
+from host_tests.test_diagnostics import Server
 from tools import runtimes
 
 OLD = "an old password of more than 16"
@@ -298,8 +299,6 @@ def test_profiles_only_go_up_and_only_with_what_they_need(runtime, tmp_path):
 
 
 def test_profile_2_verifies_the_server_and_sends_the_password(runtime, tmp_path, authority):
-    if runtime == "micropython32":
-        pytest.xfail("open: a whole station's TLS link does not come up on 32 bits")
     path, context = authority
 
     async def session():
@@ -332,9 +331,6 @@ def test_no_password_goes_to_a_server_that_is_not_the_one(runtime, tmp_path, aut
 
 
 def test_a_profile_that_never_connects_is_given_up(runtime, tmp_path, authority):
-    if runtime == "micropython32":
-        pytest.xfail("open: a whole station's TLS link does not come up on 32 bits")
-
     async def session():
         words = ("--ca", str(authority[0]), *key("AuthorizationKey", OLD))
         async with Rig(runtime, tmp_path, *words, box=BOX) as rig:
@@ -344,6 +340,72 @@ def test_a_profile_that_never_connects_is_given_up(runtime, tmp_path, authority)
             await connections(rig.house, 2)
             await rig.online()
             assert await rig.console("config SecurityProfile") == ["SecurityProfile=0"]
+
+    play(runtime, session())
+
+
+def test_a_password_is_not_logged_however_it_is_typed(runtime, tmp_path):
+    async def session():
+        async with Rig(runtime, tmp_path, box=BOX) as rig:
+            await rig.online()
+            await rig.console("log debug")
+            await rig.console("config ConsolePassword  open sesame ")
+            for line in ("login swordfish open", "login", "status x", "login swordfish"):
+                assert (await rig.ask(line))[1]
+            lines, error = await rig.ask("login   open sesame")
+            assert error is None
+            log = "\n".join(await rig.console("log"))
+            assert log.count("security: console: a wrong password") == 3
+            assert "console: config ConsolePassword" in log
+            assert "swordfish" not in log and "sesame" not in log
+
+    play(runtime, session())
+
+
+def test_no_stranger_writes_a_line_of_the_log(runtime, tmp_path):
+    """Nor moves the cursor of who reads it, nor ends a reply of the console."""
+    tag = "A\n0 W x: y\nok\x1b[2J"
+
+    async def session():
+        async with Rig(runtime, tmp_path, box=BOX) as rig:
+            point = await rig.online()
+            rig.house.refused = {tag: "Blocked"}
+            await rig.console("sim plug")
+            await rig.until(status="Preparing")
+            answer = await point.ask("RemoteStartTransaction", id_tag=tag, connector_id=1)
+            assert answer.status == "Accepted"
+            await said(rig, "may not charge: Blocked")
+            lines = await rig.console("log")
+            assert not [line for line in lines if line.startswith(("0 W x", "ok"))]
+            assert "\x1b" not in "".join(lines)
+            assert (await rig.status())["transaction"] is None
+
+    play(runtime, session())
+
+
+def test_https_is_checked_as_the_link_is(runtime, tmp_path, authority):
+    """`--insecure-tls` is for want of a CA: with one, everything is checked against it."""
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+
+    async def session():
+        async with Server(authority[1]) as server:
+            place = f"https://localhost:{server.port}/"
+
+            async def upload(rig):
+                point = await rig.online()
+                await point.ask("GetDiagnostics", location=place, retries=0)
+                await rig.house.heard_of("DiagnosticsStatusNotification", count=2)
+                return rig.house.calls("DiagnosticsStatusNotification")[-1]["status"]
+
+            words = ("--insecure-tls", "--ca", str(other))
+            async with Rig(runtime, tmp_path, *words, box=BOX) as rig:
+                assert await upload(rig) == "UploadFailed"
+                await said(rig, "security: TLS: certificate authority")
+                assert server.files == {}
+            async with Rig(runtime, tmp_path, "--insecure-tls", box=BOX) as rig:
+                assert await upload(rig) == "Uploaded"
+                await said(rig, "TLS without a CA: anybody can pretend to be the server")
 
     play(runtime, session())
 
