@@ -16,7 +16,7 @@ from firmware.ocpp.sampler import Sampler
 
 _OFFLINE_MS = 60000  # no link for so long means offline (docs/guide-notes.md, guide page 16)
 _WATCH_S = 4  # real seconds in which each part has a turn
-_MOST = 12  # pieces of work under way, for others to be told that this is enough
+_AT_ONCE = 12  # pieces of work under way, for others to be told that this is enough
 _CRASHES = 3  # so many in a row end in the safe state
 
 
@@ -71,11 +71,11 @@ class Station:
     def _handle(self, action, payload):
         if self.registration.status == "Rejected":
             return ()  # OCPP 4.2: not answered
-        if self.busy(2 * _MOST):
+        if self.busy(2 * _AT_ONCE):
             raise CallError("GenericError", "too much at once")
         return runtime.once("firmware.ocpp.dispatch", "dispatch", self, action, payload)
 
-    def busy(self, most: int = _MOST) -> bool:
+    def busy(self, most: int = _AT_ONCE) -> bool:
         """Whether so much is under way that no more is taken on: each piece of work takes memory
         while it waits its turn to send. A peer that waits for its answers causes a few."""
         return len(self._tasks) + len(self.rpc.tasks) >= most

@@ -408,8 +408,8 @@ def model(data: bytes):
 def readable_id(data: bytes):
     """The id of what is no frame, but begins as a call does; else None."""
     found = re.match(rb'[ \t\r\n]*\[[ \t\r\n]*2[ \t\r\n]*,[ \t\r\n]*"([^"\\]*)"', data[:200])
-    uid = found and readable(found[1])
-    return uid if uid is not None and not re.search("[\0-\x1f]", uid) else None
+    uid = readable(found[1]) if found else None
+    return None if uid is None or re.search("[\0-\x1f]", uid) else uid
 
 
 def readable(data: bytes):
