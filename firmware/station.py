@@ -16,7 +16,7 @@ from firmware.ocpp.sampler import Sampler
 
 _OFFLINE_MS = 60000  # no link for so long means offline (docs/guide-notes.md, guide page 16)
 _WATCH_S = 4  # real seconds in which each part has a turn
-_AT_ONCE = 12  # pieces of work under way, for others to be told that this is enough
+_AT_ONCE = 5  # pieces of work under way, for others to be told that this is enough
 _CRASHES = 3  # so many in a row end in the safe state
 
 

@@ -21,6 +21,7 @@ PAGES = ("README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/security.md
 ELSEWHERE = {
     "make test": "it is what runs this",
     "make lint": "one of CI's own steps",
+    "make fuzz": "it takes minutes; test_fuzz.py runs the tool for a second",
     "make demo RUNTIME=micropython": "as make demo; MicroPython is in test_session",
     "make flash": "test_flash.py, over a pty: it needs a board",
     "make provision": "test_provision.py, over a pty: it needs a board",

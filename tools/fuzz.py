@@ -104,7 +104,7 @@ class Fuzz:
             )
             try:
                 asyncio.run(work) if self.bits else virtual.run(work)
-            except (AssertionError, virtual.Stuck) as why:
+            except (AssertionError, OSError, virtual.Stuck) as why:
                 self._say(f"FOUND {why}")
                 self.found.append(why)
 
@@ -155,7 +155,9 @@ def main() -> None:
     if bits:
         if runtimes.find(bits) is None:
             parser.error(runtimes.why_missing(bits))
-        runtimes.compile_mpy()
+        errors = {**runtimes.compile_mpy(), **runtimes.compile_device()}
+        if errors:
+            parser.error("not compiled: %s" % errors)
     if words.hex is not None:
         return replay(words.only, bytes.fromhex(words.hex), bits)
     print(f"seed {words.seed}", flush=True)
