@@ -320,7 +320,7 @@ class Messages:
 
     def _wrong(self):
         random = self.random
-        values = [None, True, False, -1, 0, 2**31, 2**63, 1.0, 0.05, -0.1, 1e9, 1e99]
+        values: list = [None, True, False, -1, 0, 2**31, 2**63, 1.0, 0.05, -0.1, 1e9, 1e99]
         values += ["", "Accepted", "A", "0", "2024-02-30T00:00:00Z", "x" * 21, "x" * 501]
         values += [[], {}, [{}], [[]], {"a": 1}, [[[[[[[[1]]]]]]]], self._text()]
         return random.pick(values)

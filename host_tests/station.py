@@ -151,7 +151,10 @@ class Rig:
         data = (line + "\n").encode("utf-8", "surrogatepass")
         if self.process:
             self.process.stdin.write(data)
-            await self.process.stdin.drain()
+            try:
+                await self.process.stdin.drain()
+            except OSError:
+                pass  # it has ended: its last words follow
         else:
             self._typed.put_nowait(data)
         lines = []

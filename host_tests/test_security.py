@@ -4,6 +4,9 @@ The TLS checks themselves are in test_websocket_tls.py.
 """
 
 import asyncio
+import base64
+import datetime
+import os
 import ssl
 import subprocess
 import sys
@@ -116,6 +119,38 @@ def test_the_old_key_is_tried_only_after_a_401(runtime, tmp_path):
             await connections(house, 2)
             assert house.turned_away == [bytes.fromhex(NEW), NEW.encode()]
             await rig.online()
+
+    play(runtime, session())
+
+
+def test_the_old_key_is_not_tried_after_a_network_error(runtime, tmp_path):
+    """Nor after any other answer than 401: else who cuts the line would be told it."""
+    heard = []
+    answers = [b"", b"HTTP/1.1 500 x\r\n\r\n", b"HTTP/1.1 403 x\r\n\r\n"]
+
+    async def meet(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        line = head.partition(b"Authorization: Basic ")[2].partition(b"\r\n")[0]
+        heard.append(base64.b64decode(line).partition(b":"))
+        writer.write(answers[len(heard) % 3])
+        writer.close()
+
+    async def session():
+        words = (*key("AuthorizationKey", OLD), *key("SecurityProfile", "1"))
+        async with Rig(runtime, tmp_path, *words, box=BOX, start=False) as rig:
+            house = rig.house
+            house.passwords = {BOX: [OLD.encode()]}
+            await rig.start()
+            await rig.online()
+            port = rig.url.rpartition(":")[2].partition("/")[0]
+            await house.close()
+            server = await asyncio.start_server(meet, "127.0.0.1", int(port))
+            assert await rig.console("config AuthorizationKey " + NEW) == ["Accepted"]
+            async with asyncio.timeout(90):
+                while len(heard) < 3:
+                    await asyncio.sleep(0.05)
+            server.close()
+            assert heard == [(BOX.encode(), b":", bytes.fromhex(NEW))] * len(heard)
 
     play(runtime, session())
 
@@ -410,6 +445,60 @@ def test_https_is_checked_as_the_link_is(runtime, tmp_path, authority):
     play(runtime, session())
 
 
+def test_a_name_that_basic_authentication_cannot_carry(runtime, tmp_path):
+    """The server would take what follows the colon for the password (RFC 7617)."""
+
+    async def session():
+        words = (*key("AuthorizationKey", OLD), *key("SecurityProfile", "1"))
+        async with Rig(runtime, tmp_path, *words, box="BOX:1") as rig:
+            await said(rig, "BoxIdentifier")
+            assert rig.house.headers == [] and rig.house.turned_away == []
+            assert "colon" in "".join(await rig.console("log"))
+
+    play(runtime, session())
+
+
+@pytest.mark.parametrize("runtime", BITS)
+def test_without_a_clock_a_certificates_first_day_counts(runtime, tmp_path):
+    """It is dialled again at once; here the clock is right, so it stays refused."""
+    ca = trustme.CA()
+    path = tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(str(path))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    day = datetime.timedelta(1)
+    begin = datetime.datetime.now(datetime.UTC) + 2 * day
+    leaf = ca.issue_cert("127.0.0.1", not_before=begin, not_after=begin + day)
+    leaf.configure_cert(context)
+
+    async def session():
+        words = ("--ca", str(path), *key("AuthorizationKey", OLD), *key("SecurityProfile", "2"))
+        async with Rig(runtime, tmp_path, *words, box=BOX, tls=context) as rig:
+            await said(rig, "security: TLS: not yet valid", 2)
+            await said(rig, "taking the certificate's first day, and dialling again", 2)
+            assert rig.house.headers == []
+
+    play(runtime, session())
+
+
+@pytest.mark.parametrize("runtime", BITS)
+def test_no_port_is_open(runtime, tmp_path):
+    async def session():
+        async with Rig(runtime, tmp_path, box=BOX) as rig:
+            await rig.online()
+            mine = os.listdir(f"/proc/{rig.process.pid}/fd")
+            mine = {os.readlink(f"/proc/{rig.process.pid}/fd/{number}") for number in mine}
+            sockets = []  # (state, inode): 01 a connection, 0A listens
+            for table in ("tcp", "tcp6", "udp", "udp6", "raw"):
+                path = f"/proc/{rig.process.pid}/net/{table}"
+                for line in open(path).readlines()[1:] if os.path.exists(path) else ():
+                    words = line.split()
+                    if f"socket:[{words[9]}]" in mine:
+                        sockets.append((table, words[3]))
+            assert sockets == [("tcp", "01")]
+
+    play(runtime, session())
+
+
 def test_secrets_are_nowhere(runtime, tmp_path):
     async def session():
         words = (*key("AuthorizationKey", OLD), *key("SecurityProfile", "1"))
@@ -426,5 +515,15 @@ def test_secrets_are_nowhere(runtime, tmp_path):
             text = "\n".join(said) + (rig.log() if rig.process else "")
             for secret in (OLD, NEW, NEW.lower()):
                 assert secret not in text
+            rig.house.passwords = {BOX: [OLD.encode()]}
+            await rig.console("config AuthorizationKey " + OLD)
+            point = await rig.online()
+            await rig.console("config ConsolePassword swordfish")
+            answer = await point.ask("GetConfiguration")
+            text = str(answer) + "\n".join(map(str, rig.house.messages))
+            assert "SecurityProfile" in text
+            for secret in (OLD, NEW, NEW.lower(), "swordfish"):
+                assert secret not in text
+            await rig.ask("login swordfish")  # for `quit`
 
     play(runtime, session())

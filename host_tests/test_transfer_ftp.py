@@ -311,6 +311,8 @@ ROUGH = {
     ),
     "hangs up": ({"USER": None}, "FTP: the server hung up", ""),
     "needs an account": ({"PASS": "332 account"}, "FTP: 332", ""),
+    "repeats the password": ({"PASS": "hunter-two what"}, "not a reply: '... what'", ""),
+    "a port of passwords": ({"EPSV": "502 no", "PASV": "227 hunter-two"}, "PASV: '227 ...'", ""),
     "tells the password": ({"PASS": "530 hunter-two is wrong"}, "530 ... is wrong", ""),
     "bad EPSV": ({"EPSV": "229 (no)", "PASV": "227 (1,2)"}, "FTP: PASV", ""),
     "EPSV to nowhere": ({"EPSV": "229 (|||99999|)"}, "", ""),

@@ -291,6 +291,7 @@ def test_downloads_that_fail(runtime, tmp_path):
             await heard(
                 house, "Downloading", "DownloadFailed", "Downloading", "InstallationFailed"
             )
+            assert "security: a firmware bundle was refused: " in rig.log()
             server.data = data[:-9000] + bytes(9000)
             await point.ask(
                 "UpdateFirmware",

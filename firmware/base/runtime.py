@@ -22,11 +22,27 @@ LEAVES = (
 )
 
 if MICROPYTHON:
+    import io
     from time import ticks_diff, ticks_ms
 
     from micropython import const
 
     SOCKETS = "firmware.base.sockets_micropython"
+
+    class _Closed(io.IOBase):  # type: ignore[name-defined, misc]
+        """A stream for who comes late. One that asyncio can't wait for ends the whole program."""
+
+        def ioctl(self, request, flags):
+            return flags if request == 3 else -22  # MP_STREAM_POLL: ready for anything; EINVAL
+
+        def read(self, n):
+            return b""
+
+        def readinto(self, view):
+            return 0
+
+        def write(self, data):
+            raise OSError(9)  # EBADF
 
     def readinto(reader, view):
         """Awaitable: reads some bytes into a memoryview; how many, 0 at the end of the stream,
@@ -35,10 +51,8 @@ if MICROPYTHON:
 
     def abort(writer) -> None:
         """Closes a stream of SOCKETS at once; who waits for it wakes up. To be called once."""
-        import io
-
         sock, raw = writer.s, writer.e["socket"]
-        writer.s = io.BytesIO()  # the file descriptor's number may soon be in use again
+        writer.s = _Closed()  # the file descriptor's number may soon be in use again
         sock.close()
         if sock is not raw:
             try:

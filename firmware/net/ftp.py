@@ -174,17 +174,21 @@ class Ftp:
         else:
             begin = ""
         if not (begin.isdigit() and len(begin) == 3):
-            raise OSError("FTP: not a reply: %r" % line[:40])
+            raise OSError("FTP: not a reply: %r" % self._quoted(line)[:40])
         if int(begin[0]) in good:
             return line
+        line = self._quoted(line)
         text = "".join(chr(c) if 31 < c < 127 else "?" for c in line.encode()[:100])
-        if self._place.password:
-            text = text.replace(self._place.password, "...")
         low = line.lower()
         if begin == "522" or "session" in low and ("reus" in low or "resum" in low):
             text += " (it wants TLS sessions resumed, which this station can't: use HTTPS, or"
             text += " change that in the server)"
         raise Reply(int(begin), "FTP: " + text)
+
+    def _quoted(self, line):
+        """What the server said, for a log: it may repeat the password."""
+        password = self._place.password
+        return line.replace(password, "...") if password else line
 
     async def _line(self):
         """A line of a reply, without its end."""
@@ -213,7 +217,7 @@ class Ftp:
             reply = await self._command("PASV")
             numbers = reply.partition("(")[2].partition(")")[0].split(",")
             if len(numbers) != 6:
-                raise OSError("FTP: PASV: %r" % reply[:60])
+                raise OSError("FTP: PASV: %r" % self._quoted(reply)[:60])
             port = int(numbers[4]) * 256 + int(numbers[5])
         if not 0 < port < 65536:
             raise OSError("FTP: there is no port %d" % port)

@@ -18,6 +18,8 @@ def passwords(config) -> list:
     from before a change); [(None, True)] in profile 0."""
     if config.get("SecurityProfile") == "0":
         return [(None, True)]
+    if ":" in config.get("BoxIdentifier"):  # RFC 7617
+        raise ValueError("a BoxIdentifier with a colon can be nobody's user name")
     found = []
     old = config.store.read("auth-old")
     for text, is_old in ((config.get("AuthorizationKey"), False), (old and old.decode(), True)):

@@ -306,7 +306,7 @@ def measurands(data):
     from firmware.charging import measurands
 
     said = text(data)
-    if said is None:
+    if said is None or any(c < 32 for c in data):  # nor gets it here; some is white space, or not
         return ""
     try:
         normal = measurands.normal(said)
@@ -908,7 +908,9 @@ def bundle(data):
             made.finish()
             outcome = "ok %s" % made.version
         except bundle.Bad as why:
-            outcome = str(why).partition("'")[0]  # their repr() of it differs
+            outcome = str(why)
+            if outcome.startswith("its manifest"):
+                outcome = "its manifest"  # what is text, and how it is shown, differs
         except OSError:
             outcome = "damaged"
         made.close()

@@ -24,3 +24,55 @@ def test_a_segment_that_ends_with_an_old_record():
 
     records = [journal.raw(n, 3, b"x") for n in range(1, 6)]
     fuzz_targets.records(b"".join(records + records[:2]))
+
+
+async def test_who_comes_to_a_stream_that_was_closed_meanwhile():
+    """MicroPython's asyncio ended as a whole, and the station with it."""
+    import asyncio
+
+    from firmware.base import runtime
+    from host_tests.virtual import free_port
+
+    async def meet(reader, writer):
+        try:
+            await reader.read(1)
+        except OSError:
+            pass  # the client was reset
+        writer.close()
+
+    port = free_port()
+    server = await asyncio.start_server(meet, "127.0.0.1", port)
+    sockets = runtime.load(runtime.SOCKETS)
+    address = (2, 1, 0, "", ("127.0.0.1", port))
+    if runtime.MICROPYTHON:
+        import socket
+
+        address = socket.getaddrinfo("127.0.0.1", port, 0, socket.SOCK_STREAM)[0]
+    for late in (_read, _read_into, _write):
+        sock = sockets.new_socket(address)
+        await sockets.connected(sock, address[-1])
+        reader, writer = await sockets.streams(sock)
+        runtime.abort(writer)
+        try:
+            assert not await asyncio.wait_for(late(reader, writer), 5)
+        except OSError:
+            pass  # which says so, too
+    server.close()
+    await server.wait_closed()
+
+
+async def _read(reader, writer):
+    return await reader.read(10)
+
+
+async def _read_into(reader, writer):
+    from firmware.base import runtime
+
+    return await runtime.readinto(reader, memoryview(bytearray(10)))
+
+
+async def _write(reader, writer):
+    if hasattr(writer, "out_buf"):  # what MicroPython could not send at once
+        writer.out_buf = b"left"
+    writer.write(b"x")
+    await writer.drain()
