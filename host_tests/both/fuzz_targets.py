@@ -907,10 +907,8 @@ def bundle(data):
                 await made.write(data[at : at + 100])
             made.finish()
             outcome = "ok %s" % made.version
-        except bundle.Bad as why:
-            outcome = str(why).partition("'")[0]
-            if outcome.startswith("its manifest"):
-                outcome = "its manifest"  # what is text, and how it is shown, differs
+        except bundle.Bad:
+            outcome = "bad"  # what is text, and how it is shown, differs
         except OSError:
             outcome = "damaged"
         made.close()

@@ -15,7 +15,7 @@ def test_a_bundles_first_line_that_is_no_text():
     """It was taken for a broken line, and fetched again."""
     for line in (b"1 9\xb7 0", b"1  0", b"1 -1 0", b"1 1 257", b"2 1 0"):
         said = fuzz_targets.bundle(b"WALLBRIDGE " + line + b"\nversion 2\n")
-        assert said[:4] in ("this", "its "), said
+        assert said == "bad", said
 
 
 def test_a_segment_that_ends_with_an_old_record():
