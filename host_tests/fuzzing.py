@@ -176,7 +176,7 @@ class Decoder:
                 errors="replace",
                 timeout=600,
             )
-        said = done.stdout.splitlines()
+        said = done.stdout.split("\n")[:-1]
         runtime = "micropython" if self.bits == 64 else "micropython32"
         for data, theirs in zip(tried, said):
             mine = "- " + self.run(data)

@@ -261,7 +261,7 @@ class Unpacker:
             good = good and all(c in _PLAIN for c in path.encode())
             if not good or ".." in path or "//" in path or path[-1:] in "/.":
                 raise Bad("it has a file %r" % path[:50])
-        if len(words) != 3 or not words[1].isdigit() or len(words[2]) != 64:
+        if len(words) != 3 or not words[1].encode().isdigit() or len(words[2]) != 64:
             raise Bad("its manifest is damaged")
         if words[1].strip("0") == "":
             raise Bad("it has an empty file")
@@ -290,7 +290,7 @@ class Unpacker:
 def _lacks(name, version, mpy):  # cold
     """What this Python is not that a bundle needs; "" when it is."""
     here = sys.implementation
-    at = tuple([int(number) for number in version.split(".") if number.isdigit()])
+    at = tuple([int(number) for number in version.split(".") if number.encode().isdigit()])
     if here.name != name or tuple(here.version[: len(at)]) < at:
         return "it needs %s %s" % (name, version)
     if mpy not in ("0", str(getattr(here, "_mpy", 0) & 255)):

@@ -18,6 +18,16 @@ def test_a_bundles_first_line_that_is_no_text():
         assert said == "bad", said
 
 
+def test_a_bundle_with_digits_that_are_none():
+    """CPython's isdigit() takes them, its int() does not."""
+    manifest = "version 2\nneeds x 1.² 0\nfile firmware/a.mpy %s 0\n" % ("²3 " + "0" * 64)
+    for text in (manifest, manifest.replace("1.²", "1.0")):
+        text = text.replace(" 0\n", "\n") if "1.0" in text else text
+        data = text.encode()
+        said = fuzz_targets.bundle(b"WALLBRIDGE 1 %d 0\n" % len(data) + data)
+        assert said == "bad", said
+
+
 def test_a_segment_that_ends_with_an_old_record():
     """The next record would have taken the place of one that is there."""
     from firmware.base import journal
