@@ -58,10 +58,11 @@ class Server:
 
     async def put(self, request):
         self.times.append(asyncio.get_running_loop().time())
+        hold = self.hold
         self.headers.append(dict(request.headers))
         body = (await request.read()).decode()
-        if self.hold:
-            await self.hold
+        if hold:
+            await hold
         if self.answers:
             return web.Response(status=self.answers.pop(0))
         self.files[request.path[1:]] = body
@@ -171,6 +172,8 @@ def test_while_it_goes_on(runtime, tmp_path):
             await trigger(point)
             await house.heard_of("DiagnosticsStatusNotification", count=2)
             assert "Uploading" in " ".join(await rig.console("transfers"))
+            while not server.times:  # it says Uploading before it connects
+                await rig.sleep(1)
             hold, server.hold = server.hold, None
             answer = await point.ask("GetDiagnostics", location=url + "two")
             await house.heard_of(
