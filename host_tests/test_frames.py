@@ -154,9 +154,7 @@ def test_soup_at_the_edge_of_a_window(pieces, blanks):
 def messages(direction, actions):
     return st.one_of(
         [
-            mutated(instances(validator(action, direction).schema)).map(
-                lambda payload, action=action: (action, payload)
-            )
+            st.tuples(st.just(action), mutated(instances(validator(action, direction).schema)))
             for action in actions
         ]
     )

@@ -137,6 +137,8 @@ class Log:
 class Stream:
     """A reader and a writer in one, whose peer has said all it has to say. `step` cuts it."""
 
+    label = "image"  # as an OTA slot has one
+
     def __init__(self, data: bytes, step: int = 0):
         self.data = data
         self.step = step or len(data) or 1
@@ -245,7 +247,8 @@ def options(data):
     from firmware import options
 
     class Options:
-        pass
+        run = model = state = meter = tic = None
+        speed = 0
 
     said = text(data)
     if said is None:
@@ -445,7 +448,7 @@ async def _websocket(data):
     for step in (0, 1 + len(data) % 7):
         stream = Stream(data, step)
         link = websocket.WebSocket((stream, stream), bytearray(600), 5)
-        got = []
+        got: list = []
         try:
             while True:
                 message = await link.recv()
@@ -834,8 +837,8 @@ def profiles(data):
         found.append([ma, watts, wish, until])
         store.step(None)
     store.flush()
-    for slot in store.slots():
-        store.remove(slot)
+    for number in store.slots():
+        store.remove(number)
     return plain(found)
 
 
@@ -898,7 +901,6 @@ def bundle(data):
     files = Files()
     files.data["other/firmware/a.mpy"] = b"mine"
     image = Stream(b"")
-    image.label = "image"
 
     async def main():
         made = bundle.Unpacker(files, "slot", bundle.UNSIGNED, lambda size: image)

@@ -51,7 +51,7 @@ class Station:
 
     def __init__(self, known=True, limit=1000000, **options):
         self.files = MemoryFiles(limit, slack=120)
-        self.options = {"reserve": 8192}
+        self.options: dict = {"reserve": 8192}
         self.options.update(options)
         self.epoch = NOW
         self.boot(known)
