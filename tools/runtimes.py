@@ -145,7 +145,8 @@ def _parts(names, named):
             found[module] = name, joined.join({m: members[m] for m in order}, module)
         except (SyntaxError, ValueError) as why:
             errors[name] = str(why)
-    return found, errors
+    data = named.without_names({module: data for module, (_, data) in found.items()})
+    return {module: (name, data[module]) for module, (name, _) in found.items()}, errors
 
 
 def project(names, into: Path | None = None) -> shrink.Project:
@@ -187,7 +188,8 @@ def compile_device() -> dict[str, str]:
 
 def device_script(text: str) -> str:
     """A script for MicroPython with what is in DEVICE, which has names of its own."""
-    return project(SHIPPED, DEVICE).script(text)
+    named = project(SHIPPED, DEVICE)
+    return named.without_names({"": named.script(text).encode()})[""].decode()
 
 
 def readable(text: str, build: Path = MPY) -> str:

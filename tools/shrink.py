@@ -44,7 +44,7 @@ import tokenize
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from tools import joined, overlay
+from tools import joined, nameless, overlay
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -675,6 +675,24 @@ class Project:
         """A file's source as the compiler gets it. What is no Python is left to the compiler."""
         source = self.sources.get(name)
         return self._changed(source, data) if source else data
+
+    def without_names(self, sources: dict[str, bytes]) -> dict[str, bytes]:
+        """Sources with short names, by what their modules are called, whose modules are loaded
+        without theirs, where modules are joined: in what ships (tools/nameless.py)."""
+        if not self.joined:
+            return sources
+        stay = {self.modules.get(file, file) for file in self.joined.values()}
+        short = {m: m.partition(".")[2] for m in self.modules.values() if m not in stay}
+        runtime = self.modules.get(overlay.RUNTIME, overlay.RUNTIME)
+        load = self.names.get("load", "load")
+        made, known = {}, set()
+        for module, data in sources.items():
+            try:
+                made[module] = nameless.strip(data, short, runtime, load)
+                known |= nameless.names(made[module], module not in short)
+            except (SyntaxError, tokenize.TokenError):  # the compiler says it
+                made[module] = data
+        return {m: nameless.cut(d, known) if m in short else d for m, d in made.items()}
 
     def script(self, text: str) -> str:
         """A script for MicroPython as it must be to find what it mentions."""

@@ -15,6 +15,8 @@ LINK_ERRORS = (OSError, EOFError, ValueError, asyncio.TimeoutError)
 # Seconds from the Unix epoch to the epoch of time.time(): 2000 on the device, 1970 elsewhere.
 EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
 
+_PLACE = "/~"  # where MicroPython loads nameless modules from
+
 LEAVES = (
     "firmware.base.times",
     "firmware.charging.profiles",  # lint: a name, for `drop`
@@ -43,6 +45,34 @@ if MICROPYTHON:
 
         def write(self, data):
             raise OSError(9)  # EBADF
+
+    class _Nameless:
+        """A file system of one module: the one that `load` wants. All that are imported from
+        here have the same name and path, which MicroPython never forgets (tools/nameless.py)."""
+
+        path = ""
+
+        def mount(self, readonly, mkfs):
+            sys.path.insert(0, _PLACE)
+
+        def stat(self, path):
+            if path != "/m.mpy":
+                raise OSError(2)  # ENOENT
+            return os.stat(self.path)
+
+        def open(self, path, mode):
+            return open(self.path, mode)
+
+    def _nameless(name):
+        if not _Nameless.path:
+            import vfs
+
+            vfs.mount(_Nameless(), _PLACE)
+        _Nameless.path = __file__.rpartition("/")[0] + "/" + name + ".mpy"
+        sys.modules.pop("m", None)  # which is loading this one
+        module = __import__("m")
+        sys.modules.pop("m", None)
+        return module
 
     def readinto(reader, view):
         """Awaitable: reads some bytes into a memoryview; how many, 0 at the end of the stream,
@@ -141,8 +171,13 @@ def collect() -> None:
 
 
 def load(name: str):
-    """Imports a module by its dotted name, for what is rarely used (see `drop`)."""
-    __import__(name)
+    """Imports a module by its dotted name, for what is rarely used (see `drop`). In what ships, a
+    short name has no dot, and no place in MicroPython's tables."""
+    if name not in sys.modules:
+        if MICROPYTHON and "." not in name:
+            sys.modules[name] = _nameless(name)
+        else:
+            __import__(name)
     return sys.modules[name]
 
 

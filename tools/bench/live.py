@@ -1,6 +1,7 @@
 """What a running station has in its heap, moment by moment, over a real central system.
 
     python -m tools.bench.live [--heap 112k] [--modules] [--key NAME=VALUE ...]
+    python -m tools.bench.live --peaks       the smallest heap that each moment is reached with
 
 32-bit MicroPython from .mpy files, as on the device, the simulated board included.
 """
@@ -34,7 +35,7 @@ class Input:
                 return data
             await self.source.readline()
             gc.collect(); gc.collect()
-            names = [n for n in sys.modules if n.startswith("firmware")]
+            names = [n for n in sys.modules if n.startswith("firmware") or len(n) < 3]
             print("used", gc.mem_alloc(), " ".join(names))
             micropython.qstr_info()
 
@@ -123,39 +124,95 @@ def a_profile(periods: int) -> dict:
 
 
 async def session(station):
-    """A life: connects, charges, gets the largest profile, reads the house meter, is unplugged."""
-    print(f"{'':44} {'in use':>7} {'modules':>8} {'names':>6} {'bytes':>6}")
+    """A life: connects, charges, gets the largest profile, reads the house meter, is unplugged.
+    Yields what has been done, moment by moment."""
     point = await station.house.point("BOX")
     await asyncio.sleep(1)
-    await station.measure("connected, no car")
     await station.until(registration="Accepted", link="online")
+    yield "connected, no car"
     await station.ask("sim plug")
     await station.ask("sim ready")
     await station.until(status="Preparing")
-    await station.measure("a car is plugged in")
+    yield "a car is plugged in"
     await point.ask("RemoteStartTransaction", id_tag="DRIVER-1", connector_id=1)
     await station.until(status="Charging")
     await station.house.heard_of("MeterValues", count=3, timeout=120)
-    await station.measure("charging")
-    resting = station.modules
+    yield "charging"
+    await station.ask("sim link down")
+    await station.until(link="off")
+    await station.ask("sim link up")
+    await station.until(registration="Accepted", link="online")
+    point = await station.house.point("BOX")
+    yield "connected again"
     answer = await point.ask("SetChargingProfile", **a_profile(100))
-    await station.measure(f"with a profile of 100 periods: {answer.status}")
+    assert answer.status == "Accepted", answer
+    yield "a profile of 100 periods"
     answer = await point.ask("GetCompositeSchedule", connector_id=1, duration=86400)
-    await station.measure(f"after GetCompositeSchedule: {answer.status}")
+    assert answer.status == "Accepted", answer
+    yield "GetCompositeSchedule"
     answer = await point.ask("GetConfiguration")
-    await station.measure(f"after GetConfiguration: {len(answer.configuration_key)} keys")
+    assert len(answer.configuration_key) > 40, answer
+    yield "GetConfiguration"
     await station.ask("sim tic historique")
-    await asyncio.sleep(3)
-    await station.measure("with a TIC line")
+    for _ in range(100):
+        if json.loads((await station.ask("status"))[0])["tic"]["detected"]:
+            break
+        await asyncio.sleep(0.1)
+    else:
+        raise SystemExit("no TIC")
+    yield "a TIC line"
+    answer = await point.ask("SetChargingProfile", **a_profile(100))
+    assert answer.status == "Accepted", answer
+    yield "a profile of 100 periods with a TIC line"
     await station.ask("sim unplug")
     await station.until(status="Available", transaction=None, queue=0)
-    await station.measure("unplugged and billed")
-    errors = station.house.errors()
-    if errors:
-        print("the central system refused:", errors)
+    yield "unplugged and billed"
+    assert not station.house.errors(), station.house.errors()
+
+
+async def reached(heap: int, keys) -> list[str]:
+    """The moments that a station with so many KB of heap reaches, none of its tasks out of memory
+    on the way."""
+    passed = []
+    async with Station(f"{heap}k", "20", keys) as station:
+        try:
+            async for moment in session(station):
+                if "MemoryError" in station.log.read_text():
+                    break
+                passed.append(moment)
+        except (Exception, SystemExit):  # out of memory, in one way or another
+            pass
+    return passed
+
+
+async def peaks(keys, low: int = 64, high: int = 192) -> None:
+    """Prints the smallest heap in KB with which each moment is reached."""
+    tried: dict[int, list] = {}
+
+    async def fits(moment, heap):
+        if heap not in tried:
+            tried[heap] = await reached(heap, keys)
+        return moment in tried[heap]
+
+    print(f"{'':44} smallest heap, KB")
+    for moment in await reached(8192, keys):
+        least, most = low, high
+        while most - least > 1:
+            middle = (least + most) // 2
+            if await fits(moment, middle):
+                most = middle
+            else:
+                least = middle
+        print(f"{moment:44} {most:7}", flush=True)
+
+
+async def table(station) -> None:
+    """Runs a session and prints a row for each moment."""
+    print(f"{'':44} {'in use':>7} {'modules':>8} {'names':>6} {'bytes':>6}")
+    async for moment in session(station):
+        await station.measure(moment)
     station.process.stdin.write(b"quit\n")
     await asyncio.wait_for(station.process.wait(), 10)
-    return resting
 
 
 async def main(words) -> int:
@@ -163,21 +220,25 @@ async def main(words) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--heap", default="8m", help="the station's heap")
     parser.add_argument("--speed", default="20")
-    parser.add_argument("--modules", action="store_true", help="what is loaded while charging")
+    parser.add_argument("--peaks", action="store_true", help="the smallest heaps, by bisection")
+    parser.add_argument("--modules", action="store_true", help="what is loaded")
     parser.add_argument("--log", action="store_true", help="the station's log")
     parser.add_argument("--key", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args(words)
     for refusal in runtimes.compile_device().values():
         print(f"not compiled: {refusal}")
     keys = [word for key in options.key for word in ("--key", key)]
+    if options.peaks:
+        await peaks(keys)
+        return 0
     async with Station(options.heap, options.speed, keys) as station:
         try:
-            resting = await session(station)
+            await table(station)
         except Exception:
             print(runtimes.readable(station.log.read_text()[-6000:], runtimes.DEVICE))
             raise
         if options.modules:
-            print("loaded while charging:\n    " + "\n    ".join(sorted(resting)))
+            print("loaded in the end:\n    " + "\n    ".join(sorted(station.modules)))
         if options.log:
             print(station.log.read_text())
         return station.process.returncode
