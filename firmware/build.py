@@ -61,11 +61,10 @@ def parts(made, options) -> None:
     for name in ("SupervisionUrl", "BoxIdentifier"):
         if name in options.run:
             made.provisioned[name] = options.run[name]
-    _reference(made.reference, runtime.load("firmware.charging.models").find(options.model))
-    for name, most in (("IMaxUser", made.reference.max_ma // 1000),
-                       ("PhaseNumber", made.reference.phases)):  # fmt: skip
-        if not 0 <= int(options.run.get(name, 0)) <= most:
-            raise ValueError("%s: at most %d for %s" % (name, most, made.reference.name))
+    models = runtime.load("firmware.charging.models")
+    row = models.find(options.model)
+    models.circuit(row, options.run)
+    _reference(made.reference, row)
     made.ca = None
     if options.ca:
         with open(options.ca, "rb") as f:

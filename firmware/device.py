@@ -20,6 +20,7 @@ from firmware.base import runtime
 
 _WORDS = "model keys wifi ntp meter unit ca insecure board pins aiorepl"
 FILE = "provision.json"
+_HOST = "abcdefghijklmnopqrstuvwxyz0123456789-.:"  # what the name of one is made of
 _CRASHES = 3
 _DAY_MS = 86400000
 _PIECE = 512
@@ -48,20 +49,33 @@ def check(given, options) -> None:
         raise ValueError("no model")
     row = models.find(str(given["model"]))
     options.model = row[0]
-    options.provisioned = _keys(given.get("keys", {}), int(row[1]), int(row[2]))
+    options.provisioned = _keys(given.get("keys", {}), row)
     wifi = given.get("wifi", {})
+    for name in wifi:
+        if name not in ("ssid", "key"):
+            raise ValueError("wifi: no such entry: %s" % name)
     options.wifi = (str(wifi.get("ssid", "")), str(wifi.get("key", "")))
-    ssid, key = options.wifi
-    if wifi and (not 0 < len(ssid.encode()) <= 32 or not 8 <= len(key.encode()) <= 64):
-        raise ValueError("wifi: an ssid of 1 to 32 bytes, a key of 8 to 64")
+    ssid, key = [len(word.encode()) for word in options.wifi]
+    if wifi and not (0 < ssid <= 32 and (key == 0 or 8 <= key <= 64)):
+        raise ValueError(
+            "wifi: an ssid of 1 to 32 bytes; a key of 8 to 64, none for an open network"
+        )
     options.ntp = str(given.get("ntp", ""))
+    if len(options.ntp) > 253 or not all(c in _HOST for c in options.ntp.lower()):
+        raise ValueError("ntp: a host's name or address")
     options.registers = meters.known(str(given.get("meter", "iEM3155")))
-    options.unit = int(given.get("unit", 1))
-    if not 1 <= options.unit <= 247:
+    unit = str(given.get("unit", 1))
+    if not (unit.isdigit() and len(unit) <= 3 and 1 <= int(unit) <= 247):
         raise ValueError("unit: from 1 to 247")
+    options.unit = int(unit)
     options.ca = given.get("ca")
-    options.insecure = bool(given.get("insecure"))
-    options.aiorepl = bool(given.get("aiorepl"))
+    if options.ca is not None and not isinstance(options.ca, str):
+        raise ValueError("ca: a file's name")
+    for name in ("insecure", "aiorepl"):
+        if given.get(name, False) is not True and given.get(name, False) is not False:
+            raise ValueError("%s: true or false, without quotes" % name)
+    options.insecure = given.get("insecure", False)
+    options.aiorepl = given.get("aiorepl", False)
     if options.aiorepl and options.provisioned.get("ConsolePassword"):
         raise ValueError("aiorepl: it asks for no ConsolePassword, so not both")
     options.pins = pins.load(given.get("board", "devkit"), given.get("pins"))
@@ -74,24 +88,25 @@ def check(given, options) -> None:
     options.speed = 1
 
 
-def _keys(given, phases, most):
+def _keys(given, row):
+    from firmware.charging import models
     from firmware.ocpp import configuration, keys
 
-    checked = {"IMaxUser": "0", "PhaseNumber": "1"}
+    checked = {}
     for name in given:
-        row = keys.row(name)
-        if not row:
+        key = keys.row(name)
+        if not key:
             raise ValueError("no such key: %s" % name)
+        if key[0] in checked:
+            raise ValueError("%s: given twice" % key[0])
         try:
-            checked[row[0]] = value = configuration.check(row, str(given[name]))
+            checked[key[0]] = configuration.check(key, str(given[name]))
         except ValueError as why:
-            raise ValueError("%s: %s" % (row[0], why))
-        if row[0] == "IMaxUser" and not 6 <= int(value) <= most:
-            raise ValueError("IMaxUser: from 6 to %d A" % most)
-        if row[0] == "PhaseNumber" and (value not in ("1", "3") or int(value) > phases):
-            raise ValueError("PhaseNumber: 1%s" % (" or 3" if phases == 3 else ""))
-    if "PhaseNumber" not in given:
-        checked["IMaxUser"] = "0"  # both, or nothing
+            raise ValueError("%s: %s" % (key[0], why))
+    models.circuit(row, checked)
+    if "PhaseNumber" not in checked or "IMaxUser" not in checked:  # both, or nothing
+        checked["IMaxUser"] = "0"
+        checked["PhaseNumber"] = checked.get("PhaseNumber", "1")
     return checked
 
 

@@ -211,6 +211,10 @@ class Board:
         """The value of an expression."""
         return ast.literal_eval(self.run(f"print(repr({code}))"))
 
+    def get(self, name: str) -> bytes | None:
+        """A file's content; None when it is not there. For small ones, after flash.TOOLS."""
+        return self.value(f"content({name!r})")
+
     def put(self, name: str, data: bytes) -> None:
         """Writes a file."""
         self.run(f"f=open({name!r},'wb')\nw=f.write")

@@ -69,6 +69,12 @@ def walk(name):
             print(name, digest(name), os.stat(name)[6])
     except OSError:
         pass
+def content(name):
+    try:
+        with open(name, "rb") as f:
+            return f.read()
+    except OSError:
+        return None
 def folders(name):
     at = name.find("/")
     while at > 0:

@@ -20,3 +20,14 @@ def find(reference: str) -> list:
             return row
         names.append(row[0])
     raise ValueError("no commercial reference %s; they are %s" % (reference, " ".join(names)))
+
+
+def circuit(row: list, given: dict) -> None:
+    """Checks what an installer says of the circuit, keys' checked values, against a reference's
+    row. Raises ValueError."""
+    if not 6 <= int(given.get("IMaxUser", 6)) <= int(row[2]):
+        raise ValueError("IMaxUser: from 6 to %s A for %s" % (row[2], row[0]))
+    phases = given.get("PhaseNumber", "1")
+    if phases not in ("1", row[1]):
+        more = " or 3" if row[1] == "3" else ""
+        raise ValueError("PhaseNumber: 1%s for %s" % (more, row[0]))

@@ -54,7 +54,7 @@ BoxIdentifier rw s * 50
 DefaultIdTag rw s FreeCharge 500
 TICdetection r b *
 TICmode rw i 0 0..3
-MeterType r i *
+MeterType r i * 0..1
 IMaxUser r i *
 PhaseNumber r i *
 TriggerBackendConfigurationDataReset rw b false

@@ -70,6 +70,7 @@ class Device:
     def __init__(self, given=None, memory=b"0 run", cause=None):
         self.folder = "/tmp/wallbridge-" + "".join(["%02x" % b for b in os.urandom(6)])
         os.mkdir(self.folder)
+        self.file = device.FILE
         device.FILE = self.folder + "/provision.json"
         if given is not None:
             with open(device.FILE, "w") as file:
@@ -94,6 +95,7 @@ class Device:
         return self
 
     def __exit__(self, *_):
+        device.FILE = self.file
         runtime.host_epoch = self.epoch
         runtime.set_host_epoch = self.set_epoch
         for name in self.before:
@@ -150,6 +152,7 @@ def test_little_is_enough():
     options = checked({"model": "Evh5A07N2C7"})
     assert options.wifi == ("", "")
     assert options.ca is None and not options.insecure and not options.ntp
+    assert checked({"model": "Evh5A07N2C7", "wifi": {"ssid": "open"}}).wifi == ("open", "")
 
 
 def test_a_device_that_was_never_told_offers_nothing():
@@ -175,6 +178,14 @@ def test_what_can_not_be_is_refused():
     refused(changed(wifi={"ssid": "x" * 33, "key": "long enough"}), "ssid")
     refused(changed(wifi={"ssid": "x", "key": "short"}), "key")
     refused(changed(wifi="House"), "wifi")
+    refused(changed(wifi={"ssid": "x", "key": "long enough", "Key": "y"}), "no such entry: Key")
+    refused(changed(keys={"CpoName": "x", "cponame": "y"}), "CpoName: given twice")
+    refused(changed(insecure="false"), "insecure: true or false")
+    refused(changed(insecure=0), "insecure: true or false")
+    refused(changed(aiorepl=None), "aiorepl: true or false")
+    refused(changed(ntp="a b"), "ntp")
+    refused(changed(unit=1.5), "unit")
+    refused(changed(ca=5), "ca: a file")
     refused(changed(meter="Ferraris"), "no such meter")
     refused(changed(unit=248), "unit")
     refused(changed(board="arduino"), "no such board")
