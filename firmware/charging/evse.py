@@ -15,7 +15,7 @@ _GAP_MS = 60  # after so long without a sample, one reading is enough to open
 _CLOSE_MS = 500  # agreement to close
 _CHANGE_MS = 5000  # between changes of the duty
 _LOAD_MS = 6000  # after the offer is withdrawn the contactor opens under load
-_AGAIN_MS = 5000  # after the contactor opened by itself
+_AGAIN_MS = 5000  # after the contactor opened by itself while the vehicle went on asking
 _F_MS = 500  # pulse of state F
 _WAKE_AFTER_MS = 30000  # offered so long and never asked for: the vehicle may sleep
 _WAKE_MS = 4000  # break of CP that wakes it
@@ -140,6 +140,7 @@ class Evse:
         if agreed and seen and seen != self.pilot:
             self._fact("pilot", seen)
             self.pilot_since = now
+            self._again_ms = 0
             if seen in "ABCD":  # E and F say nothing about the plug
                 self._fact("plugged", seen != "A")
             if seen == "A":
@@ -206,7 +207,7 @@ class Evse:
                 self._on = False
                 why = "under load" if late else "by itself" if fell else ""
                 self.log.info("opens: %s", self._seen if unloaded else why or self._seen)
-            if fell:
+            if fell and self._seen == "C":  # else the pilot window was faster than two readings
                 self._again_ms = now + _AGAIN_MS
         elif (
             locked

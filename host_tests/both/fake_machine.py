@@ -227,17 +227,22 @@ class Chip:
 class Circuit:
     """What docs/wiring.md puts around the chip, with the pins of "devkit", and a car.
 
-    The monostable holds the permit for `HOLD_US` after a rising edge of the heartbeat. The car:
-    `ohm` from CP to PE behind its diode (2740 B, 882 C, 246 D; None unplugged).
+    The monostable holds the permit for `HOLD_US` after a rising edge of the heartbeat, the pilot
+    window follows CP after `WINDOW_US`. The car: `ohm` from CP to PE behind its diode (2740 B, 882
+    C, 246 D; None unplugged). `window` False: that part of the interlock is stuck closed.
     """
 
     HOLD_US = 1500000
+    WINDOW_US = 15000
     CLOSES_US = 30000
     OPENS_US = 20000
 
-    def __init__(self, chip):
+    def __init__(self, chip, window=True):
         self.chip = chip
-        self.ohm = None
+        self.window = window
+        self._ohm = None
+        self._in_window = False
+        self._window_us = 0  # since when
         self.diode = True
         self.pp_ohm = None
         self.ntc_ohm = 10000
@@ -253,6 +258,16 @@ class Circuit:
         chip.analogue = self.mv
         chip.level = self._level
         self._plain = Chip.level
+
+    @property
+    def ohm(self):
+        return self._ohm
+
+    @ohm.setter
+    def ohm(self, ohm):
+        self.contactor()  # what was until now
+        self._ohm = ohm
+        self.contactor()
 
     # what the chip drives
 
@@ -281,6 +296,18 @@ class Circuit:
     def permitted(self):
         return self._triggered is not None and self.chip.us - self._triggered < self.HOLD_US
 
+    def _windowed(self):
+        """Whether the pilot window sees C with a diode: the low side counts only under PWM."""
+        pwm = self.chip.pwm.get(27)
+        high = self._at(12000) if pwm and pwm.duty else -12000
+        steady = pwm and pwm.duty == 65536
+        inside = 4500 <= high <= 7500 and (steady or self._at(-12000) < -10000)
+        if inside != self._in_window:
+            self._in_window = inside
+            self._window_us = self.chip.us
+        settled = self.chip.us - self._window_us >= self.WINDOW_US
+        return not self.window or inside == settled  # until then, the other way round
+
     def contactor(self):
         """Whether it is closed; follows the interlock: permit and nothing tripped."""
         us = self.chip.us
@@ -288,11 +315,14 @@ class Circuit:
             self._closed = self._due[1]
             self.events.append((self._due[0], "contactor", self._closed))
             self._due = None
-        wanted = self.permitted() and not self.rcd
+        held = self.permitted() and not self.rcd
+        wanted = held and self._windowed()
         heading = self._due[1] if self._due else self._closed
         if wanted != heading and not self.stuck:
             since = us
-            if not wanted and not self.rcd and self._triggered is not None:
+            if held:
+                since = self._window_us + self.WINDOW_US
+            elif not self.rcd and self._triggered is not None:
                 since = self._triggered + self.HOLD_US
             self._due = (since + (self.CLOSES_US if wanted else self.OPENS_US), wanted)
         if self._due and us >= self._due[0]:
@@ -319,8 +349,10 @@ class Circuit:
         """mV at the CP pin: the +-12 V of the pilot behind 1 kohm, the car's resistor."""
         chip = self.chip
         pwm = chip.pwm.get(27)
-        source = 12000 if pwm is None or pwm.high(chip.us) else -12000
-        if chip.outputs.get(22) or self.ohm is None:
+        return self._at(12000 if pwm is None or pwm.high(chip.us) else -12000)
+
+    def _at(self, source):
+        if self.chip.outputs.get(22) or self.ohm is None:
             return source
         drop = 700 if self.diode else 0
         if source < 0 and self.diode:
