@@ -38,18 +38,16 @@ class Configuration:
         if value is None:
             value = self._defaults.get(name)
         if value is None:
-            row = runtime.load(_KEYS).row(name)
+            keys = runtime.load(_KEYS)
+            row = keys.row(name)
+            value = keys.default(row, self.known) if row else None
+            keys = None
             runtime.drop(_KEYS)
-            if not row:
+            if value is None:
                 raise KeyError(name)
-            value = self.default(row)
             if name != "TICdetection":  # the one that changes while we run
                 self._defaults[name] = value
         return value
-
-    def default(self, row: list) -> str:  # cold
-        """The value of a key that nobody set, from its row in the keys' table."""
-        return self.known(row[0]) if row[3] == "*" else "" if row[3] == "-" else row[3]
 
     def int(self, name: str) -> int:
         return int(self.get(name))

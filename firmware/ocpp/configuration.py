@@ -6,6 +6,7 @@ Loaded when used: what the station needs all the time is in `config.py`.
 from firmware.base import runtime
 from firmware.ocpp import CallError, keys
 
+_KNOWN = "firmware.ocpp.known"
 _RESET = "TriggerBackendConfigurationDataReset"
 
 
@@ -14,19 +15,28 @@ def GetConfiguration(station, payload):
     asked = payload.get("key")
     if asked and len(asked) > 100:
         raise CallError("OccurenceConstraintViolation", "key: at most GetConfigurationMaxKeys")
+    known = runtime.load(_KNOWN)  # once for all keys: each load holds the loop
+    try:
+        return _all(station, asked or keys.names(), asked, lambda name: known.value(station, name))
+    finally:
+        known = None
+        runtime.drop(_KNOWN)
+
+
+def _all(station, names, asked, known):
     config = station.config
     fixed = not station.reference.socket
     found = []
     unknown = []
     seen = []
-    for name in asked or keys.names():
+    for name in names:
         key = keys.row(name)
         if not key or (asked and key[1] == "w"):
             unknown.append(name)
         elif key[1] != "w" and key[0] not in seen:
             value = config.given(key[0])
             if value is None:
-                value = config.default(key)
+                value = keys.default(key, known)
             found.append({"key": key[0], "readonly": readonly(key, fixed), "value": value})
             if asked:
                 seen.append(key[0])

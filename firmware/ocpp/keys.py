@@ -87,6 +87,11 @@ def row(name: str) -> list | None:
     return None
 
 
+def default(row: list, known) -> str:
+    """The value of a key that nobody set; `known(name)` tells what the station itself knows."""
+    return known(row[0]) if row[3] == "*" else "" if row[3] == "-" else row[3]
+
+
 def names():
     """Yields every key's name in the guide's order."""
     for text in TABLE:
