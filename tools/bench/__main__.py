@@ -1,10 +1,12 @@
-"""What the firmware costs: heap and size of each module, peaks of scenarios, messages a second.
+"""What the firmware costs: heap, size, peaks, how fast it reacts, messages a second.
 
-    python -m tools.bench [modules] [scenarios] [messages] [reference] [--only NAME]
+    python -m tools.bench [modules] [scenarios] [station] [reaction] [messages] [reference]
+                          [--only NAME]
 
 Heap is measured on 32-bit MicroPython from .mpy files, as on the device. A scenario is a script
 in tools/bench/scenarios: it exits with 0 when it passed, its docstring is its title, and lines
 `figure: ...` that it prints are shown. Its peak is the smallest heap that it passes with.
+`station` is live.py (some minutes), `reaction` reaction.py.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from tools.runtimes import DEVICE, MPY, ROOT
 
 HERE = Path(__file__).resolve().parent
 SCENARIOS = HERE / "scenarios"
-PARTS = ["modules", "scenarios", "messages", "reference"]
+PARTS = ["modules", "scenarios", "station", "reaction", "messages", "reference"]
 ROOMY = 8 << 20  # a heap that nothing here fills
 STEP = 256  # to which peaks are found
 
@@ -225,6 +227,12 @@ def bench_reference() -> None:
             print(f"    MicroPython, {bits} bits  {there.stdout.strip():>6} us")
 
 
+def part(name: str, *words) -> None:
+    """Runs a benchmark that is a module of its own."""
+    print(flush=True)
+    subprocess.run([sys.executable, "-m", f"tools.bench.{name}", *words], cwd=ROOT, check=True)
+
+
 def main() -> int:
     """Runs the benchmarks asked for; returns the process' exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -243,8 +251,12 @@ def main() -> int:
         bench_modules()
     if "scenarios" in what:
         bench_scenarios(options.only)
-    if "messages" in what:
-        subprocess.run([sys.executable, "-m", "tools.bench.messages"], cwd=ROOT, check=True)
+    if "station" in what:
+        part("live")
+        part("live", "--peaks")
+    for name in ("reaction", "messages"):
+        if name in what:
+            part(name)
     if "reference" in what:
         bench_reference()
     return 0

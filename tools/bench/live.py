@@ -47,8 +47,9 @@ app.main(sys.argv[1:])
 class Station:
     """The process, its console, and the central system that it talks to."""
 
-    def __init__(self, heap, speed, args):
+    def __init__(self, heap, speed, args, script=STATION):
         self.heap = heap
+        self.script = script
         self.speed = speed
         self.args = args
         self.house = House()
@@ -64,7 +65,7 @@ class Station:
             self.process = await asyncio.create_subprocess_exec(
                 *runtimes.command(32, self.heap),
                 "-c",
-                f"import sys; sys.argv[1:] = {words!r}\n" + runtimes.device_script(STATION),
+                f"import sys; sys.argv[1:] = {words!r}\n" + runtimes.device_script(self.script),
                 cwd=runtimes.DEVICE,
                 env=runtimes.environment(build=runtimes.DEVICE),
                 stdin=asyncio.subprocess.PIPE,
@@ -126,6 +127,8 @@ def a_profile(periods: int) -> dict:
 async def session(station):
     """A life: connects, charges, gets the largest profile, reads the house meter, is unplugged.
     Yields what has been done, moment by moment."""
+    await station.ask("status")
+    yield "started up"
     point = await station.house.point("BOX")
     await asyncio.sleep(1)
     await station.until(registration="Accepted", link="online")
