@@ -106,7 +106,7 @@ def _lines(made, options):
         from firmware.board.serial_pc import SerialPort
     if options.meter:
         model, device, made.meter_unit = options.meter
-        made.registers = Map(model)
+        made.registers = Map(model, options.baud, options.parity)
         made.meter_clock = made.real_clock
         made.meter_port = SerialPort(
             device, made.registers.baud, made.registers.parity, 8, made.log("meter")
@@ -130,15 +130,19 @@ def station(made, cause: str) -> Station:
     limits = Limits()
     faults = Faults(log("faults"), made.store)
     evse = Evse(
-        made.board, clock.ms, log("evse"), limits, faults, reference.socket, reference.phases
-    )
+        made.board, clock.ms, log("evse"), limits, faults, reference.socket, reference.phases,
+        made.options.switch_s * 1000,
+    )  # fmt: skip
     master = Master(made.meter_port, made.registers.baud, made.meter_clock)
     meter = Meter(master, made.registers, made.meter_unit, made.meter_clock, log("meter"))
     journal = Journal(made.files, log("journal"))
     transactions = Transactions(journal, made.store, clock, log("journal"), firmware.BUILD)
     tic = TicInput(made.tic_tune, made.tic_clock, log("tic"))
     profiles = ProfileStore(Store(made.files, "profiles"), clock, log("profiles"))
-    governor = Governor(evse, meter, tic, profiles, transactions, config, clock, made.store)
+    governor = Governor(
+        evse, meter, tic, profiles, transactions, config, clock, made.store,
+        made.options.tic_pause_s,
+    )  # fmt: skip
     built = Station(
         made.board, clock, log, config, reference, evse, meter, tic, transactions, governor
     )

@@ -7,6 +7,9 @@
      "wifi": {"ssid": "...", "key": "..."},
      "ntp": "pool.ntp.org",                   who tells the time without a central system
      "meter": "iEM3155", "unit": 1,
+     "baud": 19200, "parity": "E",            of the meter; else as it is delivered
+     "tic_pause_s": 600,                      so long without TIC: a pause; 0 for never
+     "switch_s": 60,                          the vehicle's rest when its phases are switched
      "ca": "ca.der", "insecure": false,
      "board": "devkit", "pins": {...},        see board/pins.py
      "aiorepl": false}                        for developers: see repl.py
@@ -18,7 +21,8 @@ leaves in RTC memory, and reads there, is in its docstring.
 import firmware
 from firmware.base import runtime
 
-_WORDS = "model keys wifi ntp meter unit ca insecure board pins aiorepl"
+_WORDS = """model keys wifi ntp meter unit baud parity tic_pause_s switch_s
+ca insecure board pins aiorepl"""
 FILE = "provision.json"
 _HOST = "abcdefghijklmnopqrstuvwxyz0123456789-.:"  # what the name of one is made of
 _CRASHES = 3
@@ -64,10 +68,16 @@ def check(given, options) -> None:
     if len(options.ntp) > 253 or not all(c in _HOST for c in options.ntp.lower()):
         raise ValueError("ntp: a host's name or address")
     options.registers = meters.known(str(given.get("meter", "iEM3155")))
-    unit = str(given.get("unit", 1))
-    if not (unit.isdigit() and len(unit) <= 3 and 1 <= int(unit) <= 247):
-        raise ValueError("unit: from 1 to 247")
-    options.unit = int(unit)
+    options.unit = _number(given, "unit", 1, 1, 247)
+    made = meters.Map(options.registers)
+    options.baud, options.parity = meters.line(
+        str(given.get("baud", made.baud)), str(given.get("parity", made.parity)).upper()
+    )
+    del made
+    options.tic_pause_s = _number(given, "tic_pause_s", 600, 0, 86400)
+    if 0 < options.tic_pause_s < 30:
+        raise ValueError("tic_pause_s: from 30 to 86400, or 0 for never")
+    options.switch_s = _number(given, "switch_s", 60, 15, 120)
     options.ca = given.get("ca")
     if options.ca is not None and not isinstance(options.ca, str):
         raise ValueError("ca: a file's name")
@@ -86,6 +96,13 @@ def check(given, options) -> None:
     options.state = "state"
     options.meter = options.tic = None
     options.speed = 1
+
+
+def _number(given, name, default, low, high):
+    text = str(given.get(name, default))
+    if not (text.isdigit() and len(text) <= 5 and low <= int(text) <= high):
+        raise ValueError("%s: from %d to %d" % (name, low, high))
+    return int(text)
 
 
 def _keys(given, row):
@@ -190,7 +207,7 @@ def fit(made) -> None:
         "firmware.board.esp32_fit", "fit", given.pins, made.log("board"), given.dev
     )
     given.pins = None
-    made.registers = Map(given.registers)
+    made.registers = Map(given.registers, given.baud, given.parity)
     made.meter_unit = given.unit
     made.provisioned = given.provisioned
     if given.aiorepl:

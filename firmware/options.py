@@ -7,7 +7,8 @@ HELP = """usage: main.py [options]
   --model CR            the commercial reference, from the guide's table (Evh5A22N2S)
   --state DIR           where the "flash" lives (./state)
   --key NAME=VALUE      sets a configuration key before start-up, once per key
-  --meter MODEL:DEVICE[:UNIT]  a Modbus RTU meter on a serial device or a pty
+  --meter MODEL:DEVICE[:UNIT][:9600N1]  a Modbus RTU meter on a serial device or a pty;
+                        baud and parity (N, E, O), if they are not as delivered
   --tic DEVICE          a TIC line on a serial device or a pty
   --ca FILE             the CA (PEM or DER) that wss and https servers are checked against
   --insecure-tls        no CA needed for wss with security profile 2 (logged each time)
@@ -16,11 +17,15 @@ HELP = """usage: main.py [options]
 
 def parse(words: list, options) -> None:
     """Fills in `options`: attributes run (keys for this run), model, state, meter (None, or model,
-    device and unit), tic, ca, speed, cause. Raises ValueError with one clear line."""
+    device and unit), baud and parity (None: the model's), tic, ca, speed, cause, and what only an
+    installer says (device.py). Raises ValueError with one clear line."""
     options.run = {}
     options.model = "Evh5A22N2S"
     options.state = "state"
     options.meter = options.tic = options.ca = None
+    options.baud = options.parity = None
+    options.tic_pause_s = 600
+    options.switch_s = 60
     options.insecure = False
     options.speed = 1
     options.cause = "PowerLoss"
@@ -62,11 +67,15 @@ def _take(options, name, value):
 
         model, _, device = value.partition(":")
         unit = 1
+        line = device[device.rfind(":") + 1 :] if ":" in device else ""
+        if line[-1:] == "1" and line[-2:-1].upper() in ("N", "E", "O") and line[:-2].isdigit():
+            device = device[: -len(line) - 1]
+            options.baud, options.parity = meters.line(line[:-2], line[-2].upper())
         if ":" in device and device[device.rfind(":") + 1 :].isdigit():
             device, _, number = device.rpartition(":")
             unit = int(number)
         if not device or not 1 <= unit <= 247:
-            raise ValueError("--meter MODEL:DEVICE[:UNIT], unit 1 to 247")
+            raise ValueError("--meter MODEL:DEVICE[:UNIT][:9600N1], unit 1 to 247")
         options.meter = (meters.known(model), device, unit)
     elif name == "--tic":
         options.tic = value

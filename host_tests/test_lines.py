@@ -52,7 +52,7 @@ def test_a_session_on_real_lines(runtime, tmp_path):
         line = TicLine()
         saying = asyncio.create_task(line.run())
         async with slave("SDM630") as meter:
-            words = ("--meter", f"SDM630:{meter.device}:1", "--tic", line.device)
+            words = ("--meter", f"SDM630:{meter.device}:1:9600N1", "--tic", line.device)
             words += ("--key", "MeterValueSampleInterval=5")
             async with Rig(runtime, tmp_path, *words, speed=2) as rig:
                 await rig.charge()

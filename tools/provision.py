@@ -59,7 +59,11 @@ ca|The central system's CA certificate, a PEM or DER file|
 update_key|The key that firmware updates are signed with, a file (tools/bundle.py)|
 meter|The energy meter|iEM3155
 unit|Its Modbus address|1
+baud|Its baud rate, if it is not as delivered|
+parity|Its parity (N, E, O), if it is not as delivered|
 keys.TICmode|TIC: 0 automatic, 1 historique, 2 standard, 3 none|0
+tic_pause_s|A lost TIC pauses the charge after so many s; 0: never|600
+switch_s|The rest of a vehicle whose phases are switched, s|60
 ntp|Who tells the time without a central system|
 board|The board: devkit or wrover|devkit
 pins|What differs from its pins, as NAME=PIN NAME=PIN (docs/wiring.md)|

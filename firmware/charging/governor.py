@@ -49,7 +49,7 @@ class Governor:
     looks once a second of station time."""
 
     def __init__(
-        self, evse, meter, tic, profile_store, transactions, config, clock, store
+        self, evse, meter, tic, profile_store, transactions, config, clock, store, pause_s=600
     ):  # cold
         self.evse = evse
         self.meter = meter
@@ -59,6 +59,7 @@ class Governor:
         self.config = config
         self.clock = clock
         self.store = store
+        self.pause_s = pause_s  # without TIC, until there is a pause
         self.wake = asyncio.Event()
         self.balance = None
         tic.on_frame = self._house
@@ -68,7 +69,8 @@ class Governor:
     def _balance(self):  # cold
         """This station has once seen a good frame: from now on it wants to see them."""
         Balance = runtime.load("firmware.charging.balance").Balance
-        self.balance = Balance(self.tic.clock, self.store.read("tic-seen") is not None)
+        seen = self.store.read("tic-seen") is not None
+        self.balance = Balance(self.tic.clock, seen, self.pause_s)
 
     def _house(self, facts):  # cold
         """A good TIC frame: what the house leaves for the car."""

@@ -18,6 +18,15 @@ def known(name: str) -> str:  # cold
     raise ValueError("no such meter: %s (known: %s)" % (name, ", ".join(names)))
 
 
+def line(baud: str, parity: str) -> tuple:  # cold
+    """(baud, parity) that a meter was set to, from text. ValueError says which there are."""
+    if baud not in "1200 2400 4800 9600 19200 38400 57600 115200".split():
+        raise ValueError("baud: 1200, 2400, 4800, 9600, 19200, 38400, 57600 or 115200")
+    if parity not in ("N", "E", "O"):
+        raise ValueError("parity: N, E or O")
+    return int(baud), parity
+
+
 def nearest(number: int, divisor: int) -> int:
     """The quotient rounded to the nearest integer, a half to the even one."""
     whole, rest = divmod(number, divisor)
@@ -56,7 +65,7 @@ class Map:
     `mid` (1 = MID-approved), `rows` (address, registers, field, type, factor, divisor) and
     `reads`, the (address, count) of the requests that fetch them all."""
 
-    def __init__(self, name: str):  # cold
+    def __init__(self, name: str, baud: int | None = None, parity: str | None = None):  # cold
         self.model = known(name)
         table = runtime.load(_TABLE)
         for row in table.MODELS.split("\n"):
@@ -65,6 +74,8 @@ class Map:
                 break
         self.function, self.most, self.baud = int(row[1]), int(row[2]), int(row[3])
         self.parity, self.mid, self._step = row[4], int(row[5]), int(row[6])
+        if baud and parity:  # the installer's
+            self.baud, self.parity = baud, parity
         self.rows = []
         kinds = {}  # one string for all rows of a type: each would take 32 bytes
         for line in table.ROWS.strip().split("\n"):

@@ -148,6 +148,23 @@ def test_what_the_installer_said():
     assert (options.run, options.meter, options.tic, options.speed) == ({}, None, None, 1)
 
 
+def test_the_meters_line_is_as_delivered_or_as_the_installer_says():
+    options = checked(changed(meter="SDM120"))
+    assert (options.baud, options.parity) == (2400, "N")
+    options = checked(changed(meter="SDM120", baud=9600))
+    assert (options.baud, options.parity) == (9600, "N")
+    options = checked(changed(meter="iEM3155", baud="9600", parity="o"))
+    assert (options.baud, options.parity) == (9600, "O")
+
+
+def test_how_long_to_wait_is_the_installers():
+    options = checked(GIVEN)
+    assert (options.tic_pause_s, options.switch_s) == (600, 60)
+    options = checked(changed(tic_pause_s=0, switch_s="15"))
+    assert (options.tic_pause_s, options.switch_s) == (0, 15)
+    assert checked(changed(tic_pause_s=30, switch_s=120)).tic_pause_s == 30
+
+
 def test_little_is_enough():
     options = checked({"model": "Evh5A07N2C7"})
     assert options.wifi == ("", "")
@@ -188,6 +205,15 @@ def test_what_can_not_be_is_refused():
     refused(changed(ca=5), "ca: a file")
     refused(changed(meter="Ferraris"), "no such meter")
     refused(changed(unit=248), "unit")
+    refused(changed(baud=9601), "baud: 1200")
+    refused(changed(baud=True), "baud: 1200")
+    refused(changed(parity="M"), "parity: N, E or O")
+    refused(changed(parity=""), "parity: N, E or O")
+    refused(changed(tic_pause_s=29), "tic_pause_s: from 30")
+    refused(changed(tic_pause_s=86401), "tic_pause_s: from 0 to 86400")
+    refused(changed(tic_pause_s=-1), "tic_pause_s")
+    refused(changed(switch_s=14), "switch_s: from 15 to 120")
+    refused(changed(switch_s=121), "switch_s: from 15 to 120")
     refused(changed(board="arduino"), "no such board")
     refused(changed(pins={"permit": "35"}), "permit")
     refused(changed(pins={"pp": "-"}), "a socket needs pp")
