@@ -9,6 +9,7 @@ from firmware.charging.evse import Evse
 from firmware.charging.metering import Meter
 from firmware.charging.session import Session
 from firmware.ocpp.sampler import Sampler
+from firmware.sensing.modbus import Master, ModbusError
 from host_tests import virtual
 from host_tests.station import Rig
 
@@ -50,6 +51,50 @@ def test_a_lost_meter_is_no_dead_meter_task(tmp_path, fed):
 
     play(tmp_path, script)
     assert set(fed) == {""}
+
+
+class Dead:
+    """The slowest of the meters, and it says nothing: each request takes its whole time-out."""
+
+    async def read(self, *_):
+        await asyncio.sleep(3.6)  # SDM120 at 2400 baud, asked twice
+        raise ModbusError("no answer")
+
+
+def test_a_silent_meter_after_a_power_cut_delays_the_bill_and_no_watchdog(
+    tmp_path, fed, monkeypatch
+):
+    """A reset by the watchdog before the bill is written would come again after each restart."""
+
+    async def script(rig):
+        await rig.charge()
+        await rig.house.heard_of("StartTransaction")
+        await asyncio.sleep(100)
+        await rig.kill()
+        monkeypatch.setattr(Master, "read", Dead.read)
+        fed.clear()
+        await rig.start()
+        stop = await rig.house.heard_of("StopTransaction", timeout=60)
+        assert stop["reason"] == "PowerLoss"
+
+    play(tmp_path, script)
+    assert len(fed) >= 8 and set(fed) == {""}
+
+
+def test_a_stop_may_take_its_time(tmp_path, fed, monkeypatch):
+    """A welded contactor, and a slow meter that went at the same time."""
+
+    async def script(rig):
+        point = await rig.charge()
+        await rig.house.heard_of("StartTransaction")
+        await rig.console("sim fault 0x100208 on")
+        monkeypatch.setattr(Master, "read", Dead.read)
+        await point.ask("RemoteStopTransaction", transaction_id=1001)
+        await rig.house.heard_of("StopTransaction", timeout=60)
+        await asyncio.sleep(60)
+
+    play(tmp_path, script)
+    assert len(fed) >= 15 and set(fed) == {""}
 
 
 async def hang(*_):

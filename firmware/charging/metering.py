@@ -61,7 +61,6 @@ class Meter:
         while True:
             due = self.clock.ms() + _EVERY_MS
             await self.poll()
-            self.alive = True
             await self.clock.sleep_ms(max(due - self.clock.ms(), 20))
 
     async def read_now(self, wait_ms: int = 3000) -> dict | None:  # cold
@@ -91,6 +90,7 @@ class Meter:
                 blocks.append(
                     await self.master.read(self.unit, self.registers.function, address, count)
                 )
+                self.alive = True
             reading = self.registers.decode(blocks)
             if "energy" not in reading:
                 raise ModbusError("the energy register says: not available")
@@ -99,6 +99,7 @@ class Meter:
             self._failed(why)
         finally:
             self._busy = False
+            self.alive = True  # after each exchange: `run` may wait for another's poll and its own
 
     def _failed(self, why):  # cold
         self._fails += 1
