@@ -244,3 +244,20 @@ def test_a_transaction_that_ends_as_soon_as_it_has_begun(pause, tmp_path):
             assert told == ["Available", "Preparing", "Finishing"]
 
     play("cpython", session())
+
+
+def test_a_status_that_is_refused_or_not_answered_is_told_again(tmp_path):
+    async def session():
+        async with Rig("cpython", tmp_path) as rig:
+            await rig.online()
+            await told(rig, "Available")
+            rig.house.refused_statuses = 2
+            await rig.console("sim plug")
+            await settled(rig, 60)
+            assert statuses(rig.house) == ["Available"] + ["Preparing"] * 3
+            rig.house.refused_statuses = 1000  # it never takes one: that has an end
+            await rig.console("sim unplug")
+            await settled(rig, 600)
+            assert statuses(rig.house)[4:] == ["Available"] * 3
+
+    play("cpython", session())

@@ -12,6 +12,7 @@ import json
 import logging
 
 import websockets
+from ocpp.exceptions import InternalError
 from ocpp.routing import after, on
 from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.enums import Action
@@ -69,6 +70,9 @@ class Point(ChargePoint):
 
     @on(Action.status_notification)
     def _status(self, **request):
+        if self.house.refused_statuses:
+            self.house.refused_statuses -= 1
+            raise InternalError("a bad day")
         return call_result.StatusNotification()
 
     @on(Action.authorize)
@@ -127,6 +131,7 @@ class House:
         self.now = now or (lambda: datetime.datetime.now().timestamp())
         self.registrations = []  # answers to the next BootNotifications, then Accepted
         self.refused = {}  # idTag -> status
+        self.refused_statuses = 0  # how many StatusNotifications get a CALLERROR
         self.parents = {}  # idTag -> parentIdTag
         self.transactions = {}
         self.next_transaction = 1001

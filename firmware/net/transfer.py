@@ -61,7 +61,7 @@ async def download(place: Place, sink) -> None:
             except runtime.LINK_ERRORS as why:
                 if 0 <= sink.received - before < _PROGRESS:  # less: it begins again
                     raise
-                place.log.warning("%s; going on at %d", why or "no answer", sink.received)
+                place.log.warning("%s; going on at %d", str(why) or "no answer", sink.received)
             finally:
                 await client.close()
     finally:

@@ -10,6 +10,7 @@ _AHEAD = 256  # bytes read ahead: a header, or a whole control frame
 _SMALL = 1024  # bytes of messages that most are shorter than
 _CLOSE_S = 5
 _LINGER_S = 2
+_SLOWEST = 50  # bytes/s: a link of 100 B/s has more to carry than what we know of
 
 
 def backoff(attempt: int, random: int) -> int:  # cold
@@ -100,6 +101,7 @@ class WebSocket:
         self._lock = asyncio.Lock()
         self._closing = False  # our close frame is out
         self._receiving = False
+        self._unheard = 0  # bytes sent since anything came
         self._life = asyncio.Event()  # something came since the last ping
         self._gone = asyncio.Event()
 
@@ -154,6 +156,7 @@ class WebSocket:
         if not n:
             raise EOFError("the peer closed the connection")
         self._life.set()
+        self._unheard = 0
         return n
 
     async def _need(self, n):
@@ -252,8 +255,9 @@ class WebSocket:
     async def _send(self, opcode, data):
         if self.closed:
             raise Closed(*self.closed)
+        self._unheard += len(data)
         try:
-            await asyncio.wait_for(self._write(opcode, data), self.timeout_s)
+            await self._write(opcode, data)
         except Closed:
             raise
         except runtime.LINK_ERRORS:
@@ -282,7 +286,7 @@ class WebSocket:
                     mask(memoryview(piece)[len(head) :], key)
                     head = b""
                     self._writer.write(piece)
-                    await self._writer.drain()
+                    await asyncio.wait_for(self._writer.drain(), self.timeout_s)
             except BaseException as error:  # half a frame is out: cancelled, or the link is lost
                 self.drop(1006, "sending: " + (str(error) or "stalled"))
                 raise
@@ -290,19 +294,29 @@ class WebSocket:
     # --- staying and leaving ---
 
     async def keepalive(self, interval_s: int, timeout_s: int) -> None:
-        """Pings every `interval_s` seconds (0: not at all), and drops the link when nothing at
-        all comes within `timeout_s`. Returns once the link is gone; else to be cancelled."""
+        """Pings every `interval_s` seconds (0: not at all), see `lives`. Returns
+        once the link is gone; else to be cancelled."""
         while interval_s and not self.closed:
             try:
                 await asyncio.wait_for(self._gone.wait(), interval_s)
             except asyncio.TimeoutError:
-                self._life.clear()
-                try:
-                    await asyncio.wait_for(self._ping(), timeout_s)
-                except asyncio.TimeoutError:
-                    self.drop(1006, "silent for %d s after a ping" % timeout_s)
-                except OSError:
-                    pass  # closed
+                await self.lives(timeout_s)
+
+    def slow_s(self) -> int:
+        """Seconds that the slowest link takes for what went out since anything came."""
+        return self._unheard // _SLOWEST
+
+    async def lives(self, timeout_s: int) -> bool:
+        """Pings; whether anything at all comes within `timeout_s`, or what a slow link needs more.
+        If not, the link is dropped."""
+        self._life.clear()
+        try:
+            await asyncio.wait_for(self._ping(), timeout_s + self.slow_s())
+        except asyncio.TimeoutError:
+            self.drop(1006, "silent for %d s after a ping" % timeout_s)
+        except OSError:
+            pass  # closed
+        return not self.closed
 
     async def _ping(self):
         await self._send(9, b"")

@@ -13,7 +13,7 @@ async def present(station, id_tag: str, remote: bool = False) -> None:
     try:
         info = await _ask(station, id_tag)
     except (CallError, asyncio.TimeoutError) as why:
-        log.warning("Authorize: %s", why or "no answer")
+        log.warning("Authorize: %s", str(why) or "no answer")
         info = {"status": "Invalid"}
     finally:
         session.asking = False

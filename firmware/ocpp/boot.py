@@ -26,7 +26,7 @@ async def notify(registration) -> None:
     try:
         answer = await station.rpc.call("BootNotification", request)
     except (CallError, asyncio.TimeoutError) as why:
-        log.warning("BootNotification: %s", why or "no answer")
+        log.warning("BootNotification: %s", str(why) or "no answer")
         _again(registration, 0)
         return
     registration.status = answer["status"]
@@ -57,7 +57,7 @@ async def heartbeat(registration) -> None:
         answer = await station.rpc.call("Heartbeat", {})
         _clock(station, registration.log, answer["currentTime"])
     except (CallError, asyncio.TimeoutError) as why:
-        registration.log.warning("Heartbeat: %s", why or "no answer")
+        registration.log.warning("Heartbeat: %s", str(why) or "no answer")
 
 
 def _clock(station, log, text):

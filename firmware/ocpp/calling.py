@@ -3,6 +3,7 @@
 import asyncio
 
 from firmware.base import runtime
+from firmware.ocpp import LinkDown
 from firmware.ocpp.rpc import encode
 
 _SCHEMAS = "firmware.ocpp.schemas"  # loaded for a message that has something to check
@@ -10,7 +11,8 @@ _BARE = ("MeterValues", "StatusNotification", "StopTransaction")  # whose answer
 
 
 async def call(rpc, link, action: str, payload: dict) -> dict:
-    """See `Rpc.call`; one at a time."""
+    """See `Rpc.call`; one at a time. MessageTimeout begins when the message can have reached the
+    other end of a slow link. No answer is one only of a link that lives: else the link goes."""
     if rpc.check_sent:
         runtime.once("firmware.ocpp.sent", "check", action, "req", payload)
     rpc.count += 1
@@ -19,15 +21,24 @@ async def call(rpc, link, action: str, payload: dict) -> dict:
     rpc.answered.clear()
     try:
         await rpc.send(link, encode([2, rpc.waiting, action, payload]))
-        await asyncio.wait_for(rpc.answered.wait(), rpc.timeout_s())
-    except asyncio.TimeoutError:
-        if not rpc.answer:
-            raise
+        if not await _answered(rpc, rpc.timeout_s() + link.slow_s()):
+            if not await link.lives(rpc.timeout_s()) and not rpc.answer:
+                raise LinkDown("neither an answer nor a pong")
     finally:
         rpc.waiting = None
         answer, rpc.answer = rpc.answer, None
+    if not answer:
+        raise asyncio.TimeoutError()
     if isinstance(answer, Exception):
         raise answer
     if not answer[2] and action in _BARE:
         return {}
     return runtime.once(_SCHEMAS, "check", action, "conf", answer[2], False)
+
+
+async def _answered(rpc, seconds):
+    try:
+        await asyncio.wait_for(rpc.answered.wait(), seconds)
+    except asyncio.TimeoutError:  # an answer may have come just now
+        pass
+    return rpc.answer is not None

@@ -30,7 +30,7 @@ class Delivery:
             try:
                 answer = await station.rpc.call(message.action, message.payload)
             except (CallError, asyncio.TimeoutError) as why:
-                self.log.warning("%s: %s", message.action, why or "no answer")
+                self.log.warning("%s: %s", message.action, str(why) or "no answer")
                 transactions.failed(station.clock.ms())
                 continue
             running = transactions.running

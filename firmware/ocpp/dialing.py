@@ -17,10 +17,10 @@ def worked(link) -> None:
 
 
 def remember(link) -> None:
-    """This place accepted us."""
+    """This place accepted us, if it is still the keys'."""
     config = link.station.config
     here = link.place()
-    if config.store.read("place") != here:
+    if link.endpoint == link.station.endpoint() and config.store.read("place") != here:
         config.store.write("place", here)
 
 

@@ -98,7 +98,7 @@ class Jobs:
                 await asyncio.sleep(1)
                 continue
             except (CallError, asyncio.TimeoutError) as why:
-                station.log("jobs").warning("%s: %s", message, why or "no answer")
+                station.log("jobs").warning("%s: %s", message, str(why) or "no answer")
             self._untold.pop(0)
         self._quiet.set()
 

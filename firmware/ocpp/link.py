@@ -19,7 +19,7 @@ class Link:
         self.station = station
         self.log = station.log("link")
         self.state = "off"
-        self.lost_ms = 0
+        self.lost_ms = station.clock.ms()  # which goes on after a Reset
         self.endpoint = 0  # of the connection that stands
         self.ca = None  # CA certificates, DER or PEM
         self.insecure = False  # the operator's word that TLS needs no CA
@@ -53,8 +53,9 @@ class Link:
         return self.station.config.store.read("place") == self.place()
 
     def answered(self) -> None:  # cold
-        """BootNotification was answered: somebody is there."""
-        self._trial = None
+        """BootNotification was answered: somebody is there, unless the place changed since."""
+        if self.endpoint == self.station.endpoint():
+            self._trial = None
 
     def accepted(self) -> None:  # cold
         """The central system accepted the station: this is the place to come back to."""
@@ -131,16 +132,18 @@ class Link:
                 continue
             self.state = "connecting"
             begun = runtime.ticks_ms()
+            owed = station.transactions.pending
             try:
                 await self._connect()
                 await self._serve()
             except runtime.LINK_ERRORS as why:
-                self.log.warning("%s", why or "no answer in time")
+                self.log.warning("%s", str(why) or "no answer in time")
             self._down()
             if self._wake.is_set():  # asked for: at once
                 attempt = 0
                 continue
-            if runtime.ticks_diff(runtime.ticks_ms(), begun) > 60000:
+            lasted = runtime.ticks_diff(runtime.ticks_ms(), begun)
+            if lasted > 60000 or station.transactions.pending < owed:  # it was of use
                 attempt = 0
             pause = websocket.backoff(attempt, runtime.urandom(1)[0])
             attempt += 1
@@ -195,7 +198,7 @@ class Link:
         except LinkDown:  # said by whoever took the link down
             pass
         except runtime.LINK_ERRORS as why:
-            self.log.warning("%s", why or "no answer in time")
+            self.log.warning("%s", str(why) or "no answer in time")
         except Exception as error:
             self.log.error("%s", runtime.trace(error))
         socket.drop()

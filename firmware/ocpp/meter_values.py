@@ -54,4 +54,4 @@ async def trigger(station) -> None:
     try:
         await station.rpc.call("MeterValues", request)
     except (CallError, asyncio.TimeoutError) as why:
-        log.warning("MeterValues: %s", why or "no answer")
+        log.warning("MeterValues: %s", str(why) or "no answer")

@@ -6,6 +6,7 @@ from firmware.base import runtime
 from firmware.charging import connector
 
 _SEND = "firmware.ocpp.status"
+_OTHERS_S = 10  # how long transaction messages may go first
 _KEEP = 20  # notifications waiting at most; the oldest goes first
 
 
@@ -21,6 +22,7 @@ class Notifier:
         self._operative = True
         self._told = None  # what the central system was told last of connector 1
         self._queue = []
+        self._behind = 0  # connections in a row that went before all was told
         self._wake = asyncio.Event()
 
     def look(self) -> None:
@@ -91,10 +93,11 @@ class Notifier:
         return 1, self.status, self.info, active[0] if active else None, ms
 
     def repeat(self) -> None:  # cold
-        """Accepted or connected again: the current status of both connectors (errata 3.22)."""
+        """Accepted or connected again: the current status of both connectors (errata 3.22). The
+        one that did not get its turn goes first."""
         self._told = None
-        self._put(*self._now(0))
-        self._put(*self._now(1))
+        for number in (1, 0) if self._behind % 3 else (0, 1):
+            self._put(*self._now(number))
 
     def trigger(self, connectors: tuple) -> None:  # cold
         """TriggerMessage: sent while the registration is Pending, too; else in its turn."""
@@ -105,15 +108,23 @@ class Notifier:
             else:
                 self.station.spawn(runtime.soon(_SEND, "send", self, self._now(number)))
 
-    def clear(self) -> None:
+    def clear(self) -> None:  # cold
         """The link is gone: history is not told, the current status will be."""
+        if self._queue:
+            self._behind += 1
         self._queue.clear()
 
     async def run(self) -> None:
         """While online: sends what waits, oldest first."""
         while True:
             await self.station.registration.online.wait()
+            if self._behind % 3 == 1:  # a server that hangs up early: who waits has turns, too
+                await self.station.delivery.emptied(_OTHERS_S)
             while self._queue:
-                await runtime.soon(_SEND, "send", self, self._queue.pop(0))
+                note = self._queue[0]
+                await runtime.soon(_SEND, "send", self, note)
+                if self._queue and self._queue[0] is note:
+                    self._queue.pop(0)
+            self._behind = 0
             self._wake.clear()
             await self._wake.wait()

@@ -47,7 +47,7 @@ class Rpc:
         self.on_message = None
 
     def attach(self, link) -> None:
-        """A new link: anything with `async send(text)`."""
+        """A new link: a WebSocket, or what sends and lives as one."""
         self.link = link
 
     def detach(self) -> None:
@@ -60,7 +60,7 @@ class Rpc:
         """Sends a CALL; returns the payload of its answer.
 
         Raises CallError for a CALLERROR or an answer without what we need, asyncio.TimeoutError
-        when none comes within MessageTimeout, LinkDown.
+        when none comes within MessageTimeout on a link that lives, LinkDown.
         """
         link = self.link
         async with self._lock:

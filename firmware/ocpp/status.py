@@ -6,6 +6,8 @@ from firmware.base import times
 from firmware.charging import faults
 from firmware.ocpp import CallError
 
+_TRIES = 3
+_AGAIN_MS = 15000
 VENDOR = "Schneider Electric"
 
 # The table of OCPP 4.9 with B6 (errata 3.20): from, to. From Faulted and to Faulted goes always.
@@ -35,7 +37,8 @@ def between(before: str, after: str) -> str:
 
 
 async def send(notifier, note: tuple) -> None:
-    """`note`: connectorId, status, info, vendor error code or None, when (ms)."""
+    """`note`: connectorId, status, info, vendor error code or None, when (ms). What is refused, or
+    not answered on a link that lives, is told again a few times: nothing else would tell it."""
     station = notifier.station
     connector_id, status, info, fault, ms = note
     request = {"connectorId": connector_id, "status": status, "errorCode": "NoError"}
@@ -50,7 +53,11 @@ async def send(notifier, note: tuple) -> None:
         request["vendorErrorCode"] = fault
     elif info:
         request["info"] = info
-    try:
-        await station.rpc.call("StatusNotification", request)
-    except (CallError, asyncio.TimeoutError) as why:
-        notifier.log.warning("StatusNotification: %s", why or "no answer")
+    for left in range(_TRIES - 1, -1, -1):
+        try:
+            await station.rpc.call("StatusNotification", request)
+            return
+        except (CallError, asyncio.TimeoutError) as why:
+            notifier.log.warning("StatusNotification: %s", str(why) or "no answer")
+        if left:
+            await station.clock.sleep_ms(_AGAIN_MS)

@@ -37,4 +37,4 @@ async def _tell(station, message):
     try:
         await station.rpc.call(message, {"status": station.doing.get(message, "Idle")})
     except (CallError, asyncio.TimeoutError) as why:
-        station.log("rpc").warning("%s: %s", message, why or "no answer")
+        station.log("rpc").warning("%s: %s", message, str(why) or "no answer")

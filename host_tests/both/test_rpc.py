@@ -34,10 +34,13 @@ class Log:
 
 
 class Link:
-    """The other end: what is sent to it, parsed. `broken` makes sending fail."""
+    """The other end: what is sent to it, parsed. `broken` makes sending fail. `pong_s`: how long
+    it takes to answer a ping; None: it never does. `slow`: what a slow link needs, s."""
 
     def __init__(self):
         self.sent = []
+        self.pong_s = 0
+        self.slow = 0
         self.broken = None
         self.pause_s = 0
 
@@ -48,6 +51,16 @@ class Link:
             raise self.broken
         assert isinstance(text, str)
         self.sent.append(json.loads(text))
+
+    def slow_s(self):
+        return self.slow
+
+    async def lives(self, timeout_s):
+        if self.pong_s is None:
+            await asyncio.sleep(timeout_s)
+            return False
+        await asyncio.sleep(self.pong_s)
+        return True
 
     async def next(self):
         """The message that comes next."""
@@ -169,6 +182,32 @@ async def test_no_answer_within_message_timeout():
     rig.timeout_s = 5  # the key was changed
     await error_of(rig.rpc.call("Heartbeat", {}))
     assert rig.clock.ms() - begun <= 36000
+
+
+async def test_no_answer_on_half_a_link_is_a_lost_link():
+    """Else a message would be given up that nobody ever had (OCPP 3.7.1)."""
+    rig = Rig(timeout_s=5)
+    rig.link.pong_s = None
+    begun = rig.clock.ms()
+    assert isinstance(await error_of(rig.rpc.call("Heartbeat", {})), LinkDown)
+    assert rig.clock.ms() - begun <= 10500
+
+
+async def test_a_slow_link_has_its_time():
+    rig = Rig(timeout_s=5)
+    rig.link.slow = 40
+    task = heartbeat(rig)
+    uid = (await rig.link.next())[1]
+    await asyncio.sleep(44)
+    await rig.receive([3, uid, TIME])
+    assert await task == TIME
+    # an answer that comes before the pong is none too late
+    rig.link.slow, rig.link.pong_s = 0, 4
+    task = heartbeat(rig)
+    uid = (await rig.link.next())[1]
+    await asyncio.sleep(8)
+    await rig.receive([3, uid, TIME])
+    assert await task == TIME
 
 
 async def test_late_and_duplicate_and_strange_answers_are_ignored():
