@@ -173,7 +173,8 @@ async def _stop(station, words, line):
 async def _unlock(station, words, line):
     if not station.reference.socket:
         raise ValueError("an attached cable has no lock")
-    await station.session.stopped("Local")
+    if not await station.session.stopped("Local"):
+        raise ValueError("the transaction does not end: see log")
     station.session.free()
     if not await station.evse.unlock():
         raise ValueError("the lock did not open: see faults")

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 
 import pytest
+from ocpp.exceptions import InternalError
 
+from firmware.sensing.modbus import Master
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.talk import answer, change, keys, settled, told
 from tools.central import House
@@ -121,6 +123,31 @@ def test_a_place_that_does_not_answer_is_left_after_10_minutes(runtime, tmp_path
     play(runtime, session())
 
 
+def test_what_the_old_place_says_does_not_end_the_trial(tmp_path):
+    """The old connection stands for some seconds more; what it accepts is not the new place."""
+
+    async def session():
+        async with Provisioned("cpython", tmp_path, box="BOX") as rig:
+            await rig.provision()
+            point = await rig.charge()
+            await rig.house.heard_of("StartTransaction")
+            nowhere = "ws://127.0.0.1:9/"
+            rig.house.trouble = refuse  # the bill takes its time
+            assert await change(point, "SupervisionUrl", nowhere) == "Accepted"
+            trigger = await point.ask("TriggerMessage", requested_message="BootNotification")
+            assert trigger.status == "Accepted"
+            await rig.house.heard_of("BootNotification", count=2)
+            await rig.until(timeout=60, registration="none")
+            await rig.until(timeout=900, registration="Accepted", link="online")
+            assert await rig.console("config SupervisionUrl") == [f"SupervisionUrl={rig.url}"]
+
+    play("cpython", session())
+
+
+def refuse(action):
+    raise InternalError(action)
+
+
 def test_the_trial_goes_on_after_a_power_cut(runtime, tmp_path):
     async def session():
         async with Provisioned(runtime, tmp_path, box="BOX", speed=200) as rig:
@@ -193,6 +220,72 @@ def test_the_answer_comes_before_all_that_follows(tmp_path):
             said = [m for _, way, m in rig.house.messages if way == "<"]
             order = [m[1] if m[0] == 3 else m[2] for m in said]
             assert order.index("move") < order.index("StopTransaction")
+
+    play("cpython", session())
+
+
+def test_who_waits_for_the_car_is_no_driver_of_the_new_place(tmp_path):
+    async def session():
+        async with Rig("cpython", tmp_path, box="BOX") as rig, another(rig) as (new, url):
+            point = await rig.online()
+            start = await point.ask("RemoteStartTransaction", id_tag="OLD", connector_id=1)
+            assert start.status == "Accepted"
+            await rig.until(status="Preparing")
+            assert await change(point, "SupervisionUrl", url) == "Accepted"
+            await new.heard_of("BootNotification")
+            await rig.console("sim plug")
+            await rig.console("sim ready")
+            state = await settled(rig, 30)
+            assert state["status"] == "Preparing" and state["transaction"] is None
+            assert not new.calls("StartTransaction") and not rig.house.calls("StartTransaction")
+
+    play("cpython", session())
+
+
+def test_nothing_begins_from_a_reading_that_the_move_overtook(tmp_path, monkeypatch):
+    read = Master.read
+
+    async def slow(self, *words):
+        await asyncio.sleep(0.4)
+        return await read(self, *words)
+
+    async def session():
+        async with Rig("cpython", tmp_path, box="BOX") as rig, another(rig) as (new, url):
+            point = await rig.online()
+            await rig.console("sim plug")
+            await rig.until(status="Preparing")
+            monkeypatch.setattr(Master, "read", slow)
+            await asyncio.sleep(5)
+            assert await change(point, "AuthorizeRemoteTxRequests", "false") == "Accepted"
+            start = await point.ask("RemoteStartTransaction", id_tag="OLD", connector_id=1)
+            assert start.status == "Accepted"
+            assert await change(point, "SupervisionUrl", url) == "Accepted"
+            await new.heard_of("BootNotification")
+            state = await settled(rig, 30)
+            assert state["transaction"] is None and state["queue"] == 0
+            assert not new.calls("StartTransaction") and not rig.house.calls("StartTransaction")
+
+    play("cpython", session())
+
+
+def test_a_reservation_stays_with_who_made_it(tmp_path):
+    async def session():
+        async with Rig("cpython", tmp_path, box="BOX") as rig, another(rig) as (new, url):
+            point = await rig.online()
+            reserved = await point.ask(
+                "ReserveNow", connector_id=1, id_tag="T", reservation_id=5,
+                expiry_date="2099-01-01T00:00:00Z",
+            )  # fmt: skip
+            assert reserved.status == "Accepted"
+            await told(rig, "Reserved")
+            assert await change(point, "SupervisionUrl", url) == "Accepted"
+            await new.heard_of("BootNotification")
+            point = await new.point("BOX")
+            await rig.until(registration="Accepted", status="Available")
+            gone = await point.ask("CancelReservation", reservation_id=5)
+            assert gone.status == "Rejected"
+            await rig.console("sim plug")
+            assert (await settled(rig, 5))["status"] == "Preparing"
 
     play("cpython", session())
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from firmware.charging import start_stop
+from firmware.charging.transactions import Transactions
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.talk import change, notes, settled, statuses, told
 
@@ -226,6 +227,25 @@ def test_connected_mode_but_offline_starts_by_itself(runtime, tmp_path):
             await rig.until(status="Available", transaction=None)
 
     play(runtime, session())
+
+
+def test_a_reset_does_not_make_it_offline(tmp_path):
+    """The clock of a PC goes on over a Reset; the 60 s without a link begin anew."""
+
+    async def session():
+        async with Rig("cpython", tmp_path) as rig:
+            point = await rig.online()
+            await plug(rig)
+            await settled(rig, 300)
+            await point.ask("Reset", type="Soft")
+            await rig.house.close()
+            await rig.until(registration="none")
+            state = await settled(rig, 50)
+            assert state["status"] == "Preparing" and state["transaction"] is None
+            state = await rig.until(status="Charging")
+            assert state["transaction"]["id_tag"] == "freeCharge"
+
+    play("cpython", session())
 
 
 def test_back_online_the_central_system_decides(runtime, tmp_path):
@@ -495,6 +515,24 @@ def test_unlocking(runtime, tmp_path):
             assert await unlock() == "UnlockFailed"
 
     play(runtime, session())
+
+
+def test_unlocking_does_not_wait_for_ever_for_the_bill(tmp_path, monkeypatch):
+    """The flash takes nothing: the central system has its answer, the console too."""
+
+    def full(*_):
+        raise OSError(28, "flash is full")
+
+    async def session():
+        async with Rig("cpython", tmp_path) as rig:
+            point = await rig.charge()
+            monkeypatch.setattr(Transactions, "stop", full)
+            answer = await point.ask("UnlockConnector", connector_id=1)
+            assert answer.status == "UnlockFailed"
+            assert (await rig.ask("unlock"))[1] is not None
+            monkeypatch.undo()
+
+    play("cpython", session())
 
 
 def test_an_attached_cable_has_no_lock(tmp_path):

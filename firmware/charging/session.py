@@ -6,6 +6,7 @@ from firmware.base import runtime
 
 _COLD = "firmware.charging.start_stop"
 _RESERVATION = "firmware.charging.reservation"
+_STOP_S = 20  # the car's time to stop, and the meter's to answer
 _SEEN_MS = 2000  # after a start, the pilot has told by then whether a car is there
 
 
@@ -106,12 +107,18 @@ class Session:
         if self.transaction and not self.stops:
             self.stops = (reason, id_tag)
 
-    async def stopped(self, reason: str) -> None:  # cold
-        """Ends the running transaction and waits for its last record."""
+    async def stopped(self, reason: str) -> bool:  # cold
+        """Ends the running transaction and waits for its last record; whether that came in time:
+        a flash that takes nothing, say, never lets it come."""
         if self.transaction:
             self.done.clear()
             self.stop(reason)
-            await self.done.wait()
+            try:
+                await asyncio.wait_for(self.done.wait(), _STOP_S)
+            except asyncio.TimeoutError:
+                self.log.error("the transaction did not end within %d s", _STOP_S)
+                return False
+        return True
 
     def stops_for(self, id_tag: str, parent: str | None) -> bool:  # cold
         """Whether presenting this id ends the running transaction (OCPP 3.5)."""

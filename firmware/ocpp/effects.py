@@ -5,7 +5,6 @@ import asyncio
 from firmware.base import runtime
 
 _FLUSH_S = 10  # how long a reset waits for its last messages to be delivered
-_STOP_S = 20  # and for the transaction's end, before it tries again
 
 
 def changed(station, name: str) -> None:
@@ -28,7 +27,12 @@ def changed(station, name: str) -> None:
 
 
 async def move(station) -> None:
-    """The transaction ends and is delivered as far as it goes, then the new place is dialled."""
+    """The transaction ends and is delivered as far as it goes, then the new place is dialled. Who
+    waits for the car, and a reservation, are known to the old place only."""
+    session = station.session
+    session.forget()
+    if session.reservation:
+        runtime.once("firmware.charging.reservation", "end", session, "stays with its place")
     await _stop(station, "Other")
     station.link.move()
 
@@ -60,9 +64,4 @@ async def restart(station, hard: bool) -> None:
 async def _stop(station, reason):
     """Lets nothing begin, and ends what runs; whether it has ended."""
     station.session.held = True
-    try:
-        await asyncio.wait_for(station.session.stopped(reason), _STOP_S)
-        return True
-    except asyncio.TimeoutError:
-        station.log("station").error("the transaction did not end within %d s", _STOP_S)
-        return False
+    return await station.session.stopped(reason)

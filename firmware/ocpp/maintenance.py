@@ -8,7 +8,8 @@ def Reset(station, payload):
 
 
 async def _unlock(station):
-    await station.session.stopped("UnlockCommand")
+    if not await station.session.stopped("UnlockCommand"):
+        return {"status": "UnlockFailed"}
     station.session.free()
     return {"status": "Unlocked" if await station.evse.unlock() else "UnlockFailed"}
 
