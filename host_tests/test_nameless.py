@@ -71,10 +71,7 @@ def test_a_constant_and_an_f_string_are_left_alone():
 def test_loading_leaves_no_name(bits, micropython, tmp_path):
     """Two nameless modules that need each other's result, loaded, dropped and loaded again."""
     python = micropython(bits)
-    files = runtimes.shipped()
-    for path, data in files.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(data)
+    runtimes.compile_device()
     code = runtimes.device_script(
         """
 import sys, micropython
@@ -97,7 +94,7 @@ for _ in range(3):
     )
     done = subprocess.run(
         [*runtimes.command(bits), "-c", code], cwd=tmp_path, capture_output=True, text=True,
-        env=runtimes.environment(build=tmp_path),
+        env=runtimes.environment(build=runtimes.DEVICE),
     )  # fmt: skip
     assert python and done.stderr == "", done.stderr
     lines = done.stdout.splitlines()

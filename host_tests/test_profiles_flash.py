@@ -3,7 +3,7 @@
 import pytest
 
 from firmware.base.store import Store
-from firmware.charging import profiles
+from firmware.charging import profile_limit, profiles
 from firmware.charging.profile_store import ProfileStore
 from host_tests.both.profiles_rig import MAX, NOW, Clock, Lines, Station, profile
 from host_tests.flash import Flash
@@ -24,7 +24,9 @@ class Counting(Store):
 
 def content(store):
     """id: (row without the slot's neighbours, periods) of all profiles."""
-    return {store.table[9][slot]: (store.row(slot), store.periods(slot)) for slot in store.slots()}
+    periods = profile_limit.reader(store)
+    rows = {slot: [column[slot] for column in store.table] for slot in store.slots()}
+    return {row[9]: (row, periods(slot)) for slot, row in rows.items()}
 
 
 def loaded(memory):
@@ -182,6 +184,43 @@ def test_a_profile_every_ten_seconds_for_a_day(purpose, periods):
     assert sum(flash.erases) - begun < hours * (8 if periods == 1 else 80)
 
 
+def test_an_erase_at_a_time():
+    """An erase stops the CPU with the permit on: between two of them the pilot is looked at."""
+    flash = Flash(256)
+    station = Station(Store(flash.mount(), "profiles"))
+    most = before = 0
+
+    def look():
+        nonlocal most, before
+        most = max(most, sum(flash.erases) - before)
+        before = sum(flash.erases)
+
+    def drive(work):
+        try:
+            while True:
+                look()
+                work.send(None)
+        except StopIteration as end:
+            look()
+            assert end.value == "Accepted"
+
+    look()
+    most = 0
+    for n in range(30):  # fifteen at a time fit what waits
+        message = profile([(i, 9) for i in range(10)], level=n, identity=n)
+        drive(station.set(message))
+    for n in range(4):
+        drive(station.set(large(n, level=n)))
+    for _ in range(60):
+        station.clock.pass_s(1)
+        station.profiles.step(None)
+        look()
+    assert len(loaded(flash.memory)) == 30
+    drive(station.set(large(1, level=2)))  # in the place of two
+    drive(station.clear())
+    assert 0 < most <= 2
+
+
 def test_the_full_set_fits_a_megabyte():
     flash = Flash(256)
     station = Station(Store(flash.mount(), "profiles"))
@@ -203,7 +242,8 @@ def test_a_flash_that_is_full():
     assert len(station.profiles.slots()) == accepted
     for n in range(3):
         assert run(station.clear(id=n)) == "Accepted"
-    station.clock.pass_s(120)
-    station.profiles.step(None)
+    for _ in range(120):
+        station.clock.pass_s(1)
+        station.profiles.step(None)
     assert loaded(flash.memory) == content(station.profiles)
     assert profiles.NEVER > station.profiles.limit(None, 3, 32000)[0]

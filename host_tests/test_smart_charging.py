@@ -110,6 +110,31 @@ def test_a_profile_with_the_remote_start(runtime, tmp_path):
     play(runtime, session())
 
 
+def test_a_profile_is_its_id_s_alone(runtime, tmp_path):
+    """Another id that is presented meanwhile, and refused, neither takes nor drops it."""
+
+    async def session():
+        async with Rig(runtime, tmp_path) as rig:
+            point = await rig.online()
+            rig.house.refused["OTHER"] = "Blocked"
+            message = profile(8, purpose="Tx", kind="Relative", start=None)
+            answer = await point.ask(
+                "RemoteStartTransaction", id_tag="DRIVER-1", charging_profile=snake(message)
+            )
+            assert answer.status == "Accepted"
+            await rig.until(status="Preparing")
+            await rig.console("authorize OTHER")
+            await rig.house.heard_of("Authorize", lambda p: p["idTag"] == "OTHER")
+            await rig.console("sim ready")
+            await rig.console("sim plug")
+            begun = await rig.house.heard_of("StartTransaction")
+            assert begun["idTag"] == "DRIVER-1"
+            state = await rig.until(status="Charging")
+            assert state["offered_ma"] == 8000  # from the first moment on
+
+    play(runtime, session())
+
+
 def test_little_power_goes_through_one_phase(runtime, tmp_path):
     async def session():
         async with Rig(runtime, tmp_path) as rig:
@@ -144,6 +169,7 @@ def test_the_next_period_comes_without_any_message(runtime, tmp_path):
     play(runtime, session())
 
 
+@pytest.mark.parametrize("runtime", ["cpython", "micropython32"])  # it is a matter of memory
 def test_two_hundred_of_a_hundred_periods_over_the_wire(runtime, tmp_path):
     """And still charging; a restart forgets none."""
 

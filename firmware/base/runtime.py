@@ -20,6 +20,7 @@ _PLACE = "/~"  # where MicroPython loads nameless modules from
 LEAVES = (
     "firmware.base.times",
     "firmware.charging.profiles",  # lint: a name, for `drop`
+    "firmware.charging.profile_limit",  # lint: a name, for `drop`
     "firmware.ocpp.escapes",  # lint: a name, for `drop`
 )
 
@@ -212,15 +213,27 @@ def once(name: str, what: str, *words):
 
 def away(module: str, owner: str, name: str, *words, **named):
     """Calls a function of a module, or a method of its class `owner`, as tools/overlay.py puts
-    them there. A module that is not there yet is loaded for it and dropped again."""
+    them there. A module that is not there yet is loaded for it and dropped again: for a method
+    that is a coroutine at its end, so that what it calls need not be loaded each time."""
     stays = module in sys.modules
     try:
         place = load(module)
-        return getattr(getattr(place, owner) if owner else place, name)(*words, **named)
+        made = getattr(getattr(place, owner) if owner else place, name)(*words, **named)
+        if owner and not stays and hasattr(made, "pend_throw"):  # MicroPython's coroutine
+            stays = True
+            return _until(made, module)
+        return made
     finally:
         place = None
         if not stays:
             drop(module)
+
+
+def _until(work, module):
+    try:
+        return (yield from work)
+    finally:
+        drop(module)
 
 
 def overlay(module: str, owner: str, names: str):

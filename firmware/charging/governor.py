@@ -1,8 +1,12 @@
 """Who limits: the installer, the house (TIC) and the charging profiles, as the clock goes on."""
 
 import asyncio
+from struct import pack_into
 
 from firmware.base import runtime
+from firmware.charging.profile_store import NUMBER_AT
+
+_LIMIT = "firmware.charging.profile_limit"
 
 
 class TicInput:
@@ -86,26 +90,40 @@ class Governor:
         balance = runtime.load("firmware.charging.balance")
         order = balance.rotation(self.config.get("ConnectorPhaseRotation"))
         self.balance.frame(facts, car, order)
-        self._look()
+        self.look()
 
     async def run(self) -> None:
         while True:
-            self._look()
+            if not self.look():
+                await runtime.soon(_LIMIT, "look", self)
             await self.clock.wait(self.wake, 1000)
 
-    def _look(self):
+    async def take(self, record, running):  # cold
+        """The profile that came with a RemoteStart holds before any energy flows."""
+        pack_into("<i", record, NUMBER_AT, running.position)
+        if not await self.profiles.install(record):
+            self.profiles.log.error("the remote start goes without its profile")
+        if not self.look():
+            await runtime.soon(_LIMIT, "look", self)
+
+    def look(self, found=None):
+        """Sets the limits. None where that of the profiles is not known: it has to be found."""
         evse = self.evse
         limits = evse.limits
+        running = self.transactions.running
         top = self.config.int("IMaxUser") * 1000
-        most = self.config.int("PhaseNumber")
         limits.set("imax_user", top)
         limits.set("tic", self.balance.step() if self.balance and self.tic.mode != 3 else None)
         store = self.profiles
-        running = self.transactions.running
-        store.step(running)
-        ma, watts, wish, _ = store.limit(running, evse.phases, top)
-        limits.set("profile", ma if ma < top else None)
-        evse.want_phases = want_phases(watts, wish, evse.phases, most)
+        if not found:
+            store.step(running)
+            found = store.known(running, evse.phases, top)
+        if found:
+            ma, watts, wish, _ = found
+            limits.set("profile", ma if ma < top else None)
+            most = self.config.int("PhaseNumber")
+            evse.want_phases = want_phases(watts, wish, evse.phases, most)
+        return found
 
 
 def want_phases(watts: int, wish: int, connected: int, most: int) -> int:

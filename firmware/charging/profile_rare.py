@@ -5,8 +5,8 @@ from struct import unpack_from
 
 from firmware.base.runtime import const
 from firmware.charging import profiles
-from firmware.charging.profile_store import HEAD
-from firmware.charging.profiles import PERIOD_SIZE, ROW, TX
+from firmware.charging.profile_store import HEAD, ROW
+from firmware.charging.profiles import PERIOD_SIZE, TX
 
 _MOST = const(200)
 _ROW = const(32)
@@ -41,8 +41,9 @@ def load(installed, store):
 
 def lines(installed):
     """Yields a line for each profile."""
-    for slot in installed.slots():
-        rank, below, flags, count, _, _, _, _, _, identity = installed.row(slot)
+    for slot in installed.orders[0] + installed.orders[1]:
+        row = [column[slot] for column in installed.table]
+        rank, below, flags, count, _, _, _, _, _, identity = row
         yield "%d %s connector %d level %d %s, %d periods in %s" % (
             identity,
             profiles.PURPOSES[min(rank, 2)],

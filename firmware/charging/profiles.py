@@ -1,8 +1,9 @@
 """Charging profiles to limits (OCPP 3.13, 5.16, 7.8 to 7.14): one pure pipeline of integers.
 
-Profiles are a table of columns: arrays, indexed by the profile's slot, in the order of ROW: rank
-(purpose and connector, below), 255 - stack level, flags (KIND bits, and POWER where limits are in
-W), number of periods, validFrom, validTo, startSchedule, duration, the transaction's number, id.
+Profiles are a table of columns: arrays, indexed by the profile's slot, in the order of
+profile_store.ROW: rank (purpose and connector, below), 255 - stack level, flags (KIND bits, and
+POWER where limits are in W), number of periods, validFrom, validTo, startSchedule, duration, the
+transaction's number, id.
 Packed periods are all their starts (u32, s), all their limits (u32, 0.1 A or 0.1 W), and of each
 the phases wished (1 or 3).
 
@@ -18,7 +19,6 @@ EPOCH = 1735689600  # 2025-01-01, in Unix seconds
 NEVER = (1 << 30) - 1
 ALWAYS = -(1 << 30)
 
-ROW = "<BBBBiiiiiq"
 PERIOD_SIZE = 9
 
 # The rank: ChargePointMaxProfile; then, whichever comes first, TxProfile, TxDefaultProfile on the
@@ -29,6 +29,7 @@ ABSOLUTE, DAILY, WEEKLY, RELATIVE = range(4)
 KIND, POWER = 3, 4
 RECURRENCE = (0, 86400, 604800, 0)
 
+_PIECE = const(16)  # slots
 _KEPT = const(3)  # profiles whose periods are kept while a schedule goes to and fro between them
 
 
@@ -39,51 +40,65 @@ def _stack(table, order, periods, t, number, started, phases, power, wake):
     ranks, _, flags, _, valid_from, valid_to, starts, durations, numbers, _ = table
     never, tx, relative, recurrences = NEVER, TX, RELATIVE, RECURRENCE  # locals are faster
     kept = {}
+    lows = [ALWAYS] * (len(order) // _PIECE + 1)  # the least of `wake` in each piece of the order
     found = [0, 0, 0, 0]
     while True:
         until = never
         run = -1  # seconds that the winner's schedule has been running
         overruled = False
-        for slot in order:
-            end = wake[slot]
-            if end <= t:
-                rank = ranks[slot]
-                if overruled and rank > tx:
-                    break
-                end = valid_to[slot]
-                if t < valid_from[slot]:
-                    end = valid_from[slot]
-                elif t >= end or rank == tx and numbers[slot] != number:
-                    end = never
-                else:
-                    kind = flags[slot] & 3
-                    since = t - (started if kind == relative else starts[slot])
-                    edge = never
-                    if since < 0:
-                        edge = t - since
-                    else:
-                        duration = durations[slot]
-                        recurrence = recurrences[kind]
-                        if recurrence:
-                            since %= recurrence
-                            edge = t - since + recurrence
-                        if duration == never:
-                            run = since
-                        elif since < duration:
-                            run = since
-                            edge = t - since + duration
-                    if edge < end:
-                        end = edge
-                    if rank == tx:
-                        overruled = True  # valid: no TxDefaultProfile counts, running or not
-                    if run >= 0:
-                        if end < until:
-                            until = end
+        for first in range(0, len(order), _PIECE):
+            least = lows[first // _PIECE]
+            if least > t:
+                if least < until:
+                    until = least
+                continue
+            least = never
+            for slot in order[first : first + _PIECE]:
+                end = wake[slot]
+                if end <= t:
+                    rank = ranks[slot]
+                    if overruled and rank > tx:
                         break
-                if not overruled:
-                    wake[slot] = end
-            if end < until:
-                until = end
+                    end = valid_to[slot]
+                    if t < valid_from[slot]:
+                        end = valid_from[slot]
+                    elif t >= end or rank == tx and numbers[slot] != number:
+                        end = never
+                    else:
+                        kind = flags[slot] & 3
+                        since = t - (started if kind == relative else starts[slot])
+                        edge = never
+                        if since < 0:
+                            edge = t - since
+                        else:
+                            duration = durations[slot]
+                            recurrence = recurrences[kind]
+                            if recurrence:
+                                since %= recurrence
+                                edge = t - since + recurrence
+                            if duration == never:
+                                run = since
+                            elif since < duration:
+                                run = since
+                                edge = t - since + duration
+                        if edge < end:
+                            end = edge
+                        if rank == tx:
+                            overruled = True  # valid: no TxDefaultProfile counts, running or not
+                        if run >= 0:
+                            if end < until:
+                                until = end
+                            break
+                    if not overruled:
+                        wake[slot] = end
+                if end < until:
+                    until = end
+                if end < least:
+                    least = end
+            else:
+                lows[first // _PIECE] = ALWAYS if overruled else least
+                continue
+            break
         found[0] = until
         found[1] = found[2] = never
         found[3] = 3

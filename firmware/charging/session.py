@@ -11,12 +11,14 @@ _SEEN_MS = 2000  # after a start, the pilot has told by then whether a car is th
 
 
 class Authorised:
-    """An id that may charge and waits for the car."""
+    """An id that may charge and waits for the car; `profile`: (Governor.take, record) where a
+    TxProfile came with it, or None."""
 
-    def __init__(self, id_tag, parent, ms):
+    def __init__(self, id_tag, parent, ms, profile):
         self.id_tag = id_tag
         self.parent = parent
         self.ms = ms
+        self.profile = profile
 
 
 class Session:
@@ -49,7 +51,6 @@ class Session:
         self.operative = True
         self.held = False
         self.cause = "PowerLoss"  # why a transaction may have been left open
-        self.profile = None  # what to do with a profile once its transaction runs
         self.wake = asyncio.Event()
         self.parent = None
         self.stops = None
@@ -85,20 +86,20 @@ class Session:
             or self.evse.faults.active
         )
 
-    def authorise(self, id_tag: str, parent: str | None = None) -> bool:  # cold
+    def authorise(self, id_tag: str, parent: str | None = None, profile=None) -> bool:  # cold
         """This id may charge: now if the car is there, else for ConnectionTimeOut."""
         if self.transaction or self.authorised or self.held:
             return False
         if not self.admits(id_tag, parent):
             self.log.info("%s refused: the connector is reserved", id_tag)
             return False
-        self.authorised = Authorised(id_tag, parent, self.clock.ms())
+        self.authorised = Authorised(id_tag, parent, self.clock.ms(), profile)
         self.wake.set()
         return True
 
     def forget(self) -> None:  # cold
         """Nobody waits for the car any more."""
-        self.authorised = self.profile = None
+        self.authorised = None
         self.wake.set()
 
     def stop(self, reason: str, id_tag: str | None = None) -> None:  # cold

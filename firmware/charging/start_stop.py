@@ -50,9 +50,9 @@ async def start(session, who) -> None:
     session.authorised = None
     session.denied = False
     session.kept = None
-    if session.profile:
-        session.profile(running)
-        session.profile = None
+    if who.profile:
+        take, record = who.profile
+        await take(record, running)
     session.log.info("transaction started for %s", who.id_tag)
 
 

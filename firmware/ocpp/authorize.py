@@ -5,8 +5,9 @@ import asyncio
 from firmware.ocpp import CallError, LinkDown
 
 
-async def present(station, id_tag: str, remote: bool = False) -> None:
-    """An id was presented that stops nothing by itself: locally, or by a RemoteStart."""
+async def present(station, id_tag: str, remote: bool = False, profile=None) -> None:
+    """An id was presented that stops nothing by itself: locally, or by a RemoteStart, with a
+    profile as Authorised has it."""
     session = station.session
     log = station.log("session")
     session.asking = True
@@ -20,15 +21,12 @@ async def present(station, id_tag: str, remote: bool = False) -> None:
     parent = info.get("parentIdTag")
     if info["status"] != "Accepted":
         log.info("%s may not charge: %s", id_tag, info["status"])
-        session.profile = None
     elif not remote and session.stops_for(id_tag, parent):
         session.stop("Local", id_tag)
     elif not remote and session.frees(id_tag, parent):
         session.free()
-    elif not session.authorise(id_tag, parent):
+    elif not session.authorise(id_tag, parent, profile):
         log.info("%s may not charge here now", id_tag)
-        if remote:
-            session.profile = None
 
 
 async def _ask(station, id_tag):

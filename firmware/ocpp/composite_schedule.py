@@ -3,13 +3,13 @@
 import asyncio
 from array import array
 
-from firmware.base import times
+from firmware.base import runtime
 from firmware.base.runtime import const
-from firmware.charging import profiles
-from firmware.charging.profiles import EPOCH, NEVER
 
 _MOST = const(100)  # periods in an answer
 _STEPS = const(1000)  # changes that are looked at for it, with and without effect
+_EPOCH = const(1735689600)  # profiles.EPOCH
+_NEVER = const(1073741823)
 
 
 async def GetCompositeSchedule(station, payload):
@@ -17,6 +17,11 @@ async def GetCompositeSchedule(station, payload):
     Connector 0 consumes what its one connector does."""
     if payload["connectorId"] > 1:
         return {"status": "Rejected"}
+    # Loading holds the loop: one after the other, and once for all that is to be read.
+    limit = runtime.load("firmware.charging.profile_limit")
+    await asyncio.sleep(0)
+    profiles = runtime.load("firmware.charging.profiles")
+    await asyncio.sleep(0)
     store = station.profiles
     unit = payload.get("chargingRateUnit", "A")
     orders = None
@@ -25,17 +30,21 @@ async def GetCompositeSchedule(station, payload):
         running = station.transactions.running
         phases = station.evse.phases
         top = station.max_ma
-        store.limit(running, phases, top)  # brings store.wake up to now
-        moment = store.moment(running)
+        if not store.known(running, phases, top):
+            limit.find(store, running, phases, top, profiles)  # brings store.wake up to now
+            await asyncio.sleep(0)
+        moment = limit.moment(store, running)
         if unit == "W":
             top = top * 23 * phases // 10
         how = (phases, top, unit == "W", array("i", store.wake))
-        pieces = profiles.limits(store.table, orders, store.periods, *(moment + how))
+        read = limit.reader(store)
+        pieces = profiles.limits(store.table, orders, read, *(moment + how))
         periods, covered = await _plan(pieces, moment[0], payload["duration"], unit == "A")
+    text = runtime.load("firmware.base.times").text
     return {
         "status": "Accepted",
         "connectorId": payload["connectorId"],
-        "scheduleStart": times.text(moment[0] + EPOCH),
+        "scheduleStart": text(moment[0] + _EPOCH),
         "chargingSchedule": {
             "duration": covered,
             "chargingRateUnit": unit,
@@ -49,7 +58,7 @@ async def _plan(pieces, t, duration, in_ma):
     tasks run after each piece, and builds the answer in one go at the end: in steps it would
     lie scattered over the whole heap, between what was garbage soon after."""
     begin = t
-    end = min(t + duration, NEVER)
+    end = min(t + duration, _NEVER)
     steps = _STEPS
     starts = array("i", bytes(4 * _MOST))
     limits = array("i", starts)

@@ -42,9 +42,7 @@ async def clear(station) -> None:
     session = station.session
     if session.reservation:
         runtime.once("firmware.charging.reservation", "end", session, "went with the data reset")
-    for slot in station.profiles.slots():
-        station.profiles.remove(slot)
-        await asyncio.sleep(0)  # the flash may take a while
+    await station.profiles.clear(lambda slot: True)
     station.profiles_changed()
 
 

@@ -17,19 +17,22 @@ def RemoteStartTransaction(station, payload):
         or station.busy()
     ):
         return {"status": "Rejected"}
-    session.profile = None
     profile = payload.get("chargingProfile")
-    if profile and not runtime.once(
-        "firmware.ocpp.smart_charging", "install_for_start", station, profile
-    ):
-        return {"status": "Rejected"}
+    if profile:
+        record = runtime.once("firmware.ocpp.smart_charging", "for_start", station, profile)
+        if not record:
+            return {"status": "Rejected"}
+        profile = station.governor.take, record
     ask = station.config.on("AuthorizeRemoteTxRequests") or not admitted
 
     def start():
         if ask:
-            station.spawn(runtime.soon("firmware.ocpp.authorize", "present", station, tag, True))
-        elif not session.authorise(tag):
-            session.profile = None
+            asking = runtime.soon(
+                "firmware.ocpp.authorize", "present", station, tag, True, profile
+            )
+            station.spawn(asking)
+        else:
+            session.authorise(tag, None, profile)
 
     return {"status": "Accepted"}, start
 

@@ -1,19 +1,17 @@
 """SetChargingProfile, ClearChargingProfile, and the profile inside RemoteStartTransaction (OCPP
 3.13, 5.5, 5.16)."""
 
-import asyncio
 from struct import pack_into
 
 from firmware.base import times
 from firmware.base.runtime import const
 from firmware.charging import profiles
-from firmware.charging.profile_store import HEAD
+from firmware.charging.profile_store import HEAD, ROW
 from firmware.charging.profiles import ALWAYS, EPOCH, NEVER
 from firmware.ocpp import CallError
 
 _HIGHEST = const(200)  # ChargeProfileMaxStacklevel
 _MOST_PERIODS = const(100)  # ChargingScheduleMaxPeriods
-_NUMBER_AT = const(20)  # of the transaction's number in a record
 
 
 def _time(where, name, absent):
@@ -91,7 +89,7 @@ def pack(profile: dict, connector: int, number: int, now: int) -> bytearray:
         at += 1
     flags = kind | (profiles.POWER if power else 0)
     row = (rank, 255 - level, flags, count, first, last, start, duration, number)
-    pack_into(profiles.ROW, record, 0, *(row + (profile["chargingProfileId"],)))
+    pack_into(ROW, record, 0, *(row + (profile["chargingProfileId"],)))
     return record
 
 
@@ -104,7 +102,9 @@ def SetChargingProfile(station, payload):
     profile = payload["csChargingProfiles"]
     store = station.profiles
     running = station.transactions.running
-    now, number, _ = store.moment(running)
+    now = station.clock.epoch()
+    now = store.newest if now is None else now - EPOCH
+    number = running.position if running else -1
     try:
         if profile["chargingProfilePurpose"] == "TxProfile":
             _must(running, "no transaction is running")
@@ -118,58 +118,46 @@ def SetChargingProfile(station, payload):
 
 async def _install(station, record):
     """The message is garbage by now; the rest is done when other tasks had their turn."""
-    if not station.profiles.put(record):
-        station.log("profiles").warning("rejected: no room for one more")
+    if not await station.profiles.install(record):
         return {"status": "Rejected"}
     station.profiles_changed()
     return {"status": "Accepted"}
 
 
-def install_for_start(station, profile: dict) -> bool:
-    """Takes the chargingProfile of a RemoteStartTransaction (OCPP 5.16.2): it is installed when
-    the transaction starts. False: it can't be used."""
+def for_start(station, profile: dict) -> bytearray | None:
+    """The record of the chargingProfile of a RemoteStartTransaction (OCPP 5.16.2), to be installed
+    when the transaction starts. None: it can't be used."""
     try:
         _must(profile["chargingProfilePurpose"] == "TxProfile", "not a TxProfile")
         _must("transactionId" not in profile, "with a transactionId")
         record = pack(profile, 1, 0, 0)
+        _must(station.profiles.has_room(record), "no room for one more")
+        return record
     except ValueError as why:
         station.log("profiles").warning("remote start rejected: its profile: %s", why)
-        return False
-
-    def started(running):
-        pack_into("<i", record, _NUMBER_AT, running.position)
-        if not station.profiles.put(record):
-            station.log("profiles").error("no room for the profile of the remote start")
-        station.profiles_changed()
-
-    station.session.profile = started
-    return True
+        return None
 
 
 async def ClearChargingProfile(station, payload):
     """Removes the profile with the id, else those that match all that is given (errata 3.25,
     3.26)."""
-    store = station.profiles
+    ranks, below, _, _, _, _, _, _, _, ids = station.profiles.table
     wanted = payload.get("id")
     purpose = payload.get("chargingProfilePurpose")
     connector = payload.get("connectorId")
     level = payload.get("stackLevel")
-    status = "Unknown"
-    for slot in store.slots():
-        row = store.row(slot)
-        rank = row[0]
+
+    def fits(slot):
         if wanted is not None:
-            fits = row[9] == wanted
-        else:
-            fits = (
-                (purpose is None or profiles.PURPOSES[min(rank, 2)] == purpose)
-                and (connector is None or (rank in (1, 2)) == connector)
-                and (level is None or 255 - row[1] == level)
-            )
-        if fits and slot in store.slots():  # others ran meanwhile
-            store.remove(slot)
-            status = "Accepted"
-            await asyncio.sleep(0)
-    if status == "Accepted":
-        station.profiles_changed()
-    return {"status": status}
+            return ids[slot] == wanted
+        rank = ranks[slot]
+        return (
+            (purpose is None or profiles.PURPOSES[min(rank, 2)] == purpose)
+            and (connector is None or (rank in (1, 2)) == connector)
+            and (level is None or 255 - below[slot] == level)
+        )
+
+    if not await station.profiles.clear(fits):
+        return {"status": "Unknown"}
+    station.profiles_changed()
+    return {"status": "Accepted"}

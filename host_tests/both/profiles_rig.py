@@ -1,6 +1,8 @@
 """What the handlers of smart charging see of a station, for tests on every Python."""
 
-from firmware.base import times
+from firmware.base import runtime, times
+from firmware.charging.governor import Governor
+from firmware.charging.limits import Limits
 from firmware.charging.profile_store import ProfileStore
 from firmware.ocpp import composite_schedule, schemas, smart_charging
 
@@ -22,6 +24,10 @@ class Clock:
 
     def epoch_at(self, ms):
         return None if self.now is None else self.now - (self.at_ms - ms) // 1000
+
+    async def wait(self, event, ms):
+        await runtime.wait(event, ms)
+        event.clear()
 
     def pass_s(self, seconds):
         self.at_ms += seconds * 1000
@@ -93,8 +99,6 @@ class Station:
         self.profiles = ProfileStore(self.values, self.clock, self.log)
         self.transactions = _Thing()
         self.transactions.running = None
-        self.session = _Thing()
-        self.session.profile = None
         self.evse = _Thing()
         self.evse.phases = self.max_phases = phases
         self.max_ma = max_ma
@@ -122,6 +126,20 @@ class Station:
         if hasattr(answer, "send"):
             answer = await answer
         return answer["status"]
+
+    def governor(self):
+        """Who limits by the profiles, on `evse`."""
+        self.evse.limits = Limits()
+        parts = self.evse, None, _Thing(), self.profiles, self.transactions
+        return Governor(*parts, self, self.clock, self.values)
+
+    def int(self, name):
+        """A key's value, as of a configuration."""
+        return {"IMaxUser": self.max_ma // 1000, "PhaseNumber": self.max_phases}[name]
+
+    async def take(self, record):
+        """The profile of a RemoteStart, as its transaction begins."""
+        await self.governor().take(record, self.transactions.running)
 
     async def clear(self, **filters):
         schemas.check("ClearChargingProfile", "req", filters)

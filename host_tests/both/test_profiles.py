@@ -1,8 +1,13 @@
 """Charging profiles through the handlers: OCPP 3.13, 5.5, 5.7, 5.16 and their errata."""
 
+import asyncio
+import sys
+
+from firmware.base import runtime
 from firmware.charging import governor, profiles
 from firmware.ocpp import CallError, smart_charging
 from host_tests.both.profiles_rig import MAX, NOW, Station, profile
+from host_tests.virtual import Skip
 
 DAY = 86400
 MIDNIGHT = NOW - NOW % DAY
@@ -360,8 +365,6 @@ async def test_clear():
 
 async def test_a_profile_that_changes_while_a_schedule_is_made():
     """The answer is of one moment: made again where a profile came in between."""
-    import asyncio
-
     station = Station()
     await station.set(profile([(i * 10, 6 + i % 2) for i in range(50)]))
     asked = asyncio.create_task(station.composite(500))
@@ -405,20 +408,19 @@ async def test_evaluating_changes_nothing():
 
 async def test_the_profile_of_a_remote_start():
     station = Station()
-    install = smart_charging.install_for_start
-    assert not install(station, profile(10))
-    assert not install(station, profile(10, purpose="Tx", transaction=1))
-    assert not install(station, profile(10, purpose="Tx", level=201))
-    assert station.session.profile is None
+    record = smart_charging.for_start
+    assert not record(station, profile(10))
+    assert not record(station, profile(10, purpose="Tx", transaction=1))
+    assert not record(station, profile(10, purpose="Tx", level=201))
     await station.set(profile(6))
     wanted = profile(
         [(0, 10), (60, 20)], purpose="Tx", kind="Relative", start=None, level=3, identity=2
     )
-    assert install(station, wanted)
+    wanted = record(station, wanted)
     assert station.limit() == (6000, None)
     station.clock.pass_s(100)
     station.start(None)
-    station.session.profile(station.transactions.running)
+    await station.take(wanted)
     assert station.limit() == (10000, 60)
     station.transactions.running.transaction_id = 12
     newer = profile(8, purpose="Tx", level=3, identity=3, transaction=12)
@@ -429,6 +431,99 @@ async def test_the_profile_of_a_remote_start():
     assert station.limit() == (6000, None)
     station.profiles.step(None)
     assert len(station.profiles.slots()) == 1
+
+
+async def test_a_remote_start_whose_profile_finds_no_room():
+    station = Station()
+    for n in range(200):
+        assert await station.set(profile(10, level=n, identity=n)) == "Accepted"
+    wanted = profile(10, purpose="Tx", kind="Relative", start=None, level=3, identity=200)
+    assert not smart_charging.for_start(station, wanted)
+    wanted["chargingProfileId"] = 7  # takes that one's place
+    assert smart_charging.for_start(station, wanted)
+
+
+async def test_many_tx_profiles_go_some_at_a_time():
+    station = Station()
+    station.start(7, position=40)
+    for n in range(50):
+        await station.set(profile(20, purpose="Tx", level=n, identity=n))
+    await station.set(profile(6))
+    station.stop()
+    left = [len(station.profiles.slots())]
+    while left[-1] > 1:
+        assert station.limit() == (6000, None)
+        station.profiles.step(None)
+        left.append(len(station.profiles.slots()))
+        assert 0 < left[-2] - left[-1] <= 5, left
+
+
+async def test_long_work_loads_its_code_once():
+    """Each time it is read from flash and collected holds the loop (MicroPython only)."""
+    if runtime.MICROPYTHON:
+        await _long_work()
+    else:
+        raise Skip("CPython keeps what it has loaded")
+
+
+async def _long_work():
+    station = Station()
+    loaded = []
+    load, drop = runtime.load, runtime.drop
+
+    def loading(name):
+        if name not in sys.modules:
+            loaded.append(name)
+        return load(name)
+
+    def dropping(*names):
+        loaded.append("drop")
+        drop(*names)
+
+    runtime.load, runtime.drop = loading, dropping
+    try:
+        for n in range(30):
+            start = NOW + n * 100
+            message = profile(6 + n, level=n, identity=n, start=start, duration=100)
+            loaded.clear()
+            await station.set(message)
+            assert len(loaded) <= 2, loaded  # the store's part, and away with it
+        loaded.clear()
+        assert len(await station.plan(3000)) == 27  # from 32 A on there is no difference
+        assert len(loaded) <= 3 and "drop" not in loaded, loaded
+        station.profiles.flush()
+        governor = station.governor()
+        task = asyncio.create_task(governor.run())
+        await asyncio.sleep(0.01)
+        loaded.clear()
+        station.clock.pass_s(100)
+        governor.wake.set()
+        await asyncio.sleep(0.01)
+        assert governor.evse.limits.get("profile") == 7000
+        assert loaded.count("drop") <= 2 and len(loaded) <= 5, loaded
+        loaded.clear()
+        await asyncio.sleep(1000)
+        assert not loaded  # it knows until when its limit holds
+        await runtime.stop([task])
+        loaded.clear()
+        assert len(list(station.profiles.listing())) == 30
+        assert await station.clear() == "Accepted"
+        assert loaded.count("drop") <= 3 and len(loaded) <= 6, loaded
+    finally:
+        runtime.load, runtime.drop = load, drop
+
+
+async def test_energy_managers_of_many_profiles():
+    """Each profile is written once a minute at most, however many there are."""
+    station = Station()
+    for n in range(180):
+        for identity in range(12):
+            message = profile(6 + n % 10, level=identity, identity=identity)
+            assert await station.set(message) == "Accepted"
+        for _ in range(10):
+            station.clock.pass_s(1)
+            station.profiles.step(None)
+    assert station.values.writes <= 31 * 12, station.values.writes
 
 
 async def test_a_clock_that_nobody_set():
@@ -514,7 +609,8 @@ async def test_a_full_flash():
     assert station.limit()[0] == 9000
     station.values.full = False
     station.clock.pass_s(60)
-    station.profiles.step(None)
+    for _ in range(2):
+        station.profiles.step(None)
     assert len(station.restart().profiles.slots()) == 2
 
 

@@ -79,7 +79,6 @@ async def test_two_hundred_of_a_hundred_periods():
 
     folder = "/tmp/wallbridge-" + "".join(["%02x" % b for b in os.urandom(6)])
     station = Station(Folder(Store(Files(folder), "profiles")))
-    station.profiles.clear()
     frame = bytearray(6500)
     for n in range(200):
         answer = await receive(station, write(frame, n, n))
