@@ -167,21 +167,13 @@ class Station:
         if self.session.used and outcome != "quit":
             self.config.store.write("used", b"1")
 
-    def spawn(self, work):  # cold
+    def spawn(self, work):
         """A piece of work of its own, as a task; what goes wrong in it is logged and no more."""
+        return runtime.spawn(self._tasks, work, self._spoiled)
 
-        async def guard():
-            try:
-                await work
-            except LinkDown:  # the link says why
-                pass
-            except Exception as error:
-                self.log("station").error("%s", runtime.trace(error))
-            finally:  # a task that is kept keeps its code in memory
-                self._tasks.remove(asyncio.current_task())
-
-        self._tasks.append(asyncio.create_task(guard()))
-        return self._tasks[-1]
+    def _spoiled(self, error):  # cold
+        if not isinstance(error, LinkDown):  # the link says why
+            self.log("station").error("%s", runtime.trace(error))
 
     async def _keep(self, name, work):
         """A task that must live: logged and started again; the control task three times at most,

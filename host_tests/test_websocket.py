@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware.base import runtime
-from firmware.net import Closed, address, websocket
+from firmware.net import Closed, dial, websocket
 from host_tests import virtual
 from host_tests.both.test_websocket import CLOSE, PING, PONG, TEXT, Peer, frame, said, unframe
 from tools import runtimes
@@ -269,9 +269,9 @@ async def test_a_name_that_takes_long(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     ticker = asyncio.create_task(tick())
     with pytest.raises(OSError, match="no answer in 1 s"):
-        await address.resolve("box.example", 9, 1, known)
+        await dial.resolve("box.example", 9, 1, known)
     assert len(ticks) > 30
-    found = await address.resolve("box.example", 9, 1, known)
+    found = await dial.resolve("box.example", 9, 1, known)
     assert found[0][-1] == ("127.0.0.1", 9) and len(calls) == 1 and not known
     ticker.cancel()
 
@@ -279,7 +279,7 @@ async def test_a_name_that_takes_long(monkeypatch):
 async def test_too_little_memory_for_tls(monkeypatch):
     monkeypatch.setattr(runtime.load(runtime.SOCKETS), "native_free", lambda: 30000)
     with pytest.raises(OSError, match="30000 are free"):
-        await address.dial("127.0.0.1", 9, tls=object())
+        await dial.dial("127.0.0.1", 9, tls=object())
 
 
 async def test_ipv6():

@@ -12,7 +12,7 @@ import pytest
 import trustme
 from websockets.sync.server import serve
 
-from firmware.net import TlsFailed, address, tls, websocket
+from firmware.net import TlsFailed, dial, tls, websocket
 from host_tests.test_websocket import RUNTIMES, program
 
 # Each case in its own server: (expected on CPython, on MicroPython where that differs).
@@ -282,7 +282,7 @@ async def test_a_stalled_handshake_leaves_no_socket(servers):
     port = server.sockets[0].getsockname()[1]
     context = tls.context((servers.folder / "ca.der").read_bytes())
     with pytest.raises(OSError, match="TLS handshake .* no answer in time"):
-        await address.dial("127.0.0.1", port, context, b"", timeout_s=1)
+        await dial.dial("127.0.0.1", port, context, b"", timeout_s=1)
     assert await asyncio.wait_for(gone, 2)
     server.close()
 

@@ -255,6 +255,23 @@ async def soon(name: str, what: str, *words):
         drop(name)
 
 
+def spawn(tasks: list, work, failed):
+    """A piece of work as a task; it is in `tasks` until it ends, `failed(error)` is told what
+    it raises. asyncio may hold on to a task for long after its end, but not to what it ran."""
+    tasks.append(asyncio.create_task(_piece(tasks, [work], failed)))
+    return tasks[-1]
+
+
+async def _piece(tasks, work, failed):
+    try:
+        await work.pop()
+    except Exception as error:
+        failed(error)
+    finally:
+        tasks.remove(asyncio.current_task())
+        tasks = failed = None
+
+
 async def stop(tasks) -> None:
     """Cancels tasks and waits for their end. Asks again until they are done: MicroPython's
     wait_for can swallow a cancellation that comes as it times out."""

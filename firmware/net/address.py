@@ -1,15 +1,10 @@
-"""From a URL to an open stream: parsing, name resolution, connecting, TLS."""
+"""URLs and what is made of them; `dial.py` connects to where they point."""
 
-import asyncio
 import binascii
-import gc
-
-from firmware.base import runtime
 
 PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443, "ftp": 21, "ftps": 990}
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _HOST = _PLAIN[:64] + b"_"  # letters, digits, "-", "." and the underscore of some networks
-TLS_ROOM = 40000  # bytes outside of our heap that a link and its handshake take
 
 
 def parse_url(url: str, schemes: str = "ws wss") -> tuple:
@@ -89,94 +84,3 @@ def station_url(supervision_url: str, box_identifier: str) -> str:
 def basic(user: str, password: bytes) -> str:
     """The value of an Authorization header (RFC 7617); the password may be any bytes."""
     return "Basic " + binascii.b2a_base64(user.encode() + b":" + password).decode().strip()
-
-
-def _look_up(host, port, found):
-    import socket
-
-    try:
-        found.append(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
-    except Exception as error:
-        found.append(error)
-
-
-async def resolve(host: str, port: int, timeout_s: int, known: dict) -> list:
-    """The host's addresses as getaddrinfo gives them, the one that last worked first; that one
-    alone when there is no answer. A lookup that hangs is not started again beside itself.
-
-    getaddrinfo blocks, for many seconds without a network: it runs in a thread of its own.
-    """
-    name = "%s:%d" % (host, port)
-    found = known.get(name)
-    if found is None:
-        known[name] = found = []
-        numeric = ":" in host or all(c in "0123456789." for c in host)
-        try:
-            import _thread
-        except ImportError:
-            numeric = True
-        if numeric:
-            _look_up(host, port, found)
-        else:
-            _thread.start_new_thread(_look_up, (host, port, found))
-    for _ in range(timeout_s * 50):
-        if found:
-            break
-        await runtime.sleep_ms(20)
-    last = known.get((host, port))
-    answer = "no answer in %d s" % timeout_s
-    if found:
-        known.pop(name)
-        answer = found[0]
-    if isinstance(answer, list):
-        if last in answer:
-            answer.remove(last)
-            answer.insert(0, last)
-        return answer
-    if last:
-        return [last]
-    raise OSError("no address for %s: %s" % (host, answer))
-
-
-async def dial(host: str, port: int, tls=None, hello=b"", timeout_s=30, known=None) -> tuple:
-    """(reader, writer) of a stream to the first address that takes the connection and `hello`.
-
-    `known` is a dict that the caller keeps: what worked is tried first the next time. Each step
-    has its own time-out in real seconds: resolving, connecting (a third for each address), the
-    TLS handshake. Raises OSError, TlsFailed among them.
-    """
-    known = {} if known is None else known
-    sockets = runtime.load(runtime.SOCKETS)
-    if tls:
-        gc.collect()
-        free = sockets.native_free()
-        if free is not None and free < TLS_ROOM:
-            raise OSError("TLS needs %d bytes of memory, %d are free" % (TLS_ROOM, free))
-    failed = None
-    for address in await resolve(host, port, timeout_s, known):
-        sock = sockets.new_socket(address)
-        writer, step = None, "connecting"
-        try:
-            await asyncio.wait_for(sockets.connected(sock, address[-1]), max(1, timeout_s // 3))
-            step = "TLS handshake" if tls else "sending"
-            streams = sockets.streams(sock, tls, host)
-            reader, writer = await asyncio.wait_for(streams, timeout_s)
-            writer.write(hello)
-            await asyncio.wait_for(writer.drain(), timeout_s)
-            known[(host, port)] = address
-            sock = None
-            return reader, writer
-        except asyncio.TimeoutError:
-            failed = OSError("%s with %s port %d: no answer in time" % (step, host, port))
-        except runtime.LINK_ERRORS as error:
-            if step == "TLS handshake":
-                failed = runtime.load("firmware.net.tls").failure(error)
-                runtime.drop("firmware.net.tls")
-            else:
-                failed = OSError("%s with %s port %d: %s" % (step, host, port, error))
-        finally:
-            if writer and sock:
-                runtime.abort(writer)
-            elif sock:
-                sock.close()
-    raise failed

@@ -9,7 +9,7 @@ never does. Loaded by transfer.py.
 import asyncio
 
 from firmware.base import runtime
-from firmware.net import address
+from firmware.net import address, dial
 from firmware.net.transfer import BLOCK
 
 _WHY_S = 2  # for the reason of a failure
@@ -127,12 +127,12 @@ class Ftp:
 
     def _dial(self, port):
         place = self._place
-        return address.dial(place.host, port, None, b"", place.step_s, place.known)
+        return dial.dial(place.host, port, None, b"", place.step_s, place.known)
 
     async def _room(self):
         """Makes room for the TLS of the data, if there is none."""
         free = runtime.load(runtime.SOCKETS).native_free()
-        if free is None or free >= address.TLS_ROOM:
+        if free is None or free >= dial.TLS_ROOM:
             return
         try:
             await self._command("CCC")

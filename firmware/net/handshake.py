@@ -1,11 +1,10 @@
-"""The opening handshake of a WebSocket (RFC 6455, 4.1). Loaded for a connection, then dropped."""
+"""A server's answer to a WebSocket client (RFC 6455, 4.1); loaded for it and dropped again."""
 
 import asyncio
 import hashlib
 from binascii import b2a_base64
 
-from firmware.base import runtime
-from firmware.net import Refused, address, websocket
+from firmware.net import Refused
 
 _LINE = 512  # bytes of a header line that are kept
 _HEADERS = (
@@ -14,34 +13,12 @@ _HEADERS = (
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
-async def connect(
-    url, headers, tls, limit=8192, timeout_s=30, known=None, protocol="ocpp1.6"
-) -> websocket.WebSocket:
-    """See `websocket.connect`."""
-    scheme, user, _, host, port, path = address.parse_url(url)
-    if user is not None:
-        raise ValueError("a user or password does not belong into SupervisionUrl")
-    if scheme == "wss" and not tls:
-        raise ValueError("wss without a CA certificate")
-    key = b2a_base64(runtime.urandom(16)).decode().strip()
-    name = "[%s]" % host if ":" in host else host
-    if port != address.PORTS[scheme]:
-        name += ":%d" % port
-    request = "GET %s HTTP/1.1\r\nHost: %s\r\n" % (path, name)
-    request += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    request += "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Protocol: %s\r\n" % (key, protocol)
-    for name, value in headers:
-        for c in name + value:
-            if not " " <= c <= "~":
-                raise ValueError("control or non-ASCII character in header %r" % name)
-        request += "%s: %s\r\n" % (name, value)
-    request = (request + "\r\n").encode()
-    tls = tls if scheme == "wss" else None
-    streams = await address.dial(host, port, tls, request, timeout_s, known)
-    link = websocket.WebSocket(streams, limit, timeout_s)
+async def shake(link, key: str, protocol: str) -> None:
+    """Takes the server's answer on a new `websocket.WebSocket`. Raises Refused or OSError, and the
+    link is closed then."""
     try:
-        await asyncio.wait_for(_accept(link, key, protocol), timeout_s)
-        return link
+        await asyncio.wait_for(_accept(link, key, protocol), link.timeout_s)
+        return
     except (EOFError, asyncio.TimeoutError):
         failed = OSError("no answer to the WebSocket handshake")
     except BaseException as error:

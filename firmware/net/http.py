@@ -13,6 +13,7 @@ from firmware.base import runtime
 from firmware.net.transfer import BLOCK
 
 _ADDRESS = "firmware.net.address"
+_DIAL = "firmware.net.dial"
 
 _WEBSOCKET = "_WSRequestContextManager ClientWebSocketResponse WebSocketClient WSMsgType"
 _SLOWEST = 100  # bytes a second of an upload
@@ -206,10 +207,10 @@ class Http:
         words = {"headers": more}
         if scheme == "https":
             words["ssl"] = await place.secure()
-        # What aiohttp would look up itself, holding the loop, is known by then.
-        await address.resolve(host, port, place.step_s, place.known)
         del address
         runtime.drop(_ADDRESS)
+        # What aiohttp would look up itself, holding the loop, is known by then.
+        await runtime.soon(_DIAL, "resolve", host, port, place.step_s, place.known)
         options = {"version": aiohttp.HttpVersion10}
         if hasattr(aiohttp, "ClientTimeout"):  # PyPI's
             options["timeout"] = aiohttp.ClientTimeout(total=None)

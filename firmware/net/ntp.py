@@ -1,7 +1,7 @@
 """SNTP (RFC 4330): one question, one answer; loaded for it and dropped."""
 
 from firmware.base import runtime
-from firmware.net import address
+from firmware.net import dial
 
 _EPOCH = 2208988800  # 1970 in seconds since 1900
 _ERA = 1 << 32
@@ -13,7 +13,7 @@ async def ask(host: str, log, port: int = 123) -> int:
 
     try:
         known = {}
-        where = (await address.resolve(host, port, 10, known))[0]
+        where = (await dial.resolve(host, port, 10, known))[0]
         sock = socket.socket(where[0], socket.SOCK_DGRAM)
     except OSError as why:
         log.warning("time: %s", why)

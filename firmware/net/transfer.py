@@ -8,7 +8,8 @@ from firmware.base import runtime
 BLOCK = 1024
 _PROGRESS = 4096  # bytes that a connection must bring, for the next one to follow at once
 _MODULES = (
-    "firmware.net.http", "firmware.net.ftp", "firmware.net.address", "firmware.net.tls",
+    "firmware.net.http", "firmware.net.ftp", "firmware.net.address", "firmware.net.dial",
+    "firmware.net.tls",
     "firmware.base.starttls", runtime.SOCKETS, "aiohttp.aiohttp_ws", "aiohttp",
 )  # fmt: skip
 
@@ -18,7 +19,7 @@ class Place:
     password, nor a query, which may be a signature.
 
     `secure` is awaited for net/tls.py's context before each connection with TLS: it makes room.
-    `known` as for `address.dial`. `step_s`: real seconds that a step may take, reading a block for
+    `known` as for `dial.dial`. `step_s`: real seconds that a step may take, reading a block for
     one. Raises ValueError for a bad URL.
     """
 

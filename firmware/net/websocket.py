@@ -56,22 +56,32 @@ def _valid_beyond_ascii(data):  # cold
     return not need
 
 
-async def connect(url: str, headers=(), tls=None, **options) -> "WebSocket":  # cold
+async def connect(
+    url: str, headers=(), tls=None, limit=8192, timeout_s=30, known=None, protocol="ocpp1.6"
+) -> "WebSocket":  # cold
     """Opens a link to a ws or wss URL.
 
-    `headers`: (name, value) pairs to send as well. `tls`: net/tls.py's context, for wss.
-    Options: `limit` (8192): the longest message in bytes; room for more than 1 KB is made for the
-    message. Or the buffer to receive into, for who
-    keeps one from start-up: later, 8 KB in one piece may be hard to find. `timeout_s` (30): for
-    each step. `known`: see `address.dial`. `protocol` ("ocpp1.6").
+    `headers`: (name, value) pairs to send as well. `tls`: net/tls.py's context, for wss. `limit`:
+    the longest message in bytes; room for more than 1 KB is made for the message. Or the buffer to
+    receive into, for who keeps one from start-up: later, 8 KB in one piece may be hard to find.
+    `timeout_s`: for each step. `known`: see `dial.dial`.
 
     Raises ValueError for a bad URL or header, before anything is sent, else net's `Refused` with
-    the HTTP status, `TlsFailed`, or OSError. What only a handshake needs is loaded for it.
+    the HTTP status, `TlsFailed`, or OSError. What each step needs is loaded for it.
     """
+    said = runtime.once("firmware.net.hello", "hello", url, headers, tls, protocol)
+    runtime.drop("firmware.net.address")
+    host, port, secure, key, request = said
+    tls = tls if secure else None
     try:
-        return await runtime.load("firmware.net.handshake").connect(url, headers, tls, **options)
+        streams = await runtime.soon(
+            "firmware.net.dial", "dial", host, port, tls, request, timeout_s, known
+        )
     finally:
-        runtime.drop("firmware.net.handshake", "firmware.net.address", runtime.SOCKETS)
+        runtime.drop(runtime.SOCKETS)
+    link = WebSocket(streams, limit, timeout_s)
+    await runtime.soon("firmware.net.handshake", "shake", link, key, protocol)
+    return link
 
 
 class WebSocket:

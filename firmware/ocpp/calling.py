@@ -20,7 +20,10 @@ async def call(rpc, link, action: str, payload: dict) -> dict:
     rpc.answer = None
     rpc.answered.clear()
     try:
-        await rpc.send(link, encode([2, rpc.waiting, action, payload]))
+        text = encode([2, rpc.waiting, action, payload])
+        payload.clear()  # whoever holds it: that is room for the answer
+        await rpc.send(link, text)
+        del text
         if not await _answered(rpc, rpc.timeout_s() + link.slow_s()):
             if not await link.lives(rpc.timeout_s()) and not rpc.answer:
                 raise LinkDown("neither an answer nor a pong")

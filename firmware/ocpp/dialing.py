@@ -1,12 +1,14 @@
 """Where to dial and as whom; loaded for a connection and dropped again (OCPP-J 3, errata 3.4)."""
 
-from firmware.net import address, websocket
+from firmware.base import runtime
+from firmware.net import websocket
 from firmware.ocpp import security
 
 
 async def dial(link) -> websocket.WebSocket:
     """Opens the connection that the keys ask for."""
-    url = address.station_url(link.url(), link.station.config.get("BoxIdentifier"))
+    box = link.station.config.get("BoxIdentifier")
+    url = runtime.once("firmware.net.address", "station_url", link.url(), box)
     link.log.info("dialling %s", url)
     return await security.connect(link, url)
 

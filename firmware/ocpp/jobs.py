@@ -138,7 +138,7 @@ class Jobs:
         def room():
             gc.collect()
             free = runtime.load(runtime.SOCKETS).native_free()
-            return free is None or free >= runtime.load("firmware.net.address").TLS_ROOM
+            return free is None or free >= runtime.load("firmware.net.dial").TLS_ROOM
 
         async def secure():
             secure = link.url()[:4].lower() == "wss:" or station.config.int("SecurityProfile") == 2

@@ -8,7 +8,7 @@ from firmware.ocpp import LinkDown
 
 _TRIAL_MS = 600000  # a new place has so long to answer BootNotification before it goes back
 _FLUSH_S = 10
-_DROP = ("firmware.net.address", "firmware.net.tls", "firmware.ocpp.security")
+_DROP = ("firmware.net.tls", "firmware.ocpp.security")
 
 
 class Link:

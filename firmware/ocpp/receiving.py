@@ -4,10 +4,8 @@ The reader of frames, the schemas and the handler are loaded one after the other
 never in memory at once, nor with more of the message than they need.
 """
 
-import asyncio
-
 from firmware.base import runtime
-from firmware.ocpp import CallError, LinkDown
+from firmware.ocpp import CallError
 from firmware.ocpp.rpc import encode
 
 _FRAMES = "firmware.ocpp.frames"
@@ -65,22 +63,19 @@ def _failure(rpc, action, error):
     return CallError("InternalError", type(error).__name__)
 
 
-async def _late(rpc, link, uid, action, work):
+async def late(rpc, link, uid, action, work) -> None:
+    """Answers a call once the work for it is done."""
     try:
         answer = await work
     except Exception as error:  # for _reply
         answer = error
-    try:
-        await _reply(rpc, link, uid, action, answer)
-    except LinkDown as why:
-        rpc.log.info("%s is not answered: %s", action, why)
-    finally:  # a task that is kept keeps its code in memory
-        rpc.tasks.remove(asyncio.current_task())
+    await _reply(rpc, link, uid, action, answer)
 
 
 async def _reply(rpc, link, uid, action, answer):
     if hasattr(answer, "send"):
-        rpc.tasks.append(asyncio.create_task(_late(rpc, link, uid, action, answer)))
+        late = runtime.soon("firmware.ocpp.receiving", "late", rpc, link, uid, action, answer)
+        runtime.spawn(rpc.tasks, late, rpc.unanswered)
         return
     if answer == ():
         return

@@ -57,7 +57,7 @@ class Rpc:
             self.resolve(self.waiting, LinkDown("link lost"))
 
     async def call(self, action: str, payload: dict) -> dict:
-        """Sends a CALL; returns the payload of its answer.
+        """Sends a CALL, emptying `payload`; returns the payload of its answer.
 
         Raises CallError for a CALLERROR or an answer without what we need, asyncio.TimeoutError
         when none comes within MessageTimeout on a link that lives, LinkDown.
@@ -70,6 +70,13 @@ class Rpc:
         """Takes in one text frame; the memoryview is not looked at after this returns.
         Raises LinkDown when the answer can't be sent, and nothing for what is in a frame."""
         await runtime.soon("firmware.ocpp.receiving", "received", self, view)
+
+    def unanswered(self, error) -> None:  # cold
+        """An answer that took its time came to nothing."""
+        if isinstance(error, LinkDown):
+            self.log.info("not answered: %s", error)
+        else:
+            self.log.error("%s", runtime.trace(error))
 
     def resolve(self, uid, answer) -> None:
         """The CALL that is out has its answer: a frame, or an exception to raise."""

@@ -8,7 +8,7 @@ before a change, until the new one has worked) and "profile-old" (likewise the p
 from binascii import unhexlify
 
 from firmware.base import runtime
-from firmware.net import Refused, TlsFailed, address, tls, websocket
+from firmware.net import Refused, TlsFailed, websocket
 
 _TRIES = 3  # failed connections after which a new profile is given up
 
@@ -46,15 +46,19 @@ async def connect(link, url: str) -> websocket.WebSocket:
         insecure = not link.ca and (profile < 2 or link.insecure)
         if insecure:
             link.log.warning("TLS without a CA: anybody can pretend to be the central system")
+        tls = runtime.load("firmware.net.tls")
         if not link.station.clock.known:
             seen = tls.NotBefore()
         secure = tls.context(link.ca, insecure, seen)
+        del tls
+        runtime.drop("firmware.net.tls", runtime.SOCKETS)
     box = config.get("BoxIdentifier")
     failed = None
     for password, is_old in passwords(config):
         headers = ()
         if password is not None:
-            headers = (("Authorization", address.basic(box, password)),)
+            basic = runtime.once("firmware.net.address", "basic", box, password)
+            headers = (("Authorization", basic),)
         try:
             socket = await websocket.connect(url, headers, secure, known=link.known)
             link.by_old = is_old

@@ -660,7 +660,7 @@ def ftp_seeds():
 
 def ftp(data):
     """What an FTP server says on both connections."""
-    from firmware.net import address, ftp
+    from firmware.net import dial, ftp
 
     control, _, content = data.partition(b"\0")
     streams = [Stream(control, 1 + len(data) % 50), Stream(content)]
@@ -681,7 +681,7 @@ def ftp(data):
         def restart(self):
             self.received = 0
 
-    async def dial(host, port, *more):
+    async def dialled(host, port, *more):
         assert host == "h" and 0 <= port < 65536
         if not streams:
             raise OSError("refused")
@@ -705,11 +705,11 @@ def ftp(data):
             assert b"\n\n" not in stream.said
         return "%s %d %s" % (outcome, sink.received, plain(spent[0].said))
 
-    original, address.dial = address.dial, dial
+    original, dial.dial = dial.dial, dialled
     try:
         return _finish(main())
     finally:
-        address.dial = original
+        dial.dial = original
 
 
 # --- what is in flash ---

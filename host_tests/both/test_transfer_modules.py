@@ -8,7 +8,8 @@ from host_tests.virtual import Skip
 
 MODULES = """
 firmware.ocpp.jobs firmware.ocpp.update firmware.ocpp.download firmware.ocpp.diagnostics
-firmware.net.transfer firmware.net.ftp firmware.net.address firmware.base.bundle
+firmware.net.transfer firmware.net.ftp firmware.net.address firmware.net.dial
+firmware.base.bundle
 firmware.base.slots firmware.base.logbook firmware.base.ota firmware.base.starttls
 firmware.base.times""".split()
 

@@ -6,7 +6,7 @@ import os
 from binascii import b2a_base64
 
 from firmware.base import runtime
-from firmware.net import Closed, Refused, address, websocket
+from firmware.net import Closed, Refused, address, dial, websocket
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 LIMIT = 1100  # of most links here: what the tests take themselves is a load on the device's heap
@@ -375,7 +375,7 @@ async def test_every_address_is_tried_and_the_good_one_remembered():
 
     async with Peer() as gone:
         pass
-    look_up = address._look_up
+    look_up = dial._look_up
     async with Peer(idle) as peer:
         answers = [numeric(gone.port), numeric(peer.port)]
         asked = []
@@ -384,28 +384,28 @@ async def test_every_address_is_tried_and_the_good_one_remembered():
             asked.append((host, port))
             found.append(list(answers) if answers else OSError("no DNS"))
 
-        async def dial(port):
-            reader, writer = await address.dial("box.example", port, known=known)
+        async def once(port):
+            reader, writer = await dial.dial("box.example", port, known=known)
             runtime.abort(writer)
 
-        address._look_up = fake
+        dial._look_up = fake
         known = {}
         try:
             for _ in range(3):
-                await dial(peer.port)
+                await once(peer.port)
                 best = known[("box.example", peer.port)]
                 assert best == numeric(peer.port)
-            addresses = await address.resolve("box.example", peer.port, 5, known)
+            addresses = await dial.resolve("box.example", peer.port, 5, known)
             assert addresses == [numeric(peer.port), numeric(gone.port)]
             del answers[:]  # DNS is down: the last good address serves
-            await dial(peer.port)
+            await once(peer.port)
             try:
-                await address.dial("other.example", 80, known=known)
+                await dial.dial("other.example", 80, known=known)
                 assert False, "connected"
             except OSError as error:
                 assert "no address for other.example: no DNS" in str(error), error
         finally:
-            address._look_up = look_up
+            dial._look_up = look_up
         assert asked[0] == ("box.example", peer.port)
 
 
