@@ -280,7 +280,7 @@ async def test_transaction_ids_zero_and_negative_are_ordinary():
         "timestamp": "2024-01-01T00:00:00Z",
     }
     for number in (0, -1, -2147483648, 1 << 40):
-        task = asyncio.create_task(rig.rpc.call("StartTransaction", request))
+        task = asyncio.create_task(rig.rpc.call("StartTransaction", dict(request)))
         uid = (await rig.link.next())[1]
         answer = {"transactionId": number, "idTagInfo": {"status": "Accepted"}, "extra": None}
         await rig.receive([3, uid, answer])
