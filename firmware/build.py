@@ -135,6 +135,11 @@ def station(made, cause: str) -> Station:
     )  # fmt: skip
     master = Master(made.meter_port, made.registers.baud, made.meter_clock)
     meter = Meter(master, made.registers, made.meter_unit, made.meter_clock, log("meter"))
+    if not any(row[2] == "v1" for row in made.registers.rows):
+        log("meter").warning(
+            "%s tells no voltage and no current: 0x200206 and 0x200208 can't be raised, 0x100213 "
+            "and the house's share go by its power, as if all phases drew alike", meter.model
+        )  # fmt: skip
     journal = Journal(made.files, log("journal"))
     transactions = Transactions(journal, made.store, clock, log("journal"), firmware.BUILD)
     tic = TicInput(made.tic_tune, made.tic_clock, log("tic"))

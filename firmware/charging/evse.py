@@ -178,7 +178,8 @@ class Evse:
     def reading(self, values: dict) -> None:
         """A reading of the charger's meter: the voltages and currents have their limits."""
         now = self.ms()
-        amps = max(values.get("i1", 0), values.get("i2", 0), values.get("i3", 0))
+        alike = values.get("power", 0) * 100 // 253 // self.phases  # a meter that knows no current
+        amps = max(values.get("i1", alike), values.get("i2", 0), values.get("i3", 0))
         over = amps > (self.offered_ma + 500) * 11 // 10
         self.faults.cause(codes.OVERCURRENT, over, now)
         volts = [values["v%d" % n] for n in range(1, self.phases + 1) if "v%d" % n in values]

@@ -83,10 +83,10 @@ class Governor:
             self.store.write("tic-seen", b"1")
         evse = self.evse
         reading = self.meter.last or {}
-        car = []
-        for n in range(1, evse.phases + 1):
-            ma = reading.get("i%d" % n)
-            car.append(evse.offered_ma if ma is None else ma)
+        alike = evse.offered_ma
+        if "power" in reading:  # a meter that knows no current
+            alike = min(alike, reading["power"] * 10 // 23 // evse.phases)
+        car = [reading.get("i%d" % n, alike) for n in range(1, evse.phases + 1)]
         balance = runtime.load("firmware.charging.balance")
         order = balance.rotation(self.config.get("ConnectorPhaseRotation"))
         self.balance.frame(facts, car, order)

@@ -101,6 +101,7 @@ class Rig:
         self.board = Watched(self.clock, phases=phases, **options)
         self.steps = 0
         self.meter = True  # a reading a second
+        self.blind = False  # of a meter that tells no current and no voltage
         self._read_ms = 0
         self.next = 0  # when the next sample is due
         self.start(ma)
@@ -136,7 +137,10 @@ class Rig:
             lost = "0x10020F" in self.board.faults
             self.evse.meter_error(lost)
             if not lost:
-                self.evse.reading(self.board.reading())
+                values = self.board.reading()
+                if self.blind:
+                    values = {name: values[name] for name in ("energy", "power")}
+                self.evse.reading(values)
         return self.sample or self.board.pause(pause)
 
     def run(self, ms):

@@ -1,6 +1,9 @@
 """Load balancing: room by phase, reductions at once, pauses, a lost TIC."""
 
 from firmware.charging.balance import Balance, room, rotation
+from firmware.charging.governor import Governor
+from firmware.charging.limits import Limits
+from host_tests.both.charger_rig import Store
 
 
 class Now:
@@ -210,3 +213,47 @@ def test_a_restart_under_overload():
     balance = Balance(now, seen=True)
     limits = follow(balance, [20000, 4000, 4000], [16000] * 3, 40, "RST")
     assert limits[-1] == 9000 and max(limits) == 9000
+
+
+class Around:
+    """What a governor looks at: a car that is offered 32 A on three phases."""
+
+    def __init__(self, reading):
+        self.clock = Now()
+        self.last = reading
+        self.phases = 3
+        self.offered_ma = 32000
+        self.limits = Limits()
+        self.mode = 0
+        self.running = self.on_frame = None
+
+    def int(self, name):
+        return {"IMaxUser": 32, "PhaseNumber": 3}[name]
+
+    def get(self, name):
+        return "NotApplicable"
+
+    def step(self, running):
+        pass
+
+    def limit(self, running, phases, top):
+        return top, 10**9, 3, None
+
+
+def given(reading):
+    """The limit after frames of a house of 40 A, 28 of which on the fullest phase."""
+    a = Around(reading)
+    Governor(a, a, a, a, a, a, a.clock, Store())
+    for _ in range(60):
+        a.clock.now += 1000
+        a.on_frame(house([28000, 20000, 20000], 40000))
+    return a.limits.get("tic")
+
+
+def test_a_meter_without_currents_tells_the_cars_share_by_its_power():
+    drawn = 10000  # of the 32 A offered
+    by_current = given({"i1": drawn, "i2": drawn, "i3": drawn, "power": 69000})
+    assert by_current == 40000 - 1000 - 28000 + drawn
+    assert given({"power": 69000}) == by_current
+    assert given({"power": 69000 * 9}) == 40000 - 1000 - 28000 + 32000  # never above the offer
+    assert given(None) == 40000 - 1000 - 28000 + 32000  # lost: the offer stands for the car

@@ -73,6 +73,19 @@ def test_each_cause_is_detected_in_its_time_and_stops_energy():
         assert not rig.faults.drain()
 
 
+def test_a_meter_without_currents_tells_an_overcurrent_by_its_power():
+    rig = Rig()
+    rig.blind = True
+    rig.charge()
+    for mv in (207000, 253000):  # the offer itself is none, at any voltage
+        rig.board.volt_mv = mv
+        rig.run(20000)
+        assert not rig.faults.active, mv
+    rig.sim("fault 0x100213 on")
+    rig.until_faulted()
+    assert rig.faults.active == [faults.OVERCURRENT]
+
+
 def test_each_is_held_until_the_unplug_with_its_cause_gone():
     for code, _, _, _ in rows():
         rig = Rig().charge()
