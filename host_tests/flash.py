@@ -83,7 +83,10 @@ class Flash(UserContext):
 
     PowerCut = PowerCut
 
-    def __init__(self, blocks: int = 64, memory: bytearray | None = None, seed: int = 0):
+    def __init__(
+        self, blocks: int = 64, memory: bytearray | None = None, seed: int = 0, read_size: int = 32
+    ):
+        self.read_size = read_size
         self.memory = memory if memory is not None else bytearray(b"\xff" * (blocks * BLOCK))
         self.blocks = len(self.memory) // BLOCK
         self.erases = [0] * self.blocks
@@ -193,12 +196,13 @@ class LittleFiles:
 
     def __init__(self, flash: Flash):
         self.flash = flash
-        self.cfg = lfs.LFSConfig(context=flash, block_count=flash.blocks, **GEOMETRY)
+        geometry = {**GEOMETRY, "read_size": flash.read_size}
+        self.cfg = lfs.LFSConfig(context=flash, block_count=flash.blocks, **geometry)
         self.fs = lfs.LFSFilesystem()
         try:
             lfs.mount(self.fs, self.cfg)
         except LittleFSError:
-            if any(byte != 255 for byte in flash.memory):
+            if flash.memory.count(255) != len(flash.memory):
                 raise
             lfs.format(self.fs, self.cfg)
             lfs.mount(self.fs, self.cfg)

@@ -1,7 +1,7 @@
 """What the firmware costs: heap, size, peaks, how fast it reacts, messages a second.
 
-    python -m tools.bench [modules] [scenarios] [station] [reaction] [messages] [reference]
-                          [--only NAME]
+    python -m tools.bench [modules] [scenarios] [station] [reaction] [wear] [messages]
+                          [reference] [--only NAME]
 
 Heap is measured on 32-bit MicroPython from .mpy files, as on the device. A scenario is a script
 in tools/bench/scenarios: it exits with 0 when it passed, its docstring is its title, and lines
@@ -24,7 +24,7 @@ from tools.runtimes import DEVICE, MPY, ROOT
 
 HERE = Path(__file__).resolve().parent
 SCENARIOS = HERE / "scenarios"
-PARTS = ["modules", "scenarios", "station", "reaction", "messages", "reference"]
+PARTS = ["modules", "scenarios", "station", "reaction", "wear", "messages", "reference"]
 ROOMY = 8 << 20  # a heap that nothing here fills
 STEP = 256  # to which peaks are found
 
@@ -254,9 +254,9 @@ def main() -> int:
     if "station" in what:
         part("live")
         part("live", "--peaks")
-    for name in ("reaction", "messages"):
+    for name, *words in (("reaction",), ("wear", "--days", "5"), ("messages",)):
         if name in what:
-            part(name)
+            part(name, *words)
     if "reference" in what:
         bench_reference()
     return 0
