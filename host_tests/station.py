@@ -7,6 +7,7 @@ the device's heap, and talk to it over pipes.
 
 import asyncio
 import json
+import shutil
 import signal
 import sys
 import urllib.parse
@@ -229,12 +230,17 @@ class Rig:
             await asyncio.wait_for(self.task, 60)
 
     async def kill(self):
-        """SIGKILL; or in this process the nearest to it."""
+        """SIGKILL; or in this process, where tasks have a chance to tidy up, as good as that:
+        nothing that happens from now on reaches the state folder."""
         if self.process:
             self.process.send_signal(signal.SIGKILL)
             await self.process.wait()
             self.errors.close()
             self.process = None
         else:
+            state, then = self.folder / "state", self.folder / "then"
+            shutil.copytree(state, then)
             self.task.cancel()
             await asyncio.wait((self.task,))
+            shutil.rmtree(state)
+            then.rename(state)
