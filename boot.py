@@ -9,13 +9,16 @@ NAME=VALUE in any order; words that are unknown here are kept:
     trial=1   it is new and has yet to prove itself; the application writes 0 once it has
     tries=2   how often it was started on trial
     failed=1  the last trial ended in going back; the application reports that and writes 0
+    image=X   a whole MicroPython has yet to prove itself, and X is the OTA slot of the one before;
+              the application takes X away once it has
 
 An update fills the slot that does not run, then replaces boot.txt by `slot=b trial=1 tries=0` and
 resets. Three starts on trial, then the other slot is back: `slot=a trial=0 tries=0 failed=1`. The
 watchdog runs during a trial from here on, so that a slot that can't even be imported resets too;
-the application takes it over. boot.txt is replaced in one step (boot.new, then a rename). Where it
-is missing or says nothing useful, slot a runs, or slot b where that is missing, and boot.txt is
-written anew.
+the application takes it over. The same holds for an image, in which the application may not even
+be readable, whether its bootloader goes back by itself or not: three starts, then X is back.
+boot.txt is replaced in one step (boot.new, then a rename). Where it is missing or says nothing
+useful, slot a runs, or slot b where that is missing, and boot.txt is written anew.
 
 RTC memory survives all but the loss of power. It holds `N STATE WHY`, N crashes in a row. STATE is
 `run` from here on, `ok` before a reset that was meant, `bad` for one that was not; `run` is a
@@ -68,15 +71,44 @@ def boot(machine):
         slot = "a" if there("a") or not there("b") else "b"
         words.update({"slot": slot, "trial": "0", "tries": "0"})
         save = there(slot)
+    image = words.get("image") if machine else ""
+    if image:
+        try:
+            from esp32 import Partition
+
+            if Partition(Partition.RUNNING).info()[4] == image:  # the bootloader went back
+                image = words["image"] = ""
+                save = True
+        except Exception as error:
+            print("boot: image:", error)
+
+    def undo():
+        """The next reset starts the image before. Whether that can be."""
+        try:
+            from esp32 import Partition
+
+            Partition(image).set_boot()
+        except Exception as error:
+            print("boot: image:", error)
+            return False
+        print("boot: the image did not prove itself")
+        machine.RTC().memory(b"0 ok")
+        return True
+
     other = "b" if slot == "a" else "a"
     trial = words.get("trial") == "1"
-    back = False
-    if trial:
+    back = undone = False
+    tries = words.get("tries", "")
+    count = int(tries) if tries.isdigit() else 0
+    if trial or image:
         save = True
-        tries = words.get("tries", "")
-        count = int(tries) if tries.isdigit() else 0
-        back = there(other) and (count >= starts or not there(slot))
         words["tries"] = str(count + 1)
+    if image and count >= starts:
+        undone = undo()
+        image = ""
+        words.update({"image": "", "tries": "0", "failed": "1"})
+    if trial:
+        back = there(other) and (count >= starts or not there(slot))
         if back:
             print("boot: slot %s did not prove itself" % slot)
             slot, other, trial = other, slot, False
@@ -92,7 +124,11 @@ def boot(machine):
             print("boot: boot.txt:", error)
             if trial and there(other):
                 slot, trial = other, False
+            if image:
+                undone = undo()
 
+    if undone:
+        machine.reset()
     if machine:
         memory = machine.RTC().memory().split(None, 2)
         cause = machine.reset_cause()
@@ -112,7 +148,7 @@ def boot(machine):
                 crashes += 1
                 why = b" the chip's own reset"
         machine.RTC().memory(str(crashes).encode() + b" run" + why)
-        if trial:
+        if trial or image:
             machine.WDT(timeout=patience_ms)
 
     if there(slot):

@@ -99,10 +99,14 @@ class Station:
     def ask(self):
         update.UpdateFirmware(self, REQUEST)
 
-    def run(self):
+    def run(self, most=100):
+        """Its steps, so many at most."""
+
         async def steps():
             wait = True
-            while wait is not None and not self.ended:
+            for _ in range(most):
+                if wait is None or self.ended:
+                    break
                 module = download if isinstance(wait, str) else update
                 wait = await module.step(self, None)
                 if wait is not None and not isinstance(wait, str):
@@ -261,7 +265,7 @@ def test_a_whole_image(works, running, tmp_path, monkeypatch):
     monkeypatch.setattr(partition, "valid", 0)
     image = bytes(range(256)) * 20
     digest = hashlib.sha256(image).hexdigest()
-    manifest = f"version 2\nneeds {bundles.here()}\nimage {len(image)} {digest}\n"
+    manifest = f"version 2\nneeds {bundles.here()}\nreads 0\nimage {len(image)} {digest}\n"
     flash = fresh()
     slot = boot(flash.files, tmp_path, running)
     station = Station(flash.files, slot, bundles.pack(manifest, image))
@@ -269,16 +273,81 @@ def test_a_whole_image(works, running, tmp_path, monkeypatch):
     told = station.run()
     assert station.ended == "update" and partition.boots == "ota_1"
     assert partition.blocks[("ota_1", 0)] == image[:4096]
+    assert slots.read(flash.files)["image"] == "ota_0"
     partition.runs = "ota_1"
     station = Station(flash.files, slot, registers=works)
     told += station.run()
     assert partition.valid == (1 if works else 0)
+    assert slots.read(flash.files)["image"] == ("" if works else "ota_0")
     if not works:
-        assert station.ended == "update"
+        assert station.ended == "update" and slots.read(flash.files)["tries"] == "99"
         partition.runs = "ota_0"
         told += Station(flash.files, slot).run()
     assert told == [*ALL[:3], "Installed" if works else "InstallationFailed"]
     assert boot(flash.files, tmp_path, running) == "a"
+
+
+def step(station):
+    """One step of the update; what it is to wait for."""
+    wait = asyncio.run(update.step(station, None))
+    if hasattr(wait, "close"):
+        wait.close()
+    return wait
+
+
+def test_a_version_that_is_accepted_late(running, tmp_path):
+    """After its ten minutes a transaction runs: it is looked at again before going back."""
+    flash = fresh()
+    station = Station(flash.files, boot(flash.files, tmp_path, running))
+    station.ask()
+    station.run()
+    for status in ("Accepted", "Pending"):
+        boot(flash.files, tmp_path, running)
+        station = Station(flash.files, "b", registers=False)
+        step(station)  # ten minutes
+        station.transaction = "runs"
+        for _ in range(3):
+            assert step(station) is not None and station.ended is None
+        if status == "Pending":
+            station.transaction = None
+        station.status = status
+        step(station)
+        if status == "Pending":
+            assert station.ended == "update" and slots.read(flash.files)["tries"] == "99"
+        else:
+            assert station.ended is None and slots.read(flash.files)["trial"] == "0"
+            assert station.store.read("update").startswith(b"Installed")
+            station.store.write("update", b"trial" + station.store.read("update")[9:])
+            slots.write(flash.files, trial="1")
+
+
+@pytest.mark.parametrize("phase", ["new", "wait", "ready"])
+def test_flashed_by_wire_meanwhile(phase, running, tmp_path):
+    """The slot that an update was meant for runs now: it takes the other one, and is installed
+    only once it has run."""
+    flash = fresh()
+    files = flash.files
+    boot(files, tmp_path, running)
+    station = Station(files, "a")
+    station.ask()
+    if phase == "ready":
+        station.transaction = "runs"
+        station.run(3)
+    job = station.store.read("update").decode().split("\n")
+    assert job[5] == "b"
+    if phase == "wait":
+        station.store.write("update", "\n".join(["wait", *job[1:]]).encode())
+    # make flash: other files, no bundle
+    bundles.bundle.wipe(files, "b")
+    put(files, {"b/" + path: data for path, data in NEW})
+    slots.write(files, slot="b", trial="0", tries="0")
+    assert boot(files, tmp_path, running) == "b"
+    again = bundles.make([(path[2:], data) for path, data in OLD.items()])
+    station = Station(files, "b", again)
+    assert station.run()[-1] == "Installing" and station.ended == "update"
+    assert slots.read(files)["slot"] == "a" and slots.read(files)["trial"] == "1"
+    assert boot(files, tmp_path, running) == "a"
+    assert Station(files, "a").run() == ["Installed"]
 
 
 @pytest.mark.parametrize("works", [True, False])

@@ -2,7 +2,7 @@
 
     python tools/bundle.py key FOLDER            signing.pem (keep it safe) and update.key
     python tools/bundle.py make OUT --key FOLDER/signing.pem [--source] [--version V]
-    python tools/bundle.py image OUT FILE --key ... --version V   a whole MicroPython
+    python tools/bundle.py image OUT FILE --key ... --version V [--reads N]   a whole MicroPython
     python tools/bundle.py show FILE [--key FOLDER/update.key]
     python tools/bundle.py provision STATE update.key | --unsigned
 
@@ -133,6 +133,11 @@ def main(words: list[str]) -> int:
         command.add_argument("out", type=Path)
         if name == "image":
             command.add_argument("file", type=Path)
+            command.add_argument(
+                "--reads", type=int, default=6, metavar="N",
+                help="version of .mpy that it reads (6: MicroPython 1.20 and later); 0: it has "
+                "the application frozen in",
+            )  # fmt: skip
         else:
             command.add_argument("--source", action="store_true")
         command.add_argument("--key", type=Path, help="signing.pem; without it, unsigned")
@@ -161,6 +166,7 @@ def main(words: list[str]) -> int:
         if options.command == "image":
             data = options.file.read_bytes()
             manifest = f"version {options.version}\nneeds micropython {MICROPYTHON} 0\n"
+            manifest += f"reads {options.reads}\n"
             manifest += f"image {len(data)} {hashlib.sha256(data).hexdigest()}\n"
             made = pack(manifest, data, key)
         elif options.source:

@@ -9,6 +9,8 @@
     needs micropython 1.25 6            implementation, its least version, version of .mpy or 0
     file firmware/app.mpy 1234 HEX      path in the slot, bytes, SHA-256
     image 1572864 HEX                   instead of files: a whole MicroPython, for the OTA slots
+    reads 6                             with an image: the version of .mpy that it can read, which
+                                        has to be the slots'; 0: it has the application in itself
 
 tools/bundle.py makes them. Nothing of the slot is touched before the signature has been checked.
 Loaded for an update.
@@ -226,13 +228,15 @@ class Unpacker:
             if not await verify(self._key, signature, digest):
                 raise Bad("it is not signed by the one whose key this station has")
         self.total = self.received
-        needs = ""
+        needs = reads = ""
         kinds = ""
         for words in self._lines(name):
             if words[0] == "version" and len(words) == 2:
                 self.version = words[1][:50]
             elif words[0] == "needs" and len(words) == 4:
                 needs = _lacks(*words[1:])
+            elif words[0] == "reads" and len(words) == 2:
+                reads = words[1]
             elif words[0] in ("file", "image"):
                 self.total += self._entry(words)[1]
                 kinds += words[0][0]
@@ -243,6 +247,8 @@ class Unpacker:
         if not kinds or "i" in kinds and kinds != "i":
             raise Bad("it has neither files nor just one image")
         self._files = kinds != "i"
+        if not self._files and reads not in ("0", _mpy()):
+            raise Bad("its image reads .mpy version %s, here are %s" % (reads or "?", _mpy()))
         if self.total > (_FILES if self._files else _IMAGE):
             raise Bad("it is too large: %d bytes" % self.total)
         self._entries = self._all("bundle")
@@ -287,13 +293,18 @@ class Unpacker:
                     return
 
 
+def _mpy():  # cold
+    """The version of .mpy that runs here, 0 where none does."""
+    return str(getattr(sys.implementation, "_mpy", 0) & 255)
+
+
 def _lacks(name, version, mpy):  # cold
     """What this Python is not that a bundle needs; "" when it is."""
     here = sys.implementation
     at = tuple([int(number) for number in version.split(".") if number.encode().isdigit()])
     if here.name != name or tuple(here.version[: len(at)]) < at:
         return "it needs %s %s" % (name, version)
-    if mpy not in ("0", str(getattr(here, "_mpy", 0) & 255)):
+    if mpy not in ("0", _mpy()):
         return "it needs a Python that reads .mpy version %s" % mpy
     return ""
 

@@ -25,7 +25,11 @@ async def _attempt(station, job, log):
     left = int(job[3])
     if left <= 0:
         return _over(station, job, "DownloadFailed")
-    flash, _ = slots.flash(station.files)
+    flash, running = slots.flash(station.files)
+    slot = slots.inactive(flash, running)
+    if job[5] != slot:  # somebody has flashed the station by wire since
+        job[0] = "new"
+        job[5] = slot
     if job[0] == "new":
         bundle.forget(flash, job[5])
     job[0] = "wait"

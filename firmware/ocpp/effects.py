@@ -1,7 +1,5 @@
 """What a key's new value does at once (guide page 15: effective instantly), and the resets."""
 
-import asyncio
-
 from firmware.base import runtime
 
 _FLUSH_S = 10  # how long a reset waits for its last messages to be delivered

@@ -4,7 +4,7 @@ What is under way is in the store's "update", a line each: phase, URL, retrieveD
 attempts left, seconds between them, slot. It outlives restarts, and power cuts at any step:
 
     new         nothing is believed of what the slot holds
-    wait        for the date; download follows, which writes into the slot that does not run
+    wait        for the date; download follows, which writes into the slot that does not run then
     ready       the slot is complete and checked; as soon as no transaction runs, boot.txt says so
     trial       boot.py starts the slot; what reaches the central system there is Installed
     Installed, InstallationFailed, DownloadFailed      to be told, then it is over
@@ -60,13 +60,21 @@ async def _step(station):
     phase = job[0]
     if len(job) != 6:
         return None
-    flash, running = slots.flash(station.files)
     if phase in ("new", "wait"):
         return _DOWNLOAD
-    if phase in ("ready", "trial") and job[5] == _running(job, running):
-        return await _on_trial(station, log, job, flash)
-    if phase == "ready":
-        return await _install(station, log, job, flash)
+    flash, running = slots.flash(station.files)
+    if phase in ("ready", "trial"):
+        words = slots.read(flash)
+        runs = job[5] == _running(job, running)
+        if runs and (phase == "trial" or words.get("trial") == "1" or words.get("image")):
+            return await _on_trial(station, log, job, flash)
+        if phase == "ready" and not runs and _there(flash, job[5]):
+            return await _install(station, log, job, flash)
+        if phase == "ready":
+            log.warning("the slot was filled by somebody else: once more")
+            job[0] = "new"
+            station.jobs.keep(job)
+            return _DOWNLOAD
     if phase == "trial":
         log.error("the new version did not prove itself")
         station.security_event("a firmware update was undone")
@@ -97,6 +105,14 @@ def _running(job, slot):
     return slot if len(job[5]) == 1 else runtime.load(_OTA).running()
 
 
+def _there(flash, slot):
+    """Whether the slot still holds what was unpacked: who flashes it by wire takes this away."""
+    try:
+        return len(slot) > 1 or flash.size(slot + "/bundle") > 0
+    except OSError:
+        return False
+
+
 async def _install(station, log, job, flash):
     session = station.session
     if session.transaction:
@@ -111,7 +127,9 @@ async def _install(station, log, job, flash):
         if len(job[5]) == 1:
             slots.write(flash, slot=job[5], trial="1", tries="0", failed="0")
         else:
-            runtime.load(_OTA).start(job[5])
+            ota = runtime.load(_OTA)
+            slots.write(flash, image=ota.running(), tries="0", failed="0")
+            ota.start(job[5])
     except OSError as why:
         log.error("not installed: %s", why)
         return _over(station, job, "InstallationFailed")
@@ -132,13 +150,14 @@ async def _on_trial(station, log, job, flash):
             slots.write(flash, trial="0", tries="0")
         else:
             runtime.load(_OTA).keep()
+            slots.write(flash, image="")
         return _over(station, job, "Installed")
     if MESSAGE not in station.doing:
         station.doing[MESSAGE] = "Installing"
         return runtime.wait(station.registration.online, _TRIAL_S * 1000)
-    await station.jobs.idle()
+    if station.session.transaction:  # let it end, and the central system answer after all
+        return runtime.wait(station.registration.online, 60000)
     log.error("version %s did not reach the central system: going back", station.version)
-    if len(job[5]) == 1:
-        slots.write(flash, tries="99")
+    slots.write(flash, tries="99")
     station.end("update")
     return None

@@ -4,7 +4,7 @@ MicroPython on its own LittleFS, where the power also goes at every step."""
 import os
 import sys
 
-from host_tests.both.fake_machine import Chip
+from host_tests.both.fake_machine import Chip, Reset
 from host_tests.virtual import Skip
 
 LITTLEFS = sys.implementation.name == "micropython" and sys.maxsize > 1 << 32
@@ -290,6 +290,89 @@ def test_memory_that_is_garbage():
             chip.memory = memory
             device.start(chip)
             assert chip.memory[1:5] == b" run", memory
+
+
+class Esp32:
+    """The module: its OTA slots."""
+
+
+class Partition:
+    RUNNING = 1
+    runs = boots = "ota_1"
+
+    def __init__(self, which):
+        self.label = Partition.runs if which == Partition.RUNNING else which
+
+    def info(self):
+        return (0, 16, 65536, 1 << 20, self.label, False)
+
+    def set_boot(self):
+        if self.label == "gone":
+            raise OSError(-261)
+        Partition.boots = self.label
+
+
+def start(device, chip):
+    """Starts; whether boot.py itself resets."""
+    chip.timeout_ms = None
+    Esp32.Partition = Partition
+    sys.modules["esp32"] = Esp32
+    try:
+        device.start(chip)
+        return False
+    except Reset:
+        return True
+    finally:
+        del sys.modules["esp32"]
+
+
+def test_an_image_that_the_application_can_not_start_in():
+    """Under the watchdog three times, then back, whatever the bootloader does by itself."""
+    Partition.runs = Partition.boots = "ota_1"
+    with Device(marker="slot=a trial=0 tries=0 image=ota_0") as device:
+        chip = Chip()
+        for count in "123":
+            assert not start(device, chip)
+            assert chip.timeout_ms == 180000 and device.marker()["tries"] == count
+            chip.cause = chip.WDT_RESET
+        assert start(device, chip) and Partition.boots == "ota_0"
+        Partition.runs = "ota_0"
+        chip.cause = chip.HARD_RESET
+        for _ in range(4):
+            assert not start(device, chip)
+            assert chip.timeout_ms is None and chip.memory == b"0 run"
+            chip.memory = b"0 ok"
+        words = {"slot": "a", "trial": "0", "tries": "0", "failed": "1", "image": ""}
+        assert device.marker() == words
+
+
+def test_an_image_that_the_bootloader_has_gone_back_from():
+    Partition.runs = Partition.boots = "ota_0"
+    with Device(marker="slot=a trial=0 tries=1 image=ota_0") as device:
+        chip = Chip()
+        assert not start(device, chip)
+        assert chip.timeout_ms is None and device.marker()["image"] == ""
+
+
+def test_an_image_that_can_not_be_counted_or_gone_back_from():
+    Partition.runs = Partition.boots = "ota_1"
+    with Device(marker="slot=a trial=0 tries=0 image=ota_0") as device:
+        os.mkdir("boot.new")  # it can't be written
+        assert start(device, Chip()) and Partition.boots == "ota_0"
+        os.rmdir("boot.new")
+    with Device(marker="slot=a trial=0 tries=3 image=gone") as device:
+        chip = Chip()
+        assert not start(device, chip)  # there is none to go back to: on with this one
+        assert chip.timeout_ms is None and device.marker()["image"] == ""
+
+
+def test_an_image_that_is_content_stays():
+    Partition.runs = Partition.boots = "ota_1"
+    with Device(marker="slot=a trial=0 tries=1 image= failed=0") as device:
+        chip = Chip()
+        for _ in range(5):
+            assert not start(device, chip)
+            assert chip.timeout_ms is None and device.marker()["tries"] == "1"
 
 
 def test_a_trial_runs_under_the_watchdog():

@@ -190,6 +190,7 @@ async def test_bad_manifests():
         (head + line() + "x" * 300, "a line without end"),
         (head + line() + "x", "a line without end"),
         (head + "image 3 " + "0" * 64 + "\n" + line(), "neither files nor"),
+        (head + "image 3 " + "0" * 64 + "\n", "its image reads .mpy version ?"),
         (head + line() + "image 3 " + "0" * 64 + "\n", "neither files nor"),
         ("needs %s\n" % bundles.here() + line(), "it has no version"),
         ("version 1\nneeds forth 1 0\n" + line(), "it needs forth 1"),
@@ -272,8 +273,15 @@ async def test_not_going_on_with_what_is_not_right():
 async def test_a_whole_image():
     image = bytes(range(250)) * 12
     digest = binascii.hexlify(hashlib.sha256(image).digest()).decode()
-    manifest = "version 2\nneeds %s\nimage 3000 %s\n" % (bundles.here(), digest)
-    data = bundles.pack(manifest, image)
+    needs = bundles.here()
+    manifest = "version 2\nneeds %s\nreads %s\nimage 3000 %s\n"
+    for reads in ("0", needs.split()[2]):
+        data = bundles.pack(manifest % (needs, reads, digest), image)
+        assert (await outcome(data, image=Image))[0] == "ok"
+    for reads in ("5", "", "x 6"):  # the slots' application could not start in it
+        wrong = bundles.pack(manifest % (needs, reads, digest), image)
+        said, slot = await outcome(wrong, image=Image)
+        assert said != "ok" and slot["b/bundle"] == b"old words", said
     said, slot = await outcome(data, image=Image)
     assert said == "ok" and Image.last.data == image and not Image.last.open
     assert list(slot) == ["b/bundle"]
