@@ -72,17 +72,21 @@ class Heard:
             assert not (place in answered and count >= ATTEMPTS), f"not given up: {payload}"
 
 
-def judge(house, interval=None, cuts=(), register=None):
+def judge(house, interval=None, cuts=(), register=None, slack=2):
     """What was heard; raises AssertionError for what can't be.
 
     `interval`: MeterValueSampleInterval, if each value is to be looked for; `cuts`: when the power
     failed; `register`: the meter's, before the first and after the last transaction: no energy
-    flowed outside of them.
+    flowed outside of them; `slack`: s that anything may be late.
     """
     heard = Heard(house)
     running = None  # (number, newest time, meterStart)
     wh = total = 0
     cuts = list(cuts)
+
+    def in_time(payload, gap):
+        assert not interval or gap <= interval + slack, f"values are missing: {payload}"
+
     for action, payload, refused in heard.events:
         time = when(payload)
         if action == "StartTransaction":
@@ -100,7 +104,7 @@ def judge(house, interval=None, cuts=(), register=None):
         assert time >= last, f"time goes back: {payload}"
         running = number, time, begun
         if action == "MeterValues":
-            assert not interval or time - last <= interval + 2, f"values are missing: {payload}"
+            in_time(payload, time - last)
             continue
         assert payload["meterStop"] >= wh
         wh = payload["meterStop"]
@@ -108,10 +112,10 @@ def judge(house, interval=None, cuts=(), register=None):
         running = None
         heard.reasons.append(payload["reason"])
         if payload["reason"] != "PowerLoss":
-            assert not interval or time - last <= interval + 2, f"values are missing: {payload}"
+            in_time(payload, time - last)
         elif cuts:
             cut = cuts.pop(0)
-            assert cut - RECORD_S - 2 <= time <= cut + 1, f"cut at {cut}: {payload}"
+            assert cut - RECORD_S - slack <= time <= cut + slack, f"cut at {cut}: {payload}"
     assert running is None, "never stopped"
     if register:
         before, after = register

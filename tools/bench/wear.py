@@ -15,6 +15,7 @@ have begun or ended, says how long 100,000 erases a block last; at best as long 
 from __future__ import annotations
 
 import argparse
+import asyncio
 
 from firmware.base import logbook
 from firmware.base.journal import Journal
@@ -82,6 +83,7 @@ class _Life:
         self.transactions = Transactions(journal, self.store, self.clock, self.log)
         self.transactions.endpoint = 1
         self.profiles = ProfileStore(Store(files, "profiles"), self.clock, self.log)
+        self.loop = asyncio.new_event_loop()
         self.energy = 21_000_000
         self.count = 0
 
@@ -94,7 +96,7 @@ class _Life:
         for _ in range(seconds // 10):
             self.clock.now += 10000
             self.count += 1
-            self.profiles.put(self.record())
+            self.loop.run_until_complete(self.profiles.install(self.record()))
             self.profiles.step(self.transactions.running)
 
     def record(self):
@@ -157,6 +159,7 @@ def measure(days: int) -> dict[str, float]:
     programs = flash.programs
     for _ in range(days):
         life.day()
+    life.loop.close()
     erases = [now - then for now, then in zip(flash.erases, before)]
     moving = BLOCKS - SLOTS_KB * 1024 // BLOCK - 4
     worst = max((max(erases) - GEOMETRY["block_cycles"]) / days, sum(erases) / days / moving)
