@@ -10,6 +10,7 @@ import os
 
 # What a device never loads: tools/flash.py leaves the same out.
 PC_ONLY = (
+    "firmware/base/output.py",
     "firmware/base/sockets_cpython.py",
     "firmware/board/serial_pc.py",
     "firmware/board/sim.py",

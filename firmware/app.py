@@ -57,11 +57,12 @@ class Parts:
 
 async def serve(options, read=None, write=None, parts=None) -> None:
     """Runs stations one after the other until one ends for good; on the device every reset is
-    the chip's. `read` and `write` are the console's, by default stdin and stdout."""
+    the chip's. `read` and `write` are the console's, by default stdin and stdout;
+    see `Console`."""
     parts = parts or Parts()
     parts.reference = Parts()
     _build("parts", parts, options)
-    console = parts.console or Console(read or runtime.Stdin().read, write or sys.stdout.write)
+    console = parts.console or Console(read or runtime.Stdin().read, write or runtime.stdout())
     cause = options.cause
     while True:
         station = _build("station", parts, cause)

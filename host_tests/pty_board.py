@@ -1,7 +1,8 @@
 """A board to flash: real desktop MicroPython with a folder as its flash, behind a pty.
 
-What a chip does around MicroPython: power, and both kinds of reset. While the station runs Ctrl-C
-does nothing, as on the device, and `maintenance` is the PC's `quit`: both end at Python's prompt.
+What a chip does around MicroPython: power, and both kinds of reset. While the station runs what is
+typed is echoed and Ctrl-C does nothing, as on the device, and `maintenance` is the PC's `quit`: both
+end at Python's prompt.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ class PtyBoard:
             if self._master in ready:
                 data = os.read(self._master, 4096)
                 if self._running.exists():
+                    self._tell(data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
                     data = data.replace(b"\x03", b"").replace(b"maintenance", b"quit")
                 try:
                     child.stdin.write(data)

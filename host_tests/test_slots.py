@@ -181,7 +181,7 @@ def test_a_device_charges_from_boot_to_reset(tmp_path):
         device.type("maintenance")
         assert "a transaction is running" in device.until("error")
         device.type("reset hard")
-        assert device.until("reset") == "reset 0 0 ok"
+        assert device.until("reset 0") == "reset 0 0 ok"
     with Device(tmp_path, "0 ok", 2) as device:
         assert device.wait(status="Finishing")["contactor"] == "open"  # one for each plugging-in
 
@@ -207,7 +207,7 @@ def test_a_device_that_crashed_three_times_says_so(tmp_path):
         device.until("safe state: crashed 3 times in a row: ValueError: broken")
         assert device.status()["safe"]
         device.type("reset hard")
-        assert device.until("reset") == "reset 0 0 ok"
+        assert device.until("reset 0") == "reset 0 0 ok"
 
 
 def test_a_program_that_dies_is_counted(tmp_path):

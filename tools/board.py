@@ -134,6 +134,8 @@ class Board:
         for line in self.lines(seconds):
             if line == "ok" or line.startswith(("error:", ">>>")):
                 return found, line
+            if line == command or line.startswith("login *"):
+                continue  # the station's echo
             found.append(line)
             if each:
                 each(line)

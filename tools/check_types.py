@@ -22,7 +22,7 @@ ENTRIES = [name for name in ("boot.py", "main.py") if (ROOT / name).exists()]
 # mypy takes an attribute that begins as None for None for ever.
 NOISE = r': error: "None" has no attribute|: note: '
 # Modules that only one of them loads.
-PC_ONLY = r"_cpython\.py$|board/serial_pc\.py$"
+PC_ONLY = r"_cpython\.py$|board/serial_pc\.py$|base/output\.py$"
 DEVICE_ONLY = r"_micropython\.py$|tools/bench/(scenarios/|holds\.py)"
 
 

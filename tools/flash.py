@@ -27,6 +27,7 @@ OLDEST = (1, 25)
 LIBRARIES = ("aiohttp", "logging")
 # Of the firmware, what a device never loads.
 PC_ONLY = (
+    "firmware.base.output",
     "firmware.base.sockets_cpython",
     "firmware.board.serial_pc",
     "firmware.board.sim",

@@ -31,7 +31,11 @@ SEAMS = {
     "machine": ("firmware/board/esp32", "firmware/base/runtime.py", "firmware/device.py"),
     "esp32": ("firmware/base/", "firmware/device.py"),
     "network": ("firmware/net/wifi",),
-    "termios": ("firmware/board/serial_pc.py", "firmware/base/runtime.py"),
+    "termios": (
+        "firmware/board/serial_pc.py",
+        "firmware/base/output.py",
+        "firmware/base/runtime.py",
+    ),
     "time": ("firmware/base/", "firmware/board/"),
     "random": (),
     "signal": ("firmware/base/runtime.py",),

@@ -1,7 +1,5 @@
 """Log lines: to stderr through `logging`, the last ones kept in RAM for diagnostics."""
 
-import sys
-
 from firmware.base import runtime
 
 try:
@@ -20,7 +18,7 @@ def to_stderr() -> None:  # cold
     """What is logged goes to stderr; called once by the program."""
     if logging:  # micropython-lib's handlers have a level too, CPython's other loggers talk
         level = 10 if runtime.MICROPYTHON else 30
-        logging.basicConfig(level=level, format="%(message)s")
+        logging.basicConfig(level=level, format="%(message)s", stream=runtime.stderr())
 
 
 def _quiet(text):  # cold
@@ -46,7 +44,7 @@ class Log:
         self._out = logging.getLogger("wallbridge") if logging else None
         if self._out:
             self._out.setLevel(10)
-        self._told = bool(self._out)
+        self._stream = None  # where to, without logging
 
     def __call__(self, part: str) -> "Writer":
         return Writer(self, part)
@@ -68,10 +66,10 @@ class Log:
         if self._out:
             self._out.log(number, line)
             return
-        if not self._told:
-            self._told = True
-            sys.stderr.write(_MISSING)
-        sys.stderr.write(line + "\n")
+        if not self._stream:
+            self._stream = runtime.stderr()
+            self._stream.write(_MISSING)
+        self._stream.write(line + "\n")
 
 
 class Writer:

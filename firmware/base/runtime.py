@@ -15,6 +15,7 @@ LINK_ERRORS = (OSError, EOFError, ValueError, asyncio.TimeoutError)
 # Seconds from the Unix epoch to the epoch of time.time(): 2000 on the device, 1970 elsewhere.
 EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
 
+_OUTPUT = "firmware.base.output"  # a PC's
 _PLACE = "/~"  # where MicroPython loads nameless modules from
 
 LEAVES = (
@@ -292,6 +293,7 @@ class Stdin:
             self._source = asyncio.Queue()  # type: ignore
             import threading
 
+            self._room = threading.Semaphore(4)  # reads
             loop = asyncio.get_running_loop()
             threading.Thread(target=self._pump, args=(loop,), daemon=True).start()
 
@@ -304,13 +306,28 @@ class Stdin:
                     data = os.read(0, 256)
                 except OSError:
                     data = b""
+                self._room.acquire()  # whoever types faster than it is read waits
                 try:
                     loop.call_soon_threadsafe(self._source.put_nowait, data)  # type: ignore
                 except RuntimeError:  # the loop has ended
                     return
 
     async def read(self) -> bytes:
-        return await (self._source.read(1) if MICROPYTHON else self._source.get())  # type: ignore
+        if MICROPYTHON:
+            return await self._source.read(1)  # type: ignore
+        data = await self._source.get()  # type: ignore
+        self._room.release()
+        return data
+
+
+def stdout():
+    """The console's output: writes text, and says how many characters of it there was room for."""
+    return sys.stdout.write if DEVICE else load(_OUTPUT).Output(sys.stdout).put
+
+
+def stderr():
+    """A stream for log lines."""
+    return sys.stderr if DEVICE else load(_OUTPUT).Output(sys.stderr)
 
 
 def run(work) -> None:

@@ -11,10 +11,11 @@ class _Logger:
 
     def log(self, level, text, *args):
         if level >= self.level:
-            sys.stderr.write((text % args if args else text) + "\n")
+            _stream.write((text % args if args else text) + "\n")
 
 
 _loggers = {}
+_stream = sys.stderr
 
 
 def getLogger(name=""):
@@ -22,4 +23,6 @@ def getLogger(name=""):
 
 
 def basicConfig(**options):
-    """Lines go to stderr as they are, whatever is asked for."""
+    """Lines go out as they are, whatever format is asked for."""
+    global _stream
+    _stream = options.get("stream") or sys.stderr

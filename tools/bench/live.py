@@ -40,6 +40,8 @@ class Input:
             micropython.qstr_info()
 
 app.runtime.Stdin = Input
+app.runtime.stdout = lambda: sys.stdout.write  # as on the device
+app.runtime.stderr = lambda: sys.stderr
 app.main(sys.argv[1:])
 """
 

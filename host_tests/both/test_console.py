@@ -1,0 +1,129 @@
+"""The serial console: a line edited as it is typed, its echo, replies in pieces."""
+
+import asyncio
+
+from firmware.base import runtime
+from firmware.console import Console
+
+
+class Station:
+    """What a command needs of one."""
+
+    def __init__(self):
+        self.written = []
+
+    def log(self, part):
+        return self
+
+    def error(self, text, *args):
+        self.written.append(text % args)
+
+
+class Typed(Console):
+    """Takes lines as commands; `typed` goes in byte by byte, or all in one."""
+
+    def __init__(self, typed, whole=False, echo=True):
+        self.parts = [typed] if whole else [bytes([byte]) for byte in typed]
+        self.said = ""
+        self.lines = []
+        self.echo = echo
+        Console.__init__(self, self.next, self.take)
+
+    async def next(self):
+        if self.parts:
+            return self.parts.pop(0)
+        raise EOFError
+
+    def take(self, text):
+        self.said += text
+
+    async def execute(self, station, line):
+        self.lines.append(line.decode())
+
+
+async def typed(data, **words):
+    console = Typed(data, **words)
+    try:
+        await console.run(Station())
+    except EOFError:
+        return console
+
+
+async def test_a_line_is_edited():
+    for data, line in (
+        (b"stax\x08tus\r\n", "status"),
+        (b"stax\x7ftus\n", "status"),
+        (b"rubbish\x15status\r", "status"),
+        (b"sta\x1b[A\x1b[1;5Dtus\x1bOP\n", "status"),
+        ("authorize \u00e9\u20ac\x08\x08x\n".encode(), "authorize x"),
+        (b"\x08\x08\x7fstatus\n", "status"),
+        (b"\x00\x01sta\x07tus\x1b\n", "status"),
+        (b"\x1b[\nstatus\n", "status"),
+        (b"config\tHeartbeatInterval\n", "config HeartbeatInterval"),
+        (b"x" * 600 + b"\x15status\n", "status"),
+    ):
+        for whole in (False, True):
+            console = await typed(data, whole=whole)
+            assert console.lines == [line], (data, console.lines)
+
+
+async def test_the_device_shows_what_is_typed():
+    console = await typed(b"stax\x08tus\r\nstop\n")
+    assert console.said == "stax\x08 \x08tus\nstop\n", console.said
+    console = await typed("\u00e9\x7fab\x15c\r\n".encode())
+    assert console.said == "*\x08 \x08ab\x08 \x08\x08 \x08c\n", console.said
+    console = await typed(b"\x1b[A\x01help\r\n")
+    assert console.said == "help\n"
+    assert (await typed(b"stax\x08tus\r\n", echo=False)).said == ""  # a PC's terminal does it
+
+
+async def test_a_password_is_not_shown():
+    console = await typed(b" login open-sesame\r\n")
+    assert console.lines == [" login open-sesame"]
+    assert console.said == " login************\n", console.said
+
+
+async def test_a_long_reply_lets_others_have_their_turns():
+    turns = []
+
+    async def other():
+        while True:
+            turns.append(0)
+            await runtime.sleep_ms(1)
+
+    console = Typed(b"")
+    calls = []
+
+    def take(text):
+        calls.append(0)
+        taken = text[: len(calls) % 3 * 32]  # now and then there is no room at all
+        console.said += taken
+        return len(taken)
+
+    console.write = take
+    task = asyncio.create_task(other())
+    lines = ["%d %s" % (n, "y" * (3 * n)) for n in range(40)]
+    await console.reply(lines)
+    await runtime.stop([task])
+    assert console.said == "\n".join(lines) + "\nok\n"
+    assert len(turns) >= len(lines)
+
+
+async def test_who_does_not_read_loses_the_rest():
+    console = Typed(b"")
+    room = [8]
+
+    def take(text):
+        text = text[: room[0]]
+        room[0] -= len(text)
+        console.said += text
+        return len(text)
+
+    console.write = take
+    begun = runtime.ticks_ms()
+    await console.reply(["one", "two", "three"])
+    assert console.said == "one\ntwo\n"
+    assert 4900 <= runtime.ticks_diff(runtime.ticks_ms(), begun) <= 5200
+    room[0] = 100
+    await console.reply((), "what comes next has a line of its own")
+    assert console.said == "one\ntwo\n\nerror: what comes next has a line of its own\n"
