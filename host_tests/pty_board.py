@@ -1,8 +1,8 @@
 """A board to flash: real desktop MicroPython with a folder as its flash, behind a pty.
 
-What a chip does around MicroPython: power, and both kinds of reset. While the station runs what is
-typed is echoed and Ctrl-C does nothing, as on the device, and `maintenance` is the PC's `quit`: both
-end at Python's prompt.
+What a chip does around MicroPython: power, and both kinds of reset. While the station runs, what
+is typed is echoed and Ctrl-C does nothing, as on the device, and `maintenance` is the PC's `quit`:
+both end at Python's prompt.
 """
 
 from __future__ import annotations
