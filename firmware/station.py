@@ -136,6 +136,8 @@ class Station:
 
     def keys_used(self) -> None:  # cold
         """Hands on the keys that others keep a copy of."""
+        most = self.config.given("StopTransactionMaxMeterValues")
+        self.transactions.data_values = int(most) if most else self.transactions.data_values
         self.transactions.attempts = self.config.int("TransactionMessageAttempts")
         self.transactions.retry_s = self.config.int("TransactionMessageRetryInterval")
 

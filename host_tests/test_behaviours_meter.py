@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from host_tests.station import RUNTIMES, Rig, play
-from host_tests.talk import change, notes, settled, told
+from host_tests.talk import change, keys, notes, settled, told
 
 ENERGY = "Energy.Active.Import.Register"
 
@@ -255,6 +255,25 @@ def test_the_meter_type_while_there_is_a_meter_and_without_one(tmp_path):
             await rig.house.heard_of("BootNotification", count=2)
             await rig.until(status="Faulted")
             assert await rig.console("config MeterType") == ["MeterType=0"]
+            await rig.console("sim fault 0x10020F off")
+            await settled(rig, 5)
+            assert await rig.console("config MeterType") == ["MeterType=1"]
+
+    play("cpython", session())
+
+
+def test_the_most_values_of_a_bill_are_the_keys(tmp_path):
+    async def session():
+        words = key("StopTxnSampledData", ENERGY) + key("MeterValueSampleInterval", 10)
+        words += key("StopTransactionMaxMeterValues", 5)
+        async with Rig("cpython", tmp_path, *words) as rig:
+            point = await rig.charge()
+            await settled(rig, 300)
+            most = (await keys(point, "StopTransactionMaxMeterValues"))[0]
+            assert most == {"StopTransactionMaxMeterValues": "5"}
+            await rig.console("stop")
+            stop = await rig.house.heard_of("StopTransaction")
+            assert 4 <= len(stop["transactionData"]) <= 5
 
     play("cpython", session())
 

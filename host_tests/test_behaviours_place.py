@@ -6,6 +6,7 @@ import contextlib
 import pytest
 from ocpp.exceptions import InternalError
 
+from firmware.base.store import Store
 from firmware.sensing.modbus import Master
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.talk import answer, change, keys, settled, told
@@ -374,6 +375,28 @@ def test_the_data_reset(runtime, tmp_path):
             assert line == "CpoName="
 
     play(runtime, session())
+
+
+def test_a_data_reset_that_the_flash_does_not_take_changes_nothing(tmp_path, monkeypatch):
+    write = Store.write
+
+    def full(self, name, data):
+        if name == "keys":
+            raise OSError(28, "flash is full")
+        write(self, name, data)
+
+    async def session():
+        async with Rig("cpython", tmp_path, box="BOX") as rig:
+            point = await rig.online()
+            assert await change(point, "CpoName", "Somebody") == "Accepted"
+            monkeypatch.setattr(Store, "write", full)
+            with pytest.raises(InternalError):
+                await change(point, RESET, "true")
+            monkeypatch.undo()
+            assert (await keys(point, "CpoName"))[0] == {"CpoName": "Somebody"}
+            assert (await keys(point, "SupervisionUrl"))[0] == {"SupervisionUrl": rig.url}
+
+    play("cpython", session())
 
 
 def test_the_data_reset_goes_back_to_the_provisioned_place(runtime, tmp_path):

@@ -1,9 +1,11 @@
 """Pending, Rejected, Heartbeats, and what is told after each registration (OCPP 4.2, 4.6)."""
 
 import asyncio
+import datetime
 
 import pytest
 
+from firmware.ocpp import registration
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.talk import change, keys, notes, raw, settled, told
 
@@ -173,6 +175,48 @@ def test_heartbeats_follow_silence(runtime, tmp_path):
     play(runtime, session())
 
 
+def test_a_reset_before_the_clock_is_known_loses_no_time(tmp_path):
+    """On a PC the clock outlives it: what was recorded before is dated to the second."""
+
+    async def session():
+        async with Rig("cpython", tmp_path, box="BOX") as rig:
+            house = rig.house
+            await rig.online()
+            await rig.end()
+            house.passwords = {}  # nobody is let in: a place that is known, and no clock
+            await rig.start()
+            await rig.console("sim plug")
+            await rig.console("sim ready")
+            await rig.until(timeout=200, status="Charging")
+            begun = rig._now()
+            await rig.sleep(600)
+            await rig.console("reset soft")
+            await rig.until(transaction=None)
+            ended = rig._now()
+            await rig.sleep(100)
+            house.passwords = None
+            await house.heard_of("StopTransaction", timeout=600)
+            for action, moment in (("StartTransaction", begun), ("StopTransaction", ended)):
+                (payload,) = house.calls(action)
+                told = datetime.datetime.fromisoformat(payload["timestamp"]).timestamp()
+                assert abs(told - moment) < 15, (action, told - moment)
+
+    play("cpython", session())
+
+
+def test_the_clock_is_asked_for_once_a_day_whatever_else_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(registration, "_CLOCK_MS", 1800000)  # of half an hour
+
+    async def session():
+        async with Rig("cpython", tmp_path, "--key", "ClockAlignedDataInterval=60") as rig:
+            await rig.online()
+            await rig.sleep(3 * 1800 + 60)
+            assert len(rig.house.calls("MeterValues")) > 80
+            assert len(rig.house.calls("Heartbeat")) == 3
+
+    play("cpython", session())
+
+
 def test_each_trigger(runtime, tmp_path):
     async def session():
         async with Rig(runtime, tmp_path, "--key", "MeterValueSampleInterval=0") as rig:
@@ -211,14 +255,14 @@ def test_each_trigger(runtime, tmp_path):
                 assert contexts == {"Trigger"}
                 measurands = {item["measurand"] for item in sample["sampledValue"]}
                 assert len(measurands) == 6  # MeterValuesSampledData
-            # a connector means nothing to the others
             for message in (
                 "Heartbeat",
                 "DiagnosticsStatusNotification",
                 "FirmwareStatusNotification",
                 "BootNotification",
             ):
-                answer, calls = await trigger(message, connector_id=7)
+                assert await trigger(message, connector_id=7) == ("Rejected", []), message
+                answer, calls = await trigger(message, connector_id=0)
                 assert answer == "Accepted" and len(calls) == 1, message
             assert await raw(rig, point, "TriggerMessage", {"requestedMessage": "Authorize"})
             assert (await rig.status())["status"] == "Charging"

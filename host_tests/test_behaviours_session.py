@@ -64,6 +64,23 @@ def test_online_waits_for_the_central_system(runtime, tmp_path):
     play(runtime, session())
 
 
+def test_an_empty_id_is_nobody(tmp_path):
+    async def session():
+        async with Rig("cpython", tmp_path) as rig:
+            point = await rig.online()
+            assert await start(point, "") == "Rejected"
+            reserved = await point.ask(
+                "ReserveNow", connector_id=1, id_tag="", reservation_id=5,
+                expiry_date="2099-01-01T00:00:00Z",
+            )  # fmt: skip
+            assert reserved.status == "Rejected"
+            await plug(rig)
+            assert await start(point, "SOMEBODY") == "Accepted"
+            await rig.until(status="Charging")
+
+    play("cpython", session())
+
+
 def test_the_connection_time_out_and_who_comes_after(runtime, tmp_path):
     profile = {
         "chargingProfileId": 1,

@@ -202,6 +202,42 @@ def test_the_old_key_is_void_once_the_new_one_has_worked(runtime, tmp_path):
     play(runtime, session())
 
 
+def test_the_old_key_ends_with_the_first_answer_to_a_boot_under_the_new_one(tmp_path):
+    """Not with anything else that is said: a central system may let a station in and be unable to
+    serve it."""
+
+    async def session():
+        words = (*key("AuthorizationKey", OLD), *key("SecurityProfile", "1"))
+        async with Rig("cpython", tmp_path, *words, box=BOX, start=False) as rig:
+            house = rig.house
+            house.passwords = {BOX: [OLD.encode(), bytes.fromhex(NEW)]}
+            await rig.start()
+            point = await rig.online()
+            house.registrations = ["CALLERROR"]
+            await point.ask("ChangeConfiguration", key="AuthorizationKey", value=NEW)
+            await connections(house, 2)
+            await house.heard_of("BootNotification", count=2)
+            point = await house.point(BOX)
+            await point.ask("GetConfiguration", key=["CpoName"])
+            house.passwords = {BOX: [OLD.encode()]}  # and forgets the new one
+            await rig.console("sim link down")
+            await rig.console("sim link up")
+            await connections(house, 3)
+            await rig.until(timeout=200, registration="Accepted")
+            # now it learns it: registered anew once, then never again
+            house.passwords = {BOX: [OLD.encode(), bytes.fromhex(NEW)]}
+            boots = len(house.calls("BootNotification"))
+            for n in (4, 5):
+                await rig.console("sim link down")
+                await rig.console("sim link up")
+                await connections(house, n)
+                await rig.online()
+                await rig.sleep(5)
+            assert len(house.calls("BootNotification")) == boots + 1
+
+    play("cpython", session())
+
+
 def test_a_profile_that_has_worked_is_never_lowered(runtime, tmp_path):
     """Or who cuts the line three times would be told the password in clear."""
 

@@ -56,6 +56,8 @@ class Point(ChargePoint):
     def _boot(self, **request):
         house = self.house
         status = house.registrations.pop(0) if house.registrations else "Accepted"
+        if status == "CALLERROR":
+            raise InternalError("a bad day")
         return call_result.BootNotification(
             current_time=iso(house.now()), interval=house.interval, status=status
         )
@@ -129,7 +131,7 @@ class House:
         self.timeout_s = timeout_s
         self.watch = watch
         self.now = now or (lambda: datetime.datetime.now().timestamp())
-        self.registrations = []  # answers to the next BootNotifications, then Accepted
+        self.registrations = []  # answers to the next BootNotifications, then Accepted; CALLERROR
         self.refused = {}  # idTag -> status
         self.refused_statuses = 0  # how many StatusNotifications get a CALLERROR
         self.parents = {}  # idTag -> parentIdTag

@@ -14,6 +14,8 @@ class Clock:
     corrections: it waits until time has caught up (a transaction's times never run backwards).
     """
 
+    boot = 0  # the number under which the journal knows this clock's ms(), a Reset included
+
     def __init__(self, speed: int = 1, ticks=runtime.ticks_ms):  # cold
         self.speed = speed
         self._ticks = ticks

@@ -51,6 +51,8 @@ def replay(t) -> None:
         elif kind == _CLEARED:
             t.cleared = position
             t.given_up = 0
+    # A clock that has outlived a Reset still counts from the same moment.
+    t.boot = t.clock.boot = t.clock.boot or t.boot
     _progress(t)
     _count(t)
 

@@ -22,6 +22,7 @@ async def notify(registration) -> None:
     }
     if station.meter.model:
         request["meterType"] = station.meter.model[:25]
+    registration.asked_ms = station.clock.ms()
     registration.due_ms = 0  # a link that goes now did not bring an answer
     try:
         answer = await station.rpc.call("BootNotification", request)
@@ -53,6 +54,7 @@ def _again(registration, seconds):
 async def heartbeat(registration) -> None:
     """Sends one; its answer corrects the clock."""
     station = registration.station
+    registration.asked_ms = station.clock.ms()
     try:
         answer = await station.rpc.call("Heartbeat", {})
         _clock(station, registration.log, answer["currentTime"])

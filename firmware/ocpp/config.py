@@ -45,7 +45,7 @@ class Configuration:
             runtime.drop(_KEYS)
             if value is None:
                 raise KeyError(name)
-            if name != "TICdetection":  # the one that changes while we run
+            if name not in ("TICdetection", "MeterType"):  # they change while we run
                 self._defaults[name] = value
         return value
 
@@ -58,14 +58,13 @@ class Configuration:
     def put(self, name: str, value: str) -> None:  # cold
         """Stores a checked value, old or new after a power cut. Raises OSError when it can't."""
         if self.stored.get(name) != value:
-            self.save(name, value)
+            stored = dict(self.stored)
+            stored[name] = value
+            self.save(stored)
         self.run.pop(name, None)
 
-    def save(self, name: str = "", value: str = "") -> None:  # cold
-        """Writes what is stored, with one value more; it counts once it is written."""
-        stored = dict(self.stored)
-        if name:
-            stored[name] = value
+    def save(self, stored: dict) -> None:  # cold
+        """Writes what is to be stored from now on; it counts once it is written."""
         lines = ["%s=%s" % item for item in stored.items()]
         self.store.write("keys", "\n".join(lines).encode())
         self.stored = stored

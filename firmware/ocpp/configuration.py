@@ -99,17 +99,20 @@ def change(station, name: str, value: str) -> tuple:
 def reset(config) -> None:
     """TriggerBackendConfigurationDataReset: back to the provisioned values and the defaults, but
     never secrets and the security profile (docs/guide-notes.md), nor what no ChangeConfiguration
-    can set. In one step: also that this key reads false."""
+    can set. In one step: also that this key reads false. Raises OSError when the flash does not
+    take it; then nothing has changed."""
     keep = {}
+    gone = []
     for layer in (config.stored, config.run):
-        for name in list(layer):
+        for name in layer:
             access = (keys.row(name) or "-r")[1]
             if access == "w" or name == "SecurityProfile":
                 keep[name] = layer[name]
-            elif layer is config.stored or access != "r":
-                del layer[name]
-    config.stored = keep
-    config.save()
+            elif layer is config.run and access != "r":
+                gone.append(name)
+    config.save(keep)
+    for name in gone:
+        del config.run[name]
 
 
 def check(key: list, value: str) -> str:

@@ -14,7 +14,7 @@ async def dial(link) -> websocket.WebSocket:
 
 
 def worked(link) -> None:
-    """The central system talks to us, with the profile that we have now."""
+    """The central system has answered BootNotification."""
     security.worked(link)
 
 

@@ -24,6 +24,7 @@ class Link:
         self.ca = None  # CA certificates, DER or PEM
         self.insecure = False  # the operator's word that TLS needs no CA
         self.by_old = True  # the connection says nothing about the present AuthorizationKey
+        self.profile = 0  # the SecurityProfile of the connection
         self.known = {}  # the addresses that names last had
         self._cut = getattr(station.board, "cut", False)  # the bench's world outlives a reset
         self._parked = False
@@ -53,9 +54,13 @@ class Link:
         return self.station.config.store.read("place") == self.place()
 
     def answered(self) -> None:  # cold
-        """BootNotification was answered: somebody is there, unless the place changed since."""
+        """BootNotification was answered: somebody is there, unless the place changed since, and
+        talks to who we are now."""
         if self.endpoint == self.station.endpoint():
             self._trial = None
+        store = self.station.config.store
+        if store.read("auth-old") or store.read("profile-old"):
+            self._place("worked", self)
 
     def accepted(self) -> None:  # cold
         """The central system accepted the station: this is the place to come back to."""
@@ -165,6 +170,10 @@ class Link:
         finally:
             runtime.drop(*_DROP)
         self.log.info("connected")
+        store = self.station.config.store
+        if store.read("profile-old") or not self.by_old and store.read("auth-old"):
+            # whether the new one works is for BootNotification.conf to say
+            self.station.registration.renew()
 
     async def _serve(self):
         station = self.station
@@ -180,11 +189,7 @@ class Link:
         )
         tasks = [asyncio.create_task(self._guard(work, socket)) for work in works]
         self.ping_changed()
-        store = station.config.store
         try:
-            await station.rpc.received(await socket.recv())
-            if store.read("auth-old") is not None or store.read("profile-old") is not None:
-                self._place("worked", self)
             while True:
                 await station.rpc.received(await socket.recv())
         finally:

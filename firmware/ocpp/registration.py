@@ -4,11 +4,14 @@ import asyncio
 
 from firmware.base import runtime
 
+_CLOCK_MS = 86400000
+
 
 class Registration:
     """Whether the central system has accepted this station: `status` is none, Pending, Rejected
     or Accepted. `online` is set while the link stands and the station is accepted. `due_ms`: while
-    Pending or Rejected, nothing is sent before, reconnections included."""
+    Pending or Rejected, nothing is sent before, reconnections included. `asked_ms`: when the
+    central system was last asked for the time."""
 
     def __init__(self, station):  # cold
         self.station = station
@@ -16,6 +19,7 @@ class Registration:
         self.online = asyncio.Event()
         self._wake = asyncio.Event()
         self._boot = False
+        self.asked_ms = 0
         self.forget()
 
     def boot_again(self) -> None:  # cold
@@ -36,8 +40,14 @@ class Registration:
         self.status = "none"
         self.due_ms = 0
 
+    def renew(self) -> None:  # cold
+        """Accepted as one who has another password by now: registers anew."""
+        if self.status == "Accepted":
+            self.forget()
+
     async def run(self) -> None:
-        """While the link stands: registers, then sends Heartbeats after silence."""
+        """While the link stands: registers, then sends Heartbeats after silence, and once a day in
+        any case, for the clock (OCPP 4.6)."""
         station = self.station
         clock = station.clock
         if self.status == "Accepted":
@@ -51,7 +61,8 @@ class Registration:
             if self.status != "Accepted":
                 wait = self.due_ms - now
             else:
-                wait = station.rpc.active_ms + station.config.int("HeartbeatInterval") * 1000 - now
+                wait = station.rpc.active_ms + station.config.int("HeartbeatInterval") * 1000
+                wait = min(wait, self.asked_ms + _CLOCK_MS) - now
                 if wait <= 0:
                     await self._beat()
                     continue

@@ -12,6 +12,7 @@ def RemoteStartTransaction(station, payload):
     if (
         station.registration.status != "Accepted"
         or payload.get("connectorId", 1) != 1
+        or not tag  # which is nobody
         or not session.may_start()
         or not (admitted or session.reservation[4])
         or station.busy()

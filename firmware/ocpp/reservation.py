@@ -15,7 +15,8 @@ def _reserve(station, payload):
     expiry = times.parse(payload["expiryDate"])
     now = station.clock.epoch()
     zero = station.config.on("ReserveConnectorZeroSupported")
-    if connector > 1 or not (connector or zero) or now is None or expiry <= now:
+    tag = payload["idTag"]
+    if connector > 1 or not (connector or zero) or now is None or expiry <= now or not tag:
         return "Rejected"
     if station.evse.faults.active:
         return "Faulted"
@@ -27,7 +28,6 @@ def _reserve(station, payload):
         return "Occupied"
     if held[1] != number if held else station.evse.plugged:
         return "Occupied"
-    tag = payload["idTag"]
     parent = payload.get("parentIdTag", "")
     reservation.keep(session, [connector, number, expiry, tag, parent])
     return "Accepted"

@@ -62,6 +62,7 @@ async def connect(link, url: str) -> websocket.WebSocket:
         try:
             socket = await websocket.connect(url, headers, secure, known=link.known)
             link.by_old = is_old
+            link.profile = profile
             return socket
         except TlsFailed as why:
             link.station.security_event("TLS: " + why.check)
@@ -109,11 +110,12 @@ def refusal(link, name: str, value: str) -> str:
 
 
 def worked(link) -> None:
-    """The central system talks to us: what was before is void. A profile that could still be
-    lowered would be an invitation to cut the line a few times; the old password goes when the
-    connection was made with the new one."""
+    """The central system has answered BootNotification: what was before is void, if the connection
+    was made with what is now. A profile that could still be lowered would be an invitation to cut
+    the line a few times."""
     store = link.station.config.store
-    store.remove("profile-old")
+    if link.profile == link.station.config.int("SecurityProfile"):
+        store.remove("profile-old")
     if not link.by_old:
         store.remove("auth-old")
 

@@ -6,13 +6,10 @@ from firmware.ocpp import CallError
 
 
 def TriggerMessage(station, payload):
-    """Rejected for a connector that isn't there, where the message is about one, and while too
-    many messages wait already."""
+    """Rejected for a connector that isn't there, and while too many messages wait already."""
     message = payload["requestedMessage"]
     connector = payload.get("connectorId")
-    if message in ("StatusNotification", "MeterValues") and connector not in (None, 0, 1):
-        return {"status": "Rejected"}
-    if station.busy():
+    if connector not in (None, 0, 1) or station.busy():
         return {"status": "Rejected"}
     if message == "BootNotification":
         after = station.registration.boot_again

@@ -19,6 +19,8 @@ POWER = measurands.parse("Power.Active.Import")
 
 
 class Clock:
+    boot = 0
+
     def __init__(self):
         self.now = 1000
         self.offset = None
