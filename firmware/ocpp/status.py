@@ -55,7 +55,7 @@ async def send(notifier, note: tuple) -> None:
         request["info"] = info
     for left in range(_TRIES - 1, -1, -1):
         try:
-            await station.rpc.call("StatusNotification", request)
+            await station.rpc.call("StatusNotification", dict(request))  # which is emptied
             return
         except (CallError, asyncio.TimeoutError) as why:
             notifier.log.warning("StatusNotification: %s", str(why) or "no answer")
