@@ -26,7 +26,8 @@ log [debug|info|warning|error]: sets the level, or shows the last lines
 reset soft|hard: starts again
 maintenance: ends the station for Python's own console (device only)
 quit: ends the process (PC only)
-sim plug|unplug|ready|pause|ventilate: the simulated car
+sim plug|unplug|ready|pause|ventilate|sleep: the simulated car
+sim phases 1|3: of the car
 sim draw MA|house MA|volt V|temp C: the simulated world
 sim fault CODE on|off: a fault's physical cause
 sim link down|up: the network
@@ -35,7 +36,9 @@ sim power off: the power fails"""
 
 
 _LOGIN_MS = 600000
-_LOOKS = "help status config faults queue profiles meter tic log login selftest"
+# These change nothing as they stand; with a word more, but `config KEY`, they do.
+_LOOKS = "help status faults profiles meter tic transfers selftest config queue log"
+_ALONE = "help status faults profiles meter tic transfers selftest stop unlock maintenance quit"
 
 
 async def execute(station, line: str):
@@ -52,9 +55,17 @@ async def execute(station, line: str):
         if now >= station.trusted_ms:
             raise ValueError("password needed: login PASSWORD")
         station.trusted_ms = now + _LOGIN_MS
-    changes = name not in _LOOKS.split() or len(words) > 2
-    if changes and name != "login":  # and no value: it may be a secret
-        station.log("console").info("%s", " ".join(words[:2])[:60])
+    if len(words) > 1 and name in _ALONE.split():
+        raise ValueError("%s stands alone" % name)
+    if name not in _LOOKS.split() or len(words) > (2 if name == "config" else 1):
+        text = " ".join(words[:2])[:60]
+        if name == "login":
+            text = ""  # it logs that itself
+        elif name == "config":  # no value, and no key that there is none of: it may be a secret
+            key = runtime.once("firmware.ocpp.keys", "row", words[1])
+            text = "config " + (key[0] if key else "of an unknown key")
+        if text:
+            station.log("console").info("%s", text)
     return await command(station, words, line)
 
 
@@ -64,6 +75,8 @@ async def _login(station, words, line):
         await asyncio.sleep(2)  # for whoever tries many
         raise ValueError("a wrong password")
     station.trusted_ms = station.clock.ms() + _LOGIN_MS
+    if station.config.get("ConsolePassword"):
+        station.security_event("console: login")
 
 
 async def _selftest(station, words, line):
@@ -108,6 +121,7 @@ def status(station) -> dict:
         "phases": evse.phases,
         "offered_ma": evse.offered_ma,
         "limits": evse.limits.all(),
+        "limited_by": evse.limits.who,
         "transaction": transaction,
         "energy_wh": energy,
         "power_w": reading.get("power", 0) // 10,
@@ -117,11 +131,19 @@ def status(station) -> dict:
         "tic": {
             "detected": station.tic.detected,
             "mode": station.config.int("TICmode"),
+            "found": _tic_found(station.tic),
         },
         "uptime_s": station.clock.ms() // 1000,
         "heap_free": runtime.heap_free(),
         "safe": station.safe,
     }
+
+
+def _tic_found(tic):
+    """Which TIC the newest frame was of; None without one."""
+    if not (tic.detected and tic.frame):
+        return None
+    return "standard" if "ADSC=" in tic.frame else "historique"
 
 
 async def _config(station, words, line):
@@ -191,7 +213,9 @@ async def _faults(station, words, line):
 
 
 async def _queue(station, words, line):
-    if words[1:] == ["clear"]:
+    if words[1:] not in ([], ["clear"]):
+        raise ValueError("queue or queue clear")
+    if len(words) > 1:
         return ["%d forgotten" % station.transactions.clear_given_up()]
     return list(station.transactions.listing())
 
@@ -237,7 +261,7 @@ async def _log(station, words, line):
 
     if len(words) == 1:
         return list(station.log.lines)
-    if words[1] not in log.LEVELS:
+    if words[1] not in log.LEVELS or len(words) > 2:
         raise ValueError("log debug, info, warning or error")
     station.log.level = log.LEVELS[words[1]]
 

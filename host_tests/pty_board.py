@@ -23,10 +23,11 @@ _SOFT, _HARD = 42, 43
 class PtyBoard:
     """`port` is what to connect to, `flash` the folder. Use as a context."""
 
-    def __init__(self, folder: Path, bits: int = 64):
+    def __init__(self, folder: Path, bits: int = 64, translate: bool = True):
         self.flash = folder / "flash"
         self.flash.mkdir()
         self.bits = bits
+        self.translate = translate  # else what runs has a `maintenance` and an echo of its own
         self.starts = []  # "cold" and "soft"
         self.said = bytearray()  # all that the board wrote
         self._running = folder / "running"
@@ -84,8 +85,10 @@ class PtyBoard:
             if self._master in ready:
                 data = os.read(self._master, 4096)
                 if self._running.exists():
-                    self._tell(data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
-                    data = data.replace(b"\x03", b"").replace(b"maintenance", b"quit")
+                    data = data.replace(b"\x03", b"")
+                    if self.translate:
+                        self._tell(data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+                        data = data.replace(b"maintenance", b"quit")
                 try:
                     child.stdin.write(data)
                 except BrokenPipeError:

@@ -32,7 +32,7 @@ def test_the_house_limits_the_car(runtime, mode, tmp_path):
     async def session():
         words = ("--supervision-url", "", "--model", "Evh5A22N400F")
         async with Rig(runtime, tmp_path, *words, house=False, speed=10) as rig:
-            assert (await rig.status())["tic"] == {"detected": False, "mode": 0}
+            assert (await rig.status())["tic"] == {"detected": False, "mode": 0, "found": None}
             await rig.console("sim ready")
             await rig.console("sim plug")
             await rig.until(status="Charging", offered_ma=32000)
@@ -42,13 +42,14 @@ def test_the_house_limits_the_car(runtime, mode, tmp_path):
                 while not (await rig.status())["tic"]["detected"]:
                     await asyncio.sleep(0.1)
             assert await rig.console("config TICdetection") == ["TICdetection=true"]
+            assert (await rig.status())["tic"]["found"] == mode
             lines = dict(line.split("=", 1) for line in await rig.console("tic"))
             assert ("ADSC" if mode == "standard" else "ADCO") in lines
             # 60 A a phase are subscribed: 20 A for the house leave 39 A, more than the car may
             await rig.until(offered_ma=32000, status="Charging")
             await rig.console("sim house 42000")  # leaves 17 A
             state = await limit(rig, 15000, 17500)
-            assert state["status"] == "Charging"
+            assert state["status"] == "Charging" and state["limited_by"] == "tic"
             await rig.console("sim house 58000")  # leaves 1 A: a pause
             await rig.until(timeout=120, status="SuspendedEVSE", offered_ma=0, contactor="open")
             await rig.console("sim house 20000")

@@ -24,6 +24,7 @@ EXPECTED = {
     "TLS 1.3": ("hello",),
     "RSA key exchange": ("hello",),  # the white paper's TLS_RSA_WITH_AES_128_GCM_SHA256
     "intermediate CA": ("hello",),
+    "CA is an intermediate": ("hello",),
     "unknown CA": ("certificate authority",),
     "self-signed": ("certificate authority",),
     "wrong host": ("host name",),
@@ -57,6 +58,7 @@ async def main():
         try:
             ca = open(sys.argv[2] + "/" + ("other.pem" if case == "insecure" else
                  "ca.pem" if case == "CA in PEM" else "two.der" if case == "two CAs" else
+                 "child.der" if case == "CA is an intermediate" else
                  "bad.der" if case == "bad CA" else "ca.der"), "rb").read()
             context = tls.context(None if case == "no CA" else ca, case == "insecure", seen)
             host = "127.0.0.1" if "numeric" in case else "localhost"
@@ -166,6 +168,8 @@ class Servers:
         (folder / "ca.pem").write_bytes(b"a comment\n" + ca.cert_pem.bytes())
         (folder / "other.pem").write_bytes(other.cert_pem.bytes())
         (folder / "bad.der").write_bytes(der(ca)[:-1])
+        child = ca.create_child_ca()
+        (folder / "child.der").write_bytes(der(child))
         rsa = {"key_type": trustme.KeyType.RSA}
         good = ca.issue_cert("localhost", "127.0.0.1")
         soon = {"not_before": NOW + 2 * DAY, "not_after": NOW + 9 * DAY}
@@ -178,7 +182,8 @@ class Servers:
             "RSA key exchange": self.websocket(
                 ca.issue_cert("localhost", **rsa), most=v.TLSv1_2, suites="AES128-GCM-SHA256"
             ),
-            "intermediate CA": self.websocket(ca.create_child_ca().issue_cert("localhost")),
+            "intermediate CA": self.websocket(child.issue_cert("localhost")),
+            "CA is an intermediate": self.websocket(child.issue_cert("localhost")),
             "unknown CA": self.websocket(other.issue_cert("localhost")),
             "self-signed": self.websocket(self_signed(folder)),
             "wrong host": self.websocket(ca.issue_cert("example.org", "127.0.0.1")),

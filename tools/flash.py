@@ -344,6 +344,9 @@ def selftest(target: Board, say) -> None:
     while time.monotonic() < end and prompts < 3:  # at Python's prompt: it has ended
         lines, answer = target.ask("status", 1)
         said += lines
+        if any(line.startswith("-->") for line in lines):
+            say("the station runs; aiorepl has the console's place: there is no self-test")
+            return
         prompts += answer.startswith(">>>")
         if answer == "ok" or "password" in answer:
             break

@@ -34,6 +34,14 @@ STORE = "state/store/"  # the station's: firmware/base/store.py
 UPDATE_KEY = STORE + "update_key"
 ON_BOARD = "(on the board)"
 SET = "(set)"
+# Whether the board has that package.
+AIOREPL = """
+try:
+    import aiorepl
+    print(True)
+except ImportError:
+    print(False)
+"""
 # What the station goes back to when a key's new value does not work out.
 BEFORE = {
     "AuthorizationKey": "auth-old",
@@ -292,6 +300,10 @@ def provision(target: Board, args, say=print) -> dict:
         if not args.file:
             given = ask(before, typed)
             made = files(given, Path(), before)
+        if given.get("aiorepl") and target.run(AIOREPL).strip() != "True":
+            raise Trouble(
+                "aiorepl: the board does not have it: mpremote mip install aiorepl, then again"
+            )
         changed = target.get(STORE + "keys")
         more, stay = overruled(changed, before, given, typed, args.overrule)
         # another house may have no TIC: its loss is none there

@@ -6,6 +6,7 @@ import gc
 from firmware.base import runtime
 
 TLS_ROOM = 40000  # bytes outside of our heap that a link and its handshake take
+_KNOWN = 8  # names whose addresses are kept, and as many again whose lookups hang
 
 
 def _look_up(host, port, found):
@@ -24,7 +25,16 @@ async def resolve(host: str, port: int, timeout_s: int, known: dict) -> list:
     getaddrinfo blocks, for many seconds without a network: it runs in a thread of its own.
     """
     name = "%s:%d" % (host, port)
+    for key in list(known):  # what came too late, and the places of long ago
+        if (
+            key not in (name, (host, port))
+            and known[key]
+            and (isinstance(key, str) or len(known) > _KNOWN)
+        ):
+            known.pop(key)
     found = known.get(name)
+    if found is None and len(known) > 2 * _KNOWN:  # all of them lookups that hang
+        raise OSError("no address for %s: too many lookups hang" % host)
     if found is None:
         known[name] = found = []
         numeric = ":" in host or all(c in "0123456789." for c in host)

@@ -76,7 +76,7 @@ def change(station, name: str, value: str) -> tuple:
     config = station.config
     key = keys.row(name)
     if not key:
-        return "NotSupported", name, "no such key"
+        return "NotSupported", "a key", "no such key"  # its text may hold a secret
     name = key[0]
     if readonly(key, not station.reference.socket):
         return "Rejected", name, "read-only"

@@ -1,0 +1,46 @@
+"""The console's commands at a station: what is refused, what is logged, what `status` tells."""
+
+import pytest
+
+from host_tests.station import Rig
+from host_tests.virtual import run
+
+
+def test_what_is_refused_and_what_is_logged(tmp_path):
+    async def session():
+        words = ("--supervision-url", "", "--key", "ConsolePassword=open-sesame")
+        async with Rig("cpython", tmp_path, *words, house=False) as rig:
+            assert (await rig.ask("login open-sesame"))[1] is None
+            for line in ("quit now", "stop it", "unlock 1", "maintenance please", "status x"):
+                assert (await rig.ask(line))[1] == line.split()[0] + " stands alone"
+            assert (await rig.ask("queue x"))[1] == "queue or queue clear"
+            assert (await rig.ask("log debug x"))[1].startswith("log debug")
+            for line in ("log debug", "queue clear", "sim sleep", "sim phases 1", "log", "queue"):
+                assert (await rig.ask(line))[1] is None, line
+            for line in ("config AuthorizationKey=SECRETSECRETSECRET x", "config CpoName SECRET"):
+                await rig.ask(line)
+            status = await rig.status()
+            assert status["limited_by"] in status["limits"]
+            assert status["limits"][status["limited_by"]] == min(status["limits"].values())
+            log = await rig.console("log")
+            for told in ("security: console: login", "console: log debug", "console: queue clear"):
+                assert any(line.endswith(told) for line in log), (told, log)
+            assert not any("SECRET" in line or "sesame" in line for line in log), log
+            help = "\n".join(await rig.console("help"))
+            assert "sleep" in help and "sim phases" in help
+
+    run(session())
+
+
+@pytest.mark.parametrize("key", ["AuthorizationKey=SECRET", "SECRET" * 8])
+def test_an_unknown_keys_name_is_not_logged(tmp_path, key):
+    async def session():
+        async with Rig("cpython", tmp_path) as rig:
+            point = await rig.online()
+            answer = await point.ask("ChangeConfiguration", key=key, value="SECRET")
+            assert answer.status == "NotSupported"
+            log = await rig.console("log")
+            assert any("NotSupported a key: no such key" in line for line in log)
+            assert not any("SECRET" in line for line in log)
+
+    run(session())
