@@ -5,8 +5,10 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -98,6 +100,78 @@ async def test_a_page_is_told_everything_and_can_do_it():
                     break
         own = [m for m in made.live.messages if m["name"] == "GetCompositeSchedule"]
         assert not own  # what the view asks for itself is not shown
+
+
+async def test_what_is_no_request_is_said():
+    async with demo() as made, aiohttp.ClientSession() as http:
+        page = Page(http, made.live.url)
+        for where, body in (
+            ("console", "{"),
+            ("console", "{}"),
+            ("console", "[]"),
+            ("console", '{"line": 5}'),
+            ("console", '{"line": "status\\nstatus"}'),
+            ("console", '{"line": " "}'),
+            ("call", '{"action": "Reset"}'),
+            ("call", '{"action": "Reset", "payload": []}'),
+        ):
+            headers = {"Content-Type": "application/json"}
+            async with http.post(page.url + where, data=body, headers=headers) as answer:
+                assert answer.status == 400 and (await answer.json())["error"], body
+        assert (await page.post("console", line="faults")) == {"lines": [], "error": None}
+
+
+async def test_a_station_that_has_ended_is_shown_as_that():
+    async with demo() as made, aiohttp.ClientSession() as http:
+        page = Page(http, made.live.url)
+        told = await page.post("console", line="sim power off")
+        assert told["error"].startswith("the station has ended")
+        assert "console: sim power" in told["error"]  # the end of its log
+        assert (await page.post("console", line="status"))["error"]
+        call = await page.post("call", action="ClearCache", payload={})
+        assert "not connected" in call["error"]
+        async with asyncio.timeout(20):
+            async for event in page.events():
+                if event.get("gone"):
+                    break
+        assert event["gone"] == "the station has ended"
+
+
+async def test_a_reply_that_comes_late_is_nobody_elses(monkeypatch):
+    async with demo() as made:
+        for task in made.live._tasks:
+            task.cancel()
+        wait_for = asyncio.wait_for
+        late = [True]
+
+        async def impatient(work, timeout):
+            if late:
+                late.pop()
+                work.close()
+                raise TimeoutError
+            return await wait_for(work, timeout)
+
+        monkeypatch.setattr(asyncio, "wait_for", impatient)
+        with pytest.raises(TimeoutError):
+            await made.type("config HeartbeatInterval")
+        assert await made.type("config NumberOfConnectors") == (["NumberOfConnectors=1"], None)
+
+
+async def test_a_terminal_is_left_when_the_station_ends(monkeypatch):
+    ours, theirs = os.openpty()
+    async with demo() as made:
+        with open(theirs) as terminal:
+            monkeypatch.setattr(sys, "stdin", terminal)
+            playing = asyncio.create_task(made.play())
+            os.write(ours, b"sim plug\n")
+            async with asyncio.timeout(20):
+                while not made.live.state.get("plugged"):
+                    await asyncio.sleep(0.1)
+                with contextlib.suppress(ConnectionError):
+                    await made.type("sim power off")  # on the page
+                await playing
+            os.write(ours, b"\n")  # for the thread that reads it
+    os.close(ours)
 
 
 async def test_no_other_page_may_use_it():
@@ -200,6 +274,10 @@ def drive(url):
         browser.wait(status + " == 'Preparing'")
         browser.js("document.querySelector('[data-call=start]').click()")
         browser.wait(status + " == 'Charging'")
+        browser.js("document.getElementById('amps').value = ''")
+        browser.js("document.querySelector('[data-call=limit]').click()")
+        browser.wait("document.getElementById('reply').textContent.includes('number is missing')")
+        browser.js("document.getElementById('amps').value = '10'")
         browser.js("document.querySelector('[data-call=limit]').click()")
         browser.wait("document.querySelector('.limit.least').textContent.includes('10.0 A')")
         browser.wait("document.querySelectorAll('#plot path').length == 4")
@@ -221,6 +299,8 @@ def drive(url):
         browser.picture("fault.png", 390, True)
         said = browser.ask("POST", "/se/log", {"type": "browser"})
         assert not said, said
+        browser.js("type('sim power off')")
+        browser.wait(status + " == 'ended'")
     finally:
         browser.close()
 

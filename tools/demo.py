@@ -8,10 +8,13 @@ terminal, or with --stay, the station is left running for you to play with.
 
 import argparse
 import asyncio
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,6 +55,8 @@ class Demo:
         self.show = True
         self.house = House(interval=3600, watch=self.message)
         self.process = None
+        self.behind = 0  # replies that are still to come
+        self.errors = tempfile.TemporaryFile()  # what the station says there
 
     def message(self, box_id, way, message):
         """Prints an OCPP message, answers under the name of their call."""
@@ -85,7 +90,7 @@ class Demo:
             env=runtimes.environment(build=runtimes.DEVICE),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self.errors,
         )
 
     async def send(self, text):
@@ -98,17 +103,31 @@ class Demo:
     async def type(self, line):
         """Types one command at the station's console; returns (the reply's lines, the error)."""
         async with self.typing:
-            self.process.stdin.write((line + "\n").encode())
-            await self.process.stdin.drain()
+            if not self.process:
+                raise ConnectionError("the station has not started")
+            self.behind += 1
             reply = []
+            with contextlib.suppress(ConnectionError):  # what it said at last is still to be read
+                self.process.stdin.write((line + "\n").encode())
+                await self.process.stdin.drain()
             while True:
                 text = (await asyncio.wait_for(self.process.stdout.readline(), 30)).decode()
                 if not text:
-                    raise ConnectionError("the station has ended")
+                    raise ConnectionError("the station has ended" + self.last_words())
                 text = text.rstrip()
-                if text == "ok" or text.startswith("error:"):
+                if text != "ok" and not text.startswith("error:"):
+                    reply.append(text)
+                    continue
+                self.behind -= 1
+                if not self.behind:  # else it answers what was given up waiting for
                     return reply, None if text == "ok" else text[7:]
-                reply.append(text)
+                reply = []
+
+    def last_words(self):
+        """What a station that has ended wrote to stderr at last."""
+        self.errors.seek(0)
+        lines = self.errors.read().decode(errors="replace").rstrip().split("\n")[-12:]
+        return "\n" + "\n".join(lines) if any(lines) else ""
 
     async def console(self, line):
         """Types one command; returns the reply's lines, an error among them."""
@@ -146,17 +165,41 @@ class Demo:
             return
         say("\nThe station's console is yours: try help, status, sim unplug, quit. The page: %s"
             % self.live.url, "1")  # fmt: skip
+        lines = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        while self.process.returncode is None:
-            line = await loop.run_in_executor(None, sys.stdin.readline)
-            if not line or line.strip() == "quit":
+        threading.Thread(target=self.pump, args=(loop, lines), daemon=True).start()
+        ended = asyncio.ensure_future(self.process.wait())
+        while not ended.done():
+            line = asyncio.ensure_future(lines.get())
+            await asyncio.wait((line, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not line.done():  # sim power off, here or on the page
+                line.cancel()
+                break
+            if not line.result() or line.result().strip() == b"quit":
+                ended.cancel()
                 return
-            if line.strip():
-                try:
-                    for text in await self.console(line.strip()):
-                        say(text)
-                except OSError:  # it has ended: sim power off
-                    return
+            try:
+                for text in await self.console(line.result().decode(errors="replace").strip()):
+                    say(text)
+            except OSError:  # as above
+                break
+        say("The station has ended.")
+
+    @staticmethod
+    def pump(loop, lines):
+        """Hands on what is typed, a line at a time; the terminal's own editing has made it one."""
+        data, descriptor = b"x", sys.stdin.fileno()
+        while data:
+            try:
+                data = os.read(descriptor, 4096)
+            except OSError:
+                data = b""
+            for line in data.split(b"\n") if data else [b""]:
+                if line.strip() or not data:
+                    try:
+                        loop.call_soon_threadsafe(lines.put_nowait, line)
+                    except RuntimeError:  # the loop has ended
+                        return
 
     async def run(self):
         url = await self.house.open()
@@ -220,6 +263,8 @@ def main():
         asyncio.run(Demo(args.runtime, args.port, args.stay, args.speed).run())
     except KeyboardInterrupt:
         say("\nended")
+    except ConnectionError as why:
+        sys.exit("demo: %s" % why)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ class Live:
         self.state = {}
         self.plan = None
         self.faults = []
+        self.gone = ""  # why nobody answers
         self.url = ""
         self._names = {}  # id of a call: its action
         self._waiting = {}  # id of a call of ours: a future of its answer
@@ -97,9 +98,11 @@ class Live:
                 self.state = json.loads(lines[0])
                 if turn % 4 == 0 or self.state["vendor_error"]:
                     self.faults = (await self.console("faults"))[0]
-            except (OSError, ValueError, asyncio.TimeoutError):
-                self.tell("gone", True)
+            except (OSError, ValueError, asyncio.TimeoutError) as why:
+                self.gone = str(why).split("\n")[0] or "the station does not answer"
+                self.tell("gone", self.gone)
                 continue
+            self.gone = ""
             running = self.state["transaction"] or {}
             point = (
                 self.state["uptime_s"],
@@ -172,6 +175,7 @@ class Live:
                 "points": list(self.points),
                 "plan": self.plan,
                 "state": {**self.state, "faults": self.faults} if self.state else None,
+                "gone": self.gone,
             }
             while event:
                 await response.write(b"data: " + json.dumps(event).encode() + b"\n\n")
@@ -183,11 +187,17 @@ class Live:
         return response
 
     async def _type(self, request):
-        lines, error = await self.console((await request.json())["line"])
+        line = (await _asked(request, line=str))["line"]
+        if not line.strip() or any(ord(c) < 32 or ord(c) == 127 for c in line):
+            raise _bad("line: one line of text")
+        try:
+            lines, error = await self.console(line)
+        except (OSError, asyncio.TimeoutError) as why:
+            lines, error = [], str(why) or "the station does not answer"
         return web.json_response({"lines": lines, "error": error})
 
     async def _call(self, request):
-        asked = await request.json()
+        asked = await _asked(request, action=str, payload=dict)
         try:
             answer = await self.call(asked["action"], asked["payload"])
         except (OSError, asyncio.TimeoutError) as why:
@@ -195,6 +205,22 @@ class Live:
         if answer[0] == 4:
             return web.json_response({"error": "%s %s" % tuple(answer[2:4])})
         return web.json_response({"answer": answer[2]})
+
+
+def _bad(why):
+    return web.HTTPBadRequest(text=json.dumps({"error": why}), content_type="application/json")
+
+
+async def _asked(request, **kinds):
+    """The request's JSON object, which has these entries."""
+    try:
+        asked = await request.json()
+    except ValueError:
+        raise _bad("no JSON") from None
+    for name, kind in kinds.items():
+        if not isinstance(asked, dict) or not isinstance(asked.get(name), kind):
+            raise _bad("an object with %s" % ", ".join(kinds))
+    return asked
 
 
 @web.middleware
