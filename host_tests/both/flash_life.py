@@ -6,12 +6,16 @@ done, boots from it, delivers everything and compares with what had been promise
 register value is its identity: it only ever goes up.
 """
 
+import asyncio
 import json
 
+from firmware.base import times
 from firmware.base.journal import Journal
 from firmware.base.store import Store
 from firmware.charging import measurands
+from firmware.charging.profile_store import HEAD, ProfileStore
 from firmware.charging.transactions import Transactions
+from firmware.ocpp import smart_charging
 
 A, B = 0xA1B2C3D4, 0x0B0B0B0B  # two central systems
 EPOCH = 1800000000
@@ -29,6 +33,9 @@ class Clock:
 
     def ms(self):
         return self.real[0] - self.born
+
+    def epoch(self):
+        return self.epoch_at(self.ms())
 
     def epoch_at(self, ms):
         return EPOCH + (self.born + ms) // 1000 if self.known else None
@@ -106,6 +113,16 @@ class Station:
         journal = Journal(files, self.log, "journal", 393216, 8192, SEAL)
         self.t = Transactions(journal, self.store, self.clock, self.log, BUILD)
         self.t.endpoint = endpoint
+        self.profiles = ProfileStore(Store(files, "profiles"), self.clock, self.log)
+
+    def profile(self):
+        """The periods of the installed TxDefaultProfile; None without one."""
+        slots = self.profiles.slots()
+        assert len(slots) < 2, "what replaces one is there, and that one"
+        if not slots:
+            return None
+        data = self.profiles.waiting.get(slots[0]) or self.profiles.values.read(str(slots[0]))
+        return bytes(data[HEAD:]) if data else b"lost"
 
     def deliver(self, central, step, most=100000):
         """Sends up to `most` messages; those refused until they are given up."""
@@ -126,8 +143,9 @@ class Station:
 
 
 class Life:
-    """`events`: [action, register, endpoint, step before, step after]; `keys`, `clears`: (step
-    before, step after); `marks`: (step, register, ms, endpoint) from which to go on."""
+    """`events`: [action, register, endpoint, step before, step after]; `times`: when they were,
+    where that was known; `keys`, `clears`: (step before, step after); `profiles`: (step before,
+    step after, periods or None); `marks`: (step, register, ms, endpoint) from which to go on."""
 
     def __init__(self, flash):
         self.flash = flash
@@ -136,7 +154,9 @@ class Life:
         self.real = [5000]
         self.wh = 1000000
         self.events = []
+        self.times = {}
         self.keys = []
+        self.profiles = [(0, 0, None)]
         self.clears = []
         self.marks = []
         self.usual = {}  # what an event's message says, but for its times
@@ -187,11 +207,36 @@ class Life:
 
     def note(self, action, before):
         self.events.append((action, self.wh, self.endpoint, before, self.step()))
+        self.times[(action, self.wh)] = self.s.clock.epoch()
 
     def key(self):
         before = self.step()
         self.s.store.write("key", b"value %d" % len(self.keys))
         self.keys.append((before, self.step()))
+
+    def profile(self, count=1):
+        """A profile takes the place of the one before; it is promised once it is written."""
+        self.pass_time(61)
+        schedule = [{"startPeriod": n, "limit": 6 + len(self.profiles) % 26} for n in range(count)]
+        given = {
+            "chargingProfileId": 1 + len(self.profiles) % 2,
+            "stackLevel": 0,
+            "chargingProfilePurpose": "TxDefaultProfile",
+            "chargingProfileKind": "Relative",
+            "chargingSchedule": {"chargingRateUnit": "A", "chargingSchedulePeriod": schedule},
+        }
+        record = smart_charging.pack(given, 1, -1, 0)
+        store = self.s.profiles
+        before = self.step()
+        assert asyncio.run(store.install(record))
+        self.pass_time(61)
+        store.step(None)
+        self.profiles.append((before, self.step(), self.s.profile()))
+
+    def no_profile(self):
+        before = self.step()
+        asyncio.run(self.s.profiles.clear(lambda slot: True))
+        self.profiles.append((before, self.step(), None))
 
     def clear(self):
         before = self.step()
@@ -210,13 +255,16 @@ class Life:
         t = self
         t.boot(False)
         t.key()
+        t.profile()
         t.start()  # before any clock
         t.values(3)
         t.s.clock.known = True
         t.values(2)
         t.deliver()
+        t.profile(100)
         t.stop("Remote", "OTHER")
         t.deliver()
+        t.profile(20)
         t.values(2, 0, "Sample.Clock")  # outside of a transaction
         t.start(77, ENERGY)  # offline now
         t.values(20, ENERGY)
@@ -247,8 +295,10 @@ class Life:
         t.deliver()
         t.values(1)
         t.clear()
+        t.no_profile()
         t.start()
         t.values(8)
+        t.profile(3)
         t.stop()  # left behind at A
         t.endpoint = t.s.t.endpoint = B
         t.start()
@@ -259,6 +309,7 @@ class Life:
         t.boot(False)
         t.start()  # a cut without a clock
         t.values(4)
+        t.profile(40)
         t.boot(False)  # and another
         t.start()
         t.values(4)
@@ -322,6 +373,10 @@ class Life:
                 self.clear()
             elif what == 32:
                 self.key()
+            elif what == 37:
+                self.profile(1 + pick(60))
+            elif what == 38 and not pick(4):
+                self.no_profile()
             elif what == 33:
                 self.boot(pick(2))
             elif what == 34 and not running:
@@ -371,6 +426,10 @@ class Life:
         begun = [i for i, key in enumerate(self.keys) if key[0] <= cut]
         allowed = [b"value %d" % i for i in begun[len(done) - 1 if done else 0 :]]
         assert value in allowed or (value is None and not done), (value, allowed)
+        begun = [change for change in self.profiles if change[0] <= cut]
+        done = [change for change in begun if change[1] <= cut]
+        found = Station(flash.files, real, A).profile()
+        assert found in [periods for _, _, periods in begun[len(done) - 1 :]], found
         # nothing comes back
         t = Station(flash.files, real, A).t
         assert t.pending == 0 and not t.interrupted and t.given_up == len(given_up)
@@ -435,6 +494,8 @@ class Life:
                     usual = self.usual.get(key)
                     if key in promised or payload.get("reason") != "PowerLoss":
                         assert usual in (None, canonical(bare(payload))), (usual, text)
+                        at = self.times[key]
+                        assert not at or times.text(at) == when, (times.text(at), text)
                 else:
                     assert action == "StopTransaction", "never was: %s" % text
                     assert payload["reason"] == "PowerLoss", text

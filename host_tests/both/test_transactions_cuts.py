@@ -5,7 +5,7 @@ import sys
 
 from host_tests.virtual import Skip
 
-BLOCKS = 20
+BLOCKS = 28
 
 
 def test_cut_at_any_step_of_a_life():
