@@ -26,6 +26,8 @@ SEAL = 700  # small segments, so that there is much to tidy
 
 
 class Clock:
+    boot = 0
+
     def __init__(self, real):
         self.real = real  # milliseconds of the world
         self.born = real[0]

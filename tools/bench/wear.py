@@ -40,6 +40,8 @@ MASK = measurands.parse(
 
 
 class _Clock:
+    boot = 0
+
     def __init__(self):
         self.now = 0
 
