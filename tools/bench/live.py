@@ -86,7 +86,7 @@ class Station:
     async def line(self):
         line = await asyncio.wait_for(self.process.stdout.readline(), 60)
         if not line:
-            raise SystemExit(f"the station ended:\n{self.log.read_text()[-3000:]}")
+            raise RuntimeError(f"the station ended:\n{self.log.read_text()[-3000:]}")
         return line.decode().rstrip("\n")
 
     async def ask(self, line):
@@ -95,7 +95,7 @@ class Station:
         lines = []
         while (said := await self.line()) != "ok":
             if said.startswith("error: "):
-                raise SystemExit(f"{line}: {said}\n{self.log.read_text()[-3000:]}")
+                raise RuntimeError(f"{line}: {said}\n{self.log.read_text()[-3000:]}")
             lines.append(said)
         return lines
 
@@ -106,7 +106,7 @@ class Station:
             if all(status[name] == value for name, value in wanted.items()):
                 return
             await asyncio.sleep(0.05)
-        raise SystemExit(f"not {wanted}: {status}")
+        raise RuntimeError(f"not {wanted}: {status}")
 
     async def measure(self, title):
         """Prints a row of the table: what is in use when nothing but waiting is done."""
@@ -128,26 +128,35 @@ def a_profile(periods: int) -> dict:
 
 async def session(station):
     """A life: connects, charges, gets the largest profile, reads the house meter, is unplugged.
-    Yields what has been done, moment by moment."""
-    await station.ask("status")
-    yield "started up"
-    point = await station.house.point("BOX")
-    await asyncio.sleep(1)
-    await station.until(registration="Accepted", link="online")
+    Yields what has been done, moment by moment. All of it is seen by the central system: the
+    console's commands take memory of their own."""
+    house = station.house
+
+    async def told(status):
+        count = len(house.calls("StatusNotification"))
+        while not any(
+            call["connectorId"] == 1 and call["status"] == status
+            for call in house.calls("StatusNotification")[station.seen :]
+        ):
+            count += 1
+            await house.heard_of("StatusNotification", count=count, timeout=60)
+        station.seen = len(house.calls("StatusNotification"))
+
+    station.seen = 0
+    point = await house.point("BOX")
+    await told("Available")
     yield "connected, no car"
     await station.ask("sim plug")
     await station.ask("sim ready")
-    await station.until(status="Preparing")
+    await told("Preparing")
     yield "a car is plugged in"
     await point.ask("RemoteStartTransaction", id_tag="DRIVER-1", connector_id=1)
-    await station.until(status="Charging")
-    await station.house.heard_of("MeterValues", count=3, timeout=120)
+    await told("Charging")
+    await house.heard_of("MeterValues", count=3, timeout=120)
     yield "charging"
-    await station.ask("sim link down")
-    await station.until(link="off")
-    await station.ask("sim link up")
-    await station.until(registration="Accepted", link="online")
-    point = await station.house.point("BOX")
+    await point._connection.socket.close()
+    await told("Charging")
+    point = await house.point("BOX")
     yield "connected again"
     answer = await point.ask("SetChargingProfile", **a_profile(100))
     assert answer.status == "Accepted", answer
@@ -159,34 +168,45 @@ async def session(station):
     assert len(answer.configuration_key) > 40, answer
     yield "GetConfiguration"
     await station.ask("sim tic historique")
-    for _ in range(100):
-        if json.loads((await station.ask("status"))[0])["tic"]["detected"]:
+    for _ in range(200):
+        answer = await point.ask("GetConfiguration", key=["TICdetection"])
+        if answer.configuration_key[0]["value"] == "true":
             break
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
     else:
-        raise SystemExit("no TIC")
+        raise RuntimeError("no TIC")
     yield "a TIC line"
     answer = await point.ask("SetChargingProfile", **a_profile(100))
     assert answer.status == "Accepted", answer
     yield "a profile of 100 periods with a TIC line"
     await station.ask("sim unplug")
-    await station.until(status="Available", transaction=None, queue=0)
+    await house.heard_of("StopTransaction", timeout=60)
+    await told("Available")
     yield "unplugged and billed"
-    assert not station.house.errors(), station.house.errors()
+    await station.until(status="Available", transaction=None, queue=0)
+    yield "the console's status"
+    assert not house.errors(), house.errors()
 
 
 async def reached(heap: int, keys) -> list[str]:
     """The moments that a station with so many KB of heap reaches, none of its tasks out of memory
     on the way."""
-    passed = []
+    passed: list[str] = []
+
+    async def live(station):
+        async for moment in session(station):
+            if "MemoryError" in station.log.read_text():
+                return
+            passed.append(moment)
+
     async with Station(f"{heap}k", "20", keys) as station:
-        try:
-            async for moment in session(station):
-                if "MemoryError" in station.log.read_text():
-                    break
-                passed.append(moment)
-        except (Exception, SystemExit):  # out of memory, in one way or another
-            pass
+        life = asyncio.create_task(live(station))
+        while not life.done() and station.process.returncode is None:
+            await asyncio.wait([life], timeout=0.2)
+            if "MemoryError" in station.log.read_text():
+                break
+        life.cancel()
+        await asyncio.gather(life, return_exceptions=True)  # out of memory, in one way or another
     return passed
 
 
