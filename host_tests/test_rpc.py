@@ -1,12 +1,14 @@
 """Whatever comes in: the station goes on, and each call that can be answered is answered once."""
 
 import asyncio
+import itertools
 import json
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.ocpp import CallError
+from firmware.ocpp.encoding import encode
 from firmware.ocpp.rpc import Rpc
 from host_tests.ocpp_messages import (
     NOT_SUPPORTED,
@@ -35,7 +37,7 @@ class Link:
         self.sent = []
 
     async def send(self, text):
-        self.sent.append(json.loads(text.encode()))
+        self.sent.append(json.loads("".join(text).encode()))
 
 
 def answers(data, handler=lambda action, payload: {"handled": action}):
@@ -43,7 +45,7 @@ def answers(data, handler=lambda action, payload: {"handled": action}):
     rpc = Rpc(handler, Silent(), lambda: 30, lambda: 0)
     link = Link()
     rpc.attach(link)
-    asyncio.run(rpc.received(memoryview(data)))
+    asyncio.run(rpc.received([memoryview(data)]))
     return link.sent
 
 
@@ -118,3 +120,17 @@ def test_an_answer_that_cannot_be_written():
 
     (sent,) = answers(call, refuse)
     assert sent[2:] == ["PropertyConstraintViolation", "é" * 255, {}]
+
+
+LEAVES = st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.text(max_size=300)
+TREES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.from_regex(r"[a-zA-Z]+"), inner)
+)
+
+
+@given(st.lists(TREES))
+def test_a_message_in_pieces(message):
+    whole = json.dumps(message, separators=(",", ":"))
+    pieces = encode(message)
+    assert "".join(pieces) == whole and message == []
+    assert all(len(a) + len(b) > 256 for a, b in itertools.pairwise(pieces))

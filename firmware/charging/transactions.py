@@ -309,7 +309,7 @@ class Transactions:
         queue = self.queues.get(self.endpoint)
         return queue.pending if queue and self.endpoint else 0
 
-    def head(self, endpoint: int | None = None) -> Message | None:  # cold
+    def head(self, endpoint: int | None = None) -> Message | None:
         """The oldest undelivered message of the endpoint, the same until `delivered` or `failed`.
         None: there is none, or its time is unknown since the clock is."""
         if endpoint is not None:

@@ -5,7 +5,7 @@ import asyncio
 from firmware.base import runtime
 from firmware.net import Closed
 
-_PIECE = 1024  # bytes of a frame that are masked and written at a time
+_PIECE = 256  # bytes that are written at a time, at least
 _AHEAD = 256  # bytes read ahead: a header, or a whole control frame
 _SMALL = 1024  # bytes of messages that most are shorter than
 _CLOSE_S = 5
@@ -122,8 +122,6 @@ class WebSocket:
         cancelled and called again. Raises `Closed`."""
         if self._receiving:  # close() does, by now
             await self._gone.wait()
-        if not self._size and not self._left:
-            self._message = self._small  # a long one has been looked at
         if self.closed:
             raise Closed(*self.closed)
         self._receiving = True
@@ -150,6 +148,7 @@ class WebSocket:
                 self._left -= n
             elif self._last:
                 message = self._message[: self._size]
+                self._message = self._small  # a long one is the caller's alone
                 self._size = 0
                 self._open = self._last = False
                 if not valid_utf8(message):
@@ -199,7 +198,7 @@ class WebSocket:
             elif opcode == 10:
                 self.pongs += 1
             elif not self._closing:
-                await self._send(10, data)
+                await self._send(10, [data])
             return
         if opcode == 2:
             await self._fail(1003, "binary message")
@@ -244,7 +243,7 @@ class WebSocket:
         to read it: closing with unread input would reset the connection."""
         try:
             if not self._closing:
-                await self._send(8, data)
+                await self._send(8, [data])
             await asyncio.wait_for(self._discard(), _LINGER_S)
         except runtime.LINK_ERRORS:
             pass  # it ends either way
@@ -257,17 +256,22 @@ class WebSocket:
 
     # --- sending ---
 
-    async def send(self, text: str | bytes) -> None:
-        """Sends a text message. Raises `Closed`, also when the peer takes no bytes for the
-        link's time-out. Cancelling it may end the link."""
-        await self._send(1, runtime.utf8(text) if isinstance(text, str) else text)
+    async def send(self, text: str | list) -> None:
+        """Sends a text message, or a list of its pieces, which is emptied. Raises `Closed`, also
+        when the peer takes no bytes for the link's time-out. Cancelling it may end the link."""
+        if isinstance(text, str):
+            text = [text]
+        for n in range(len(text)):
+            text[n] = runtime.utf8(text[n])
+        await self._send(1, text)
 
     async def _send(self, opcode, data):
         if self.closed:
             raise Closed(*self.closed)
-        self._unheard += len(data)
+        n = sum(len(piece) for piece in data)
+        self._unheard += n
         try:
-            await self._write(opcode, data)
+            await self._write(opcode, data, n)
         except Closed:
             raise
         except runtime.LINK_ERRORS:
@@ -275,12 +279,11 @@ class WebSocket:
         if self.closed:
             raise Closed(*self.closed)
 
-    async def _write(self, opcode, data):
+    async def _write(self, opcode, data, n):
         async with self._lock:
             if self._closing:
                 raise Closed(1006, "closing")
             self._closing = opcode == 8
-            n = len(data)
             key = runtime.urandom(4)
             if n < 126:
                 head = bytes((0x80 | opcode, 0x80 | n))
@@ -290,10 +293,13 @@ class WebSocket:
                 head = bytes((0x80 | opcode, 0xFF)) + n.to_bytes(8, "big")
             head += key
             try:
-                for start in range(0, n or 1, _PIECE):
+                while head or data:
                     piece = bytearray(head)
-                    piece.extend(data[start : start + _PIECE])
+                    while data and len(piece) < _PIECE:
+                        piece.extend(data.pop(0))
                     mask(memoryview(piece)[len(head) :], key)
+                    turn = (len(piece) - len(head)) & 3
+                    key = key[turn:] + key[:turn]
                     head = b""
                     self._writer.write(piece)
                     await asyncio.wait_for(self._writer.drain(), self.timeout_s)
@@ -329,7 +335,7 @@ class WebSocket:
         return not self.closed
 
     async def _ping(self):
-        await self._send(9, b"")
+        await self._send(9, [b""])
         await self._life.wait()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:  # cold
@@ -342,7 +348,7 @@ class WebSocket:
             self.drop(code, reason)
 
     async def _goodbye(self, code, reason):  # cold
-        await self._send(8, code.to_bytes(2, "big") + reason[:40].encode())
+        await self._send(8, [code.to_bytes(2, "big") + reason[:40].encode()])
         while not self.closed:
             if self._receiving:
                 await self._gone.wait()

@@ -4,7 +4,6 @@ import asyncio
 
 from firmware.base import runtime
 from firmware.ocpp import LinkDown
-from firmware.ocpp.rpc import encode
 
 _SCHEMAS = "firmware.ocpp.schemas"  # loaded for a message that has something to check
 _BARE = ("MeterValues", "StatusNotification", "StopTransaction")  # whose answers may be empty
@@ -20,7 +19,8 @@ async def call(rpc, link, action: str, payload: dict) -> dict:
     rpc.answer = None
     rpc.answered.clear()
     try:
-        text = encode([2, rpc.waiting, action, payload])
+        text = [2, rpc.waiting, action, payload]
+        text = runtime.once("firmware.ocpp.encoding", "encode", text)
         payload.clear()  # whoever holds it: that is room for the answer
         await rpc.send(link, text)
         del text

@@ -186,6 +186,13 @@ async def _tree(view):
     _bad("not JSON at byte %d", at + i)
 
 
+async def take(message: list) -> list:
+    """`parse` of the memoryview in a list, from which it goes unless it is refused."""
+    frame = await parse(message[0])
+    message.clear()
+    return frame
+
+
 async def parse(view) -> list:
     """[2, id, action, payload], [3, id, payload] or [4, id, code, description, details] of a
     memoryview. Lets other tasks run meanwhile.

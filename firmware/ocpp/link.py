@@ -191,7 +191,7 @@ class Link:
         self.ping_changed()
         try:
             while True:
-                await station.rpc.received(await socket.recv())
+                await station.rpc.received([await socket.recv()])
         finally:
             station.rpc.detach()
             await runtime.stop(tasks + [self._alive])

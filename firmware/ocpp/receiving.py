@@ -6,23 +6,21 @@ never in memory at once, nor with more of the message than they need.
 
 from firmware.base import runtime
 from firmware.ocpp import CallError
-from firmware.ocpp.rpc import encode
 
 _FRAMES = "firmware.ocpp.frames"
 _SCHEMAS = "firmware.ocpp.schemas"
+_ENCODING = "firmware.ocpp.encoding"
 
 
-async def received(rpc, view) -> None:
+async def received(rpc, message) -> None:
     """See `Rpc.received`."""
     link = rpc.link
     try:
-        frame = await runtime.soon(_FRAMES, "parse", view)
+        frame = await runtime.soon(_FRAMES, "take", message)
     except CallError as error:
-        await _refused(rpc, link, view, error)
+        await _refused(rpc, link, message[0], error)
         return
     rpc.active()
-    if rpc.on_message:
-        rpc.on_message("received", str(view, "utf-8"))
     kind, uid = frame[:2]
     if kind == 2:
         await _reply(rpc, link, uid, frame[2], await _dispatch(rpc, frame))
@@ -87,10 +85,11 @@ async def _reply(rpc, link, uid, action, answer):
             raise answer
         if rpc.check_sent:
             runtime.once("firmware.ocpp.sent", "check", action, "conf", answer)
-        message = encode([3, uid, answer])
+        message = runtime.once(_ENCODING, "encode", [3, uid, answer])
     except Exception as error:
         error = _failure(rpc, action, error)
-        message = encode([4, uid, error.code, error.description[:255], {}])
+        message = [4, uid, error.code, error.description[:255], {}]
+        message = runtime.once(_ENCODING, "encode", message)
     answer = None  # the tree is garbage while the text is sent
     try:
         await rpc.send(link, message)

@@ -3,15 +3,9 @@ is loaded for a call of ours, `receiving.py` for each message that comes."""
 
 import asyncio
 import binascii
-import json
 
 from firmware.base import runtime
 from firmware.ocpp import CallError, LinkDown  # noqa: F401
-
-
-def encode(message: list) -> str:
-    """A message as it is sent."""
-    return json.dumps(message, separators=(",", ":"))
 
 
 class Rpc:
@@ -42,9 +36,6 @@ class Rpc:
         self.link = None
         self.tasks = []  # of answers that take their time
         self.active_ms = now_ms()
-        # (direction, text), "sent" or "received": the bench's view of all that goes over the link,
-        # keys included, so nothing for a log
-        self.on_message = None
 
     def attach(self, link) -> None:
         """A new link: a WebSocket, or what sends and lives as one."""
@@ -66,10 +57,11 @@ class Rpc:
         async with self._lock:
             return await runtime.soon("firmware.ocpp.calling", "call", self, link, action, payload)
 
-    async def received(self, view) -> None:
-        """Takes in one text frame; the memoryview is not looked at after this returns.
-        Raises LinkDown when the answer can't be sent, and nothing for what is in a frame."""
-        await runtime.soon("firmware.ocpp.receiving", "received", self, view)
+    async def received(self, message: list) -> None:
+        """Takes in one text frame: a list with its memoryview, which is taken out once it is read,
+        so that its memory is free. Raises LinkDown when the answer can't be sent, and nothing for
+        what is in a frame."""
+        await runtime.soon("firmware.ocpp.receiving", "received", self, message)
 
     def unanswered(self, error) -> None:  # cold
         """An answer that took its time came to nothing."""
@@ -86,12 +78,10 @@ class Rpc:
         else:
             self.log.debug("answer to %r, which nobody waits for", uid)
 
-    async def send(self, link, text: str) -> None:
-        """Sends over this link if it is still the one."""
+    async def send(self, link, text: list) -> None:
+        """Sends pieces of text over this link if it is still the one."""
         if not link or link is not self.link:
             raise LinkDown("no link")
-        if self.on_message:
-            self.on_message("sent", text)
         try:
             await link.send(text)
         except runtime.LINK_ERRORS as why:

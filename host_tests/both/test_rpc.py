@@ -49,8 +49,8 @@ class Link:
             await asyncio.sleep(self.pause_s)
         if self.broken:
             raise self.broken
-        assert isinstance(text, str)
-        self.sent.append(json.loads(text))
+        self.text = "".join(text)
+        self.sent.append(json.loads(self.text))
 
     def slow_s(self):
         return self.slow
@@ -95,7 +95,7 @@ class Rig:
             message = json.dumps(message)
         if isinstance(message, str):
             message = message.encode()
-        await self.rpc.received(memoryview(message))
+        await self.rpc.received([memoryview(message)])
 
     async def answer(self, message):
         """What the station answers to a message."""
@@ -364,15 +364,29 @@ async def test_what_goes_out_is_checked_in_tests():
 
 async def test_a_message_that_goes_out_is_compact():
     rig = Rig(check_sent=False)
-    texts = []
-    rig.rpc.on_message = lambda direction, text: texts.append((direction, text))
     task = asyncio.create_task(rig.rpc.call("Authorize", {"idTag": "é"}))
     uid = (await rig.link.next())[1]
     await rig.receive('[3, "%s", {"idTagInfo": {"status": "Invalid"}}]' % uid)
     await task
-    sent = texts[0][1]
-    assert texts[0][0] == "sent" and " " not in sent and sent.startswith('[2,"' + uid)
-    assert texts[1] == ("received", '[3, "%s", {"idTagInfo": {"status": "Invalid"}}]' % uid)
+    text = '[2,"%s","Authorize",{"idTag":"' % uid
+    assert rig.link.text[: len(text)] == text and rig.link.text[-3:] == '"}]'
+
+
+async def test_a_message_is_read_before_it_is_handled():
+    """Its bytes are free by then, and the sent payload's members too."""
+    rig = Rig()
+    message = [memoryview(b'[2, "1", "Reset", {"type": "Soft"}]')]
+    held = []
+    rig.rpc.handler = lambda action, payload: held.extend(message) or {"status": "Accepted"}
+    await rig.rpc.received(message)
+    assert held == message == [] and rig.link.sent == [[3, "1", {"status": "Accepted"}]]
+    payload = {"idTag": "A"}
+    task = asyncio.create_task(rig.rpc.call("Authorize", payload))
+    rig.link.sent = []
+    await rig.link.next()
+    assert payload == {}
+    rig.rpc.detach()
+    await error_of(task)
 
 
 # calls in

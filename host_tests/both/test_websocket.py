@@ -438,14 +438,19 @@ async def test_messages_of_many_sizes_both_ways():
     await peer.__aexit__(None, None, None)
 
 
-async def test_bytes_may_be_sent_too():
+async def test_pieces_make_one_message():
+    pieces = ["[2", "", ',"é', "x" * 301, '"', "]", "y" * 255, "z" * 7]
+    whole = "".join(pieces).encode()
+
     async def script(reader, writer):
-        assert await unframe(reader) == (TEXT, b"[2]")
-        assert await unframe(reader) == (TEXT, b"[3]")
+        for n in range(len(pieces) + 1):
+            assert await unframe(reader) == (TEXT, whole), n
 
     peer, link = await talk(script)
-    await link.send(b"[2]")
-    await link.send(memoryview(b"[3]"))
+    for n in range(len(pieces) + 1):  # each comes to lie at another turn of the mask
+        sent = ["".join(pieces[:n])] + pieces[n:]
+        await link.send(sent)
+        assert sent == []
     assert await closed(link) == 1006
     await peer.__aexit__(None, None, None)
 
@@ -810,7 +815,7 @@ async def test_a_peer_that_reads_nothing_ends_the_link():
     count = 0
     try:
         while count < 30000:  # until the system's buffers are full
-            await link.send(b"x" * 2000)
+            await link.send("x" * 2000)
             count += 1
         assert False, "all taken"
     except Closed as error:

@@ -110,7 +110,7 @@ async def rate(take_in, text, link) -> float:
         for _ in range(ROUNDS):
             await take_in(text)
         best = max(best, ROUNDS / (time.perf_counter() - start))
-        wrong = [a for a in link.answers if json.loads(a)[0] != 3]
+        wrong = [a for a in link.answers if json.loads("".join(a))[0] != 3]
         if wrong or len(link.answers) != ROUNDS:
             raise RuntimeError(f"not answered as it should: {wrong[:1]}")
     return best
@@ -131,7 +131,7 @@ async def main() -> None:
     theirs = Theirs("bench", link)
 
     async def ours(text):
-        await rpc.received(memoryview(text.encode()))
+        await rpc.received([memoryview(text.encode())])
 
     print(f"\n{'call in, answer out; messages a second':40} {'wallbridge':>10} {'ocpp':>8}  ratio")
     for title, text in calls().items():
