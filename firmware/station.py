@@ -186,7 +186,10 @@ class Station:
             try:
                 return await work()
             except Exception as error:
-                self.log(name).error("%s", runtime.trace(error))
+                try:
+                    self.log(name).error("%s", runtime.trace(error))
+                except MemoryError:  # not even for that: the task is to live all the same
+                    runtime.collect()
             if self.clock.ms() - begun > 60000 * self.clock.speed:
                 crashes = 0
             crashes += 1

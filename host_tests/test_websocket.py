@@ -78,10 +78,10 @@ async def main():
         back = await link.recv()
         tell(len(back), bytes(back) == text.encode())
     await link.send("fragments")
-    tell(bytes(await link.recv()).decode())
+    tell(bytes((await link.recv())[:]).decode())
     keeper = asyncio.create_task(link.keepalive(1, 5))
     await link.send("ping")
-    tell(bytes(await link.recv()).decode())
+    tell(bytes((await link.recv())[:]).decode())
     await asyncio.sleep(1.3)
     await link.send("close")
     try:
@@ -407,7 +407,7 @@ def test_no_bytes_do_harm(data, draw):
         fed.reader.feed_eof()
         with pytest.raises(Closed) as closed:
             while True:
-                bytes(await fed.link.recv()).decode()
+                bytes((await fed.link.recv())[:]).decode()
         with pytest.raises(Closed):
             await fed.link.recv()
         opcodes = [opcode async for opcode, _ in fed.frames()]
@@ -460,7 +460,8 @@ async def test_what_a_segmented_message_allocates():
     async with Peer(script) as peer:
         [[size, received, sent]] = await program("micropython32", SEGMENTS, peer.port)
     assert size == 6000
-    assert received < 32000 and sent < 36000
+    # 2 KB of it are the code for long messages, which lie in blocks of 512 bytes
+    assert received < 34500 and sent < 36000
 
 
 async def test_the_largest_message_over_a_small_heap():

@@ -67,7 +67,7 @@ async def main():
             link = await websocket.connect(url, secret, context, limit=buffer,
                 timeout_s=1 if case == "silent" else 20)
             await link.send("hello")
-            outcome = bytes(await link.recv()).decode()
+            outcome = bytes((await link.recv())[:]).decode()
             await link.close()
         except TlsFailed as error:
             outcome = error.check

@@ -36,23 +36,24 @@ def valid_utf8(data) -> bool:
     high_bits = int.from_bytes(b"\x80" * 256, "little")
     for start in range(0, len(data), 256):
         if int.from_bytes(data[start : start + 256], "little") & high_bits:
-            return _valid_beyond_ascii(data[start:])
+            return _valid_beyond_ascii(data, start)
     return True
 
 
-def _valid_beyond_ascii(data):  # cold
+def _valid_beyond_ascii(data, start):  # cold
     need = low = high = 0
-    for c in data:
-        if need:
-            if not low <= c <= high:
-                return False
-            need, low, high = need - 1, 0x80, 0xBF
-        elif c > 0x7F:
-            if not 0xC2 <= c <= 0xF4:
-                return False
-            need = 1 if c < 0xE0 else 2 if c < 0xF0 else 3
-            low = 0xA0 if c == 0xE0 else 0x90 if c == 0xF0 else 0x80
-            high = 0x9F if c == 0xED else 0x8F if c == 0xF4 else 0xBF
+    for at in range(start, len(data), 256):
+        for c in data[at : at + 256]:
+            if need:
+                if not low <= c <= high:
+                    return False
+                need, low, high = need - 1, 0x80, 0xBF
+            elif c > 0x7F:
+                if not 0xC2 <= c <= 0xF4:
+                    return False
+                need = 1 if c < 0xE0 else 2 if c < 0xF0 else 3
+                low = 0xA0 if c == 0xE0 else 0x90 if c == 0xF0 else 0x80
+                high = 0x9F if c == 0xED else 0x8F if c == 0xF4 else 0xBF
     return not need
 
 
@@ -117,9 +118,9 @@ class WebSocket:
 
     # --- receiving ---
 
-    async def recv(self) -> memoryview:
-        """The next text message, valid until the next `recv`. Answers pings on the way. May be
-        cancelled and called again. Raises `Closed`."""
+    async def recv(self):
+        """The next text message: a memoryview, valid until the next `recv`, or a `long.Long`.
+        Answers pings on the way. May be cancelled and called again. Raises `Closed`."""
         if self._receiving:  # close() does, by now
             await self._gone.wait()
         if self.closed:
@@ -136,18 +137,27 @@ class WebSocket:
     async def _next(self):
         while True:
             if self._left:
-                size, n = self._size, min(self._left, self._end - self._at)
+                size, n = self._size, self._left
+                if self._message is self._small:
+                    room = self._message[size : size + n]
+                else:
+                    room = self._message.room(size, n)
+                n = min(len(room), self._end - self._at)
                 if n:
-                    self._message[size : size + n] = self._ahead[self._at : self._at + n]
+                    room[:n] = self._ahead[self._at : self._at + n]
                     self._at += n
                 elif self._left < _AHEAD:
                     await self._need(1)
                 else:
-                    n = await self._some(self._message[size : size + self._left])
+                    n = await self._some(room)
                 self._size += n
                 self._left -= n
             elif self._last:
-                message = self._message[: self._size]
+                message = self._message
+                if message is self._small:
+                    message = message[: self._size]
+                else:
+                    message.resize(self._size)
                 self._message = self._small  # a long one is the caller's alone
                 self._size = 0
                 self._open = self._last = False
@@ -219,11 +229,16 @@ class WebSocket:
             return False
         runtime.collect()
         try:
-            grown = memoryview(bytearray(size))
+            if self._message is self._small:
+                grown = runtime.once("firmware.net.long", "Long")
+                grown.resize(max(size, self._size))
+                for at in range(0, self._size, 256):
+                    piece = self._small[at : min(at + 256, self._size)]
+                    grown.room(at, 256)[: len(piece)] = piece
+                self._message = grown
+            self._message.resize(size)
         except MemoryError:
             return False
-        grown[: self._size] = self._message[: self._size]
-        self._message = grown
         return True
 
     async def _close_frame(self, data):  # cold

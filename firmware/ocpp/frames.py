@@ -55,6 +55,7 @@ async def _tree(view):
     # what may come: 0 the frame, 1 value, 2 value or ], 3 name, 4 name or }, 5 colon,
     # 6 comma or the end of the container, 7 nothing
     state = 0
+    forget = getattr(view, "forget", None)
     try:
         while True:
             if i > brink:
@@ -64,6 +65,8 @@ async def _tree(view):
                     _bad("too large")
                 at += i
                 i = 0
+                if forget:
+                    forget(at)
                 data = bytes(view[at : at + span])
                 end = len(data)
                 brink = end - 64 if at + end < size else size

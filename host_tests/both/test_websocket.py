@@ -118,7 +118,7 @@ def welcome(token, protocol=b"ocpp1.6", upgrade=b"websocket", more=b""):
 
 
 async def text(link):
-    return bytes(await link.recv()).decode()
+    return bytes((await link.recv())[:]).decode()
 
 
 async def closed(link):
