@@ -76,7 +76,8 @@ def boot(machine):
         try:
             from esp32 import Partition
 
-            if Partition(Partition.RUNNING).info()[4] == image:  # the bootloader went back
+            running = Partition(Partition.RUNNING)  # type: ignore[arg-type]
+            if running.info()[4] == image:  # the bootloader went back
                 image = words["image"] = ""
                 save = True
         except Exception as error:

@@ -101,7 +101,7 @@ class WebSocket:
             limit = bytearray(min(limit, _SMALL))
         else:
             self._limit = len(limit)
-        self._small = self._message = memoryview(limit)
+        self._small = self._message = memoryview(limit)  # a long message is a long.Long
         self._size = 0  # bytes of it that are there
         self._left = 0  # bytes of its present frame still to come
         self._open = False  # a first fragment has come
@@ -141,7 +141,7 @@ class WebSocket:
                 if self._message is self._small:
                     room = self._message[size : size + n]
                 else:
-                    room = self._message.room(size, n)
+                    room = self._message.room(size, n)  # type: ignore[attr-defined]
                 n = min(len(room), self._end - self._at)
                 if n:
                     room[:n] = self._ahead[self._at : self._at + n]
@@ -157,7 +157,7 @@ class WebSocket:
                 if message is self._small:
                     message = message[: self._size]
                 else:
-                    message.resize(self._size)
+                    message.resize(self._size)  # type: ignore[attr-defined]
                 self._message = self._small  # a long one is the caller's alone
                 self._size = 0
                 self._open = self._last = False
@@ -236,7 +236,7 @@ class WebSocket:
                     piece = self._small[at : min(at + 256, self._size)]
                     grown.room(at, 256)[: len(piece)] = piece
                 self._message = grown
-            self._message.resize(size)
+            self._message.resize(size)  # type: ignore[attr-defined]
         except MemoryError:
             return False
         return True
