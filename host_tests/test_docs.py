@@ -15,7 +15,13 @@ from host_tests.virtual import run as virtual_run
 from tools import provision, runtimes
 
 ROOT = runtimes.ROOT
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/security.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/operations.md",
+    "docs/security.md",
+    "docs/memory.md",
+)
 
 # What is not run from here: how it begins, and where else it is tested or why it can't be.
 ELSEWHERE = {
@@ -26,15 +32,18 @@ ELSEWHERE = {
     "make flash": "test_flash.py, over a pty: it needs a board",
     "make provision": "test_provision.py, over a pty: it needs a board",
     "make dev": "test_provision.py, over a pty: it needs a board",
-    "mpremote connect /dev/ttyUSB0 mip install package.json": "test_package.py, over a pty",
-    "python tools/package.py": "it writes into this tree; test_package.py looks at the result",
-    "mpremote connect": "needs a board; mpremote's own",
+    ".venv/bin/mpremote connect /dev/ttyUSB0 mip install package.json": "test_package.py, a pty",
+    ".venv/bin/python tools/package.py": "writes into this tree; see test_package.py",
+    ".venv/bin/mpremote connect": "needs a board; mpremote's own",
     "python -m pip install esptool": "needs a network, changes this Python",
     "esptool": "needs an ESP32's boot loader",
     "python main.py": "test_the_station_by_hand",
     "micropython main.py": "test_the_station_by_hand",
     "micropython -c": "mip needs a network",
     ".venv/bin/python -m pytest": "pytest within pytest; its options are pytest's",
+    ".venv/bin/python -m tools.bench.live": "the bench takes a minute and more",
+    ".venv/bin/python -m tools.bench.reaction": "as that one",
+    ".venv/bin/mpremote mip install aiorepl": "needs a board and a network",
 }
 
 
@@ -50,6 +59,9 @@ def blocks(page, language):
 
 def shell_lines():
     for page in PAGES:
+        text = re.sub(r"(?ms)^```.*?^```", "", (ROOT / page).read_text())
+        for command in re.findall(r"`((?:\S*/)?(?:python3?|mpremote) [^`]+)`", text):
+            yield page, " ".join(command.split())  # within a sentence
         for block in blocks(page, "sh"):
             for line in block.splitlines():
                 command = re.sub(r"\s+# .*", "", line.strip())
@@ -76,16 +88,20 @@ def workshop(tmp_path_factory):
     other's files there."""
     folder = tmp_path_factory.mktemp("docs")
     (folder / "house.toml").write_text(blocks("docs/operations.md", "toml")[0])
-    for name in ("tools", "firmware", "host_tests", "pyproject.toml", "main.py"):
+    for name in ("tools", "firmware", "host_tests", "pyproject.toml", "main.py", ".venv"):
         (folder / name).symlink_to(ROOT / name)
     return folder
 
 
 def run(command, folder):
-    words = shlex.split(command)
-    if words[0] == "python":
-        words[0] = sys.executable
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
+    words = shlex.split(command.replace("LOG", "/dev/null"))
+    given = None
+    if "<" in words:
+        given = open(words.pop())
+        words.remove("<")
+    done = subprocess.run(
+        words, cwd=folder, stdin=given, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout
 

@@ -86,6 +86,17 @@ def test_a_first_flash_a_second_and_a_changed_one(pty_board, index, monkeypatch)
         "slot a is up to date" in line for line in run(pty_board, index="http://127.0.0.1:9")
     )
 
+    # half an install is no install, whatever it has
+    half = pty_board.flash / "lib" / "aiohttp" / "__init__.py"
+    whole = half.read_bytes()
+    half.write_bytes(whole[:100])
+    with pytest.raises(Trouble, match="mip could not install aiohttp"):
+        run(pty_board, index="http://127.0.0.1:9")
+    with Board(pty_board.port) as target:
+        flash.selftest(target, lambda line: None)  # it has started again
+    assert any(line == "installing aiohttp" for line in run(pty_board, index=index))
+    assert half.read_bytes() == whole
+
     # one file changed: the other slot gets it, and copies of the rest
     made = flash.application(True)
     changed = {**made, "firmware/extra.mpy": b"M\x06\x00\x1f\x00"}

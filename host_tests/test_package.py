@@ -3,10 +3,12 @@
 import contextlib
 import io
 import os
+import subprocess
 
 import pytest
 from mpremote import mip
 
+import firmware
 from host_tests.pty_board import PtyBoard
 from tools import flash, package, runtimes, shrink
 from tools.board import Board
@@ -14,7 +16,7 @@ from tools.board import Board
 
 def test_the_package_is_up_to_date():
     text = (runtimes.ROOT / "package.json").read_text()
-    assert text == package.package(), "python tools/package.py"
+    assert text == package.package(), ".venv/bin/python tools/package.py"
 
 
 @pytest.mark.micropython
@@ -59,3 +61,14 @@ def test_the_manifest_freezes_what_flash_sends():
     left_out = set(flash.application(True)) - set(flash.application())
     assert left_out and not left_out & set(files)
     assert tuple(required) == flash.LIBRARIES
+
+
+def test_the_build_date_is_no_older_than_two_months():
+    """It is the least that a device's clock can be, by which certificates are looked at."""
+    done = subprocess.run(
+        ["git", "log", "-1", "--format=%ct"], cwd=runtimes.ROOT, capture_output=True, text=True
+    )
+    if done.returncode or not done.stdout.strip():
+        pytest.skip("no history here")
+    newest = int(done.stdout)
+    assert newest - 60 * 86400 < firmware.BUILD <= newest + 86400, "set firmware.BUILD anew"

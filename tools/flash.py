@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import hashlib
 import io
+import json
 import re
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from tools.board import Board, Trouble  # noqa: E402
 
 OLDEST = (1, 25)
 LIBRARIES = ("aiohttp", "logging")
+LIBRARY_FILES = "lib.json"  # on the board: their files' SHA-256
 # Of the firmware, what a device never loads.
 PC_ONLY = (
     "firmware.base.output",
@@ -189,12 +191,14 @@ class Flash:
         self.board.run(f"os.rename({part!r}, {name!r})")
 
     def libraries(self, index: str | None) -> None:
-        """aiohttp and logging of micropython-lib, with mip, unless they are there."""
-        missing = [
-            name
-            for name in LIBRARIES
-            if not any(re.match(f"lib/{name}(/__init__)?\\.m?py$", path) for path in self.there)
-        ]
+        """aiohttp and logging of micropython-lib, with mip, unless they are there as they were
+        once they had been installed: LIBRARY_FILES tells."""
+        recorded = self.recorded()
+        missing = []
+        for name in LIBRARIES:
+            files = self.library(name)
+            if not files or recorded.get(name) != files:
+                missing.append(name)
         if not missing:
             return
         from mpremote import mip
@@ -202,7 +206,7 @@ class Flash:
 
         self.say(f"installing {' and '.join(missing)}")
         for name in missing:
-            try:
+            try:  # what is there already is kept by its hash
                 with contextlib.redirect_stdout(io.StringIO()):
                     mip._install_package(
                         self.board.transport, name, index or mip._PACKAGE_INDEX, "lib", None, True
@@ -212,6 +216,21 @@ class Flash:
                     f"mip could not install {name}: {error}\nIs this computer online? The board "
                     "itself needs no network for this. Then flash again"
                 ) from None
+        self.look()
+        found = {name: self.library(name) for name in LIBRARIES}
+        self.replace(LIBRARY_FILES, json.dumps(found).encode())
+
+    def library(self, name: str) -> dict[str, str]:
+        """The files of a library that the board has: path to SHA-256."""
+        start = re.compile(f"lib/{name}(/|\\.m?py$)")
+        return {path: digest for path, (digest, _) in self.there.items() if start.match(path)}
+
+    def recorded(self) -> dict:
+        """What the libraries were when they had been installed."""
+        try:
+            return json.loads(self.board.get(LIBRARY_FILES) or b"{}")
+        except ValueError:
+            return {}
 
     def fill(self, slot: str, files: dict[str, bytes], free: int) -> int:
         """Makes a slot hold exactly these files; returns how many were sent. What the other slot
