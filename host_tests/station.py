@@ -91,7 +91,9 @@ class Rig:
             await self.house.close()
 
     def words(self):
-        words = ["--state", str(self.folder / "state"), "--box-id", self.box]
+        words = ["--state", str(self.folder / "state")]
+        if self.box:
+            words += ["--box-id", self.box]
         if "--supervision-url" not in self.args:
             words += ["--supervision-url", self.url]
         return words + ["--speed", str(self.speed)] + self.args

@@ -1,5 +1,7 @@
 """The console's commands at a station: what is refused, what is logged, what `status` tells."""
 
+import re
+
 import pytest
 
 from host_tests.station import Rig
@@ -28,6 +30,25 @@ def test_what_is_refused_and_what_is_logged(tmp_path):
             assert not any("SECRET" in line or "sesame" in line for line in log), log
             help = "\n".join(await rig.console("help"))
             assert "sleep" in help and "sim phases" in help
+
+    run(session())
+
+
+def test_each_station_has_a_name_of_its_own(tmp_path):
+    async def name(folder):
+        found = []
+        for _ in range(2):
+            async with Rig("cpython", folder, house=False, box=None) as rig:
+                found += await rig.console("config BoxIdentifier")
+        assert found[0] == found[1] and re.match(
+            r"BoxIdentifier=WALLBRIDGE-[0-9a-f]{8}$", found[0]
+        )
+        return found[0]
+
+    async def session():
+        for folder in ("one", "two"):
+            (tmp_path / folder).mkdir()
+        assert await name(tmp_path / "one") != await name(tmp_path / "two")
 
     run(session())
 

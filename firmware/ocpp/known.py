@@ -1,5 +1,9 @@
 """Values of keys that the station itself knows: its reference, its meter, its TIC line."""
 
+from binascii import hexlify
+
+from firmware.base import runtime
+
 
 def value(station, name: str) -> str:
     """The value of a key whose default is `*` in the keys' table."""
@@ -12,7 +16,7 @@ def value(station, name: str) -> str:
         return str(station.transactions.data_values)
     reference = station.reference
     if name == "BoxIdentifier":
-        return "WALLBRIDGE"
+        return _box(station.config.store)
     if name == "IMaxUser":
         return str(reference.max_ma // 1000)
     if name == "PhaseNumber":
@@ -22,3 +26,16 @@ def value(station, name: str) -> str:
     if name == "UnlockConnectorOnEVSideDisconnect":
         return "true" if reference.socket else "false"
     raise KeyError(name)
+
+
+def _box(store):
+    """A BoxIdentifier of its own for a station that was told none (guide: unique), the same ever
+    after; kept in the store."""
+    kept = store.read("box")
+    if kept is None:
+        kept = hexlify(runtime.urandom(4))
+        try:
+            store.write("box", kept)
+        except OSError:  # no room: another one after the next start, then
+            pass
+    return "WALLBRIDGE-" + kept.decode()
