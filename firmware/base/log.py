@@ -73,7 +73,8 @@ class Log:
 
 
 class Writer:
-    """Writes for one part of the station; the text is formatted only when it is kept."""
+    """Writes for one part of the station; the text is formatted only when it is kept. Where there
+    is no memory, the last lines make room."""
 
     def __init__(self, log: Log, part: str):
         self._log = log
@@ -81,7 +82,11 @@ class Writer:
 
     def _write(self, level, text, args):
         if LEVELS[level] >= self._log.level:
-            self._log.write(self._part, level, text % args if args else text)
+            try:
+                self._log.write(self._part, level, text % args if args else text)
+            except MemoryError:  # whoever logs has to go on
+                self._log.lines.clear()
+                runtime.collect()
 
     def debug(self, text, *args):
         self._write("debug", text, args)

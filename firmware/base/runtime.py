@@ -106,8 +106,11 @@ if MICROPYTHON:
         import io
 
         text = io.StringIO()
-        sys.print_exception(error, text)
-        return text.getvalue()
+        try:
+            sys.print_exception(error, text)
+            return text.getvalue()
+        except MemoryError:  # what it is about, perhaps
+            return "an error, and no memory to tell which"
 
 else:
     from firmware.base.sockets_cpython import abort, readinto, utf8  # noqa: F401

@@ -119,6 +119,7 @@ class Link:
         """The task: dials, serves, and after any failure waits longer each time."""
         attempt = 0
         station = self.station
+        self._down()  # what a crash has left
         if "SupervisionUrl" not in station.config.run:
             self._try()  # a restart does not end a trial
         while True:
@@ -141,7 +142,7 @@ class Link:
             try:
                 await self._connect()
                 await self._serve()
-            except runtime.LINK_ERRORS as why:
+            except runtime.LINK_ERRORS + (MemoryError,) as why:
                 self.log.warning("%s", str(why) or "no answer in time")
             self._down()
             if self._wake.is_set():  # asked for: at once
@@ -205,6 +206,7 @@ class Link:
         except runtime.LINK_ERRORS as why:
             self.log.warning("%s", str(why) or "no answer in time")
         except Exception as error:
+            socket.drop()  # in any case: to say it may take more memory than there is
             self.log.error("%s", runtime.trace(error))
         socket.drop()
 
