@@ -124,7 +124,17 @@ class Server:
         length = b"Content-Length: %d\r\n\r\n" % SIZE
         part = b"HTTP/1.1 206 Partial\r\nContent-Range: bytes %d-%d/%d\r\n"
         try:
-            if case.startswith("broken/"):  # resets twice on the way
+            if case.startswith("bad/"):  # never to the end, and never twice as far
+                if case == "bad/crawls":  # goes on, but each time by less than 4 KB
+                    writer.write(part % (begin, SIZE - 1, SIZE) if begin else ok)
+                    writer.write(b"Content-Length: %d\r\n\r\n" % (SIZE - begin))
+                    writer.write(DATA[begin : begin + 5000 // count])
+                else:
+                    ends = {"bad/back": (9000, 7000, 8000), "bad/farther": range(4200, SIZE, 4200)}
+                    writer.write(ok + length + DATA[: ends[case][(count - 1) % len(ends[case])]])
+                await writer.drain()
+                await asyncio.sleep(0.1)
+            elif case.startswith("broken/"):  # resets twice on the way
                 to = min(SIZE, begin + 8000)
                 if case.endswith("range") and begin:
                     writer.write(part % (begin, SIZE - 1, SIZE))
@@ -201,6 +211,14 @@ CASES = {
     "cut, with range": ("rough", "broken/cut/range", "ok", "going on at"),
     "reset": ("rough", "broken/reset", "ok", "going on at"),
     "reset, with range": ("rough", "broken/reset/range", "ok", "going on at"),
+    "no part, breaks anywhere": (
+        "rough",
+        "bad/back",
+        "of 20000|HTTP: reading",
+        "no part of a file",
+    ),
+    "no part, breaks each time": ("rough", "bad/farther", "it begins again each time", ""),
+    "little each time": ("rough", "bad/crawls", "of 20000|of 15000|HTTP: reading", "going on at"),
     "short": ("rough", "short", "3000|HTTP: reading", ""),
     "long": ("rough", "long", "ok|HTTP: reading|HTTP: asking", ""),
     "from elsewhere": ("rough", "elsewhere", "HTTP 206 from elsewhere", ""),
@@ -264,6 +282,9 @@ async def test_every_case(name, tmp_path):
         if told not in " ".join(log) or left:
             wrong.append((case, log, left))
     assert not wrong, (library, *wrong)
+    # each connection goes further than any before, or is the last; and three beginnings are enough
+    assert server.counts["bad/back"] == server.counts["bad/crawls"] == 2
+    assert server.counts["bad/farther"] == 4
     for path in ("/dir/sub/", "/dir/", "/there/", "/dir/tls/"):
         assert server.stored[path + "report-1.txt"] == ("PUT", DATA)
     assert server.stored["/dir/file?sign=1"] == ("PUT", DATA)

@@ -47,8 +47,8 @@ class Ftp:
         if sink.received:
             try:
                 await self._command("REST %d" % sink.received, 3)
-            except Reply:  # it can't
-                sink.restart()
+            except Reply as why:  # it can't
+                self._place.restart(sink, why)
         await self._transfer("RETR " + path)
         block = self._first or await self._moved("reading", self._data[0].read(BLOCK))
         while block:

@@ -98,8 +98,11 @@ class Http:
         if status == 416 and have and place == "bytes */%d" % have:
             return
         if status == 416 and have:
-            sink.restart()
-            raise OSError("HTTP 416: another file than before")
+            self._place.restart(sink, "HTTP 416: another file than before")
+            have = 0
+            del headers["Range"]
+            status = await self._follow("GET", headers)
+            place = self._header("content-range")
         if status not in (200, 206):
             raise OSError("HTTP %d" % status)
         if self._header("transfer-encoding") or self._header("content-encoding"):
@@ -107,7 +110,7 @@ class Http:
         if status == 206 and not place.startswith("bytes %d-" % have):
             raise OSError("HTTP 206 from elsewhere")
         if status == 200 and have:
-            sink.restart()
+            self._place.restart(sink, "HTTP: no part of a file")
         length = self._header("content-length")
         end = sink.received + int(length) if length.isdigit() else None
         while sink.received != end:

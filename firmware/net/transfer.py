@@ -7,6 +7,7 @@ from firmware.base import runtime
 
 BLOCK = 1024
 _PROGRESS = 4096  # bytes that a connection must bring, for the next one to follow at once
+_RESTARTS = 2  # from the beginning
 _MODULES = (
     "firmware.net.http", "firmware.net.ftp", "firmware.net.address", "firmware.net.dial",
     "firmware.net.tls",
@@ -30,11 +31,20 @@ class Place:
         self.log = log
         self.known = known
         self.step_s = 30
+        self.restarts = 0
         self.ftps = 990, 21  # the ports of FTPS that is implicit and explicit
 
     def __str__(self):
         path = self.path.partition("?")[0]
         return "%s://%s:%d%s" % (self.scheme, self.host, self.port, path)
+
+    def restart(self, sink, why) -> None:  # cold
+        """Begins a download again, where the server can't go on with it."""
+        self.restarts += 1
+        if self.restarts > _RESTARTS:
+            raise OSError("it begins again each time: %s" % why)
+        self.log.warning("%s; from the beginning", why)
+        sink.restart()
 
     def client(self):  # cold
         """Who speaks the scheme."""
@@ -45,23 +55,25 @@ class Place:
 
 async def download(place: Place, sink) -> None:
     """Streams a file into `sink` from `sink.received` on, and goes on where a connection broke
-    while each one brings something.
+    while each one goes further than any before. Where the server can't go on it begins again,
+    twice at most.
 
     A sink has `received`, the bytes that it has; `async write(block)`; `restart()`, when it only
     goes from the beginning; `finish()`, which raises OSError when it is not complete. Raises one
     of runtime.LINK_ERRORS, or what the sink raises.
     """
+    furthest = sink.received
     try:
         while True:
-            before = sink.received
             client = place.client()
             try:
                 await client.get(sink)
                 sink.finish()
                 return
             except runtime.LINK_ERRORS as why:
-                if 0 <= sink.received - before < _PROGRESS:  # less: it begins again
+                if sink.received < furthest + _PROGRESS:
                     raise
+                furthest = sink.received
                 place.log.warning("%s; going on at %d", str(why) or "no answer", sink.received)
             finally:
                 await client.close()
