@@ -67,6 +67,29 @@ def test_a_constant_and_an_f_string_are_left_alone():
 
 
 @pytest.mark.micropython
+def test_each_module_is_found_under_its_own_name(micropython, tmp_path):
+    """Whatever its short name is, that of the file that all are imported from is another."""
+    runtimes.compile_device()
+    folders = ("base", "charging", "ocpp", "sensing")
+    names = [
+        f"firmware.{path.parent.name}.{path.stem}"
+        for folder in folders
+        for path in sorted((runtimes.ROOT / "firmware" / folder).glob("[a-z]*.py"))
+        if not path.stem.endswith("_cpython")
+    ]
+    code = "from firmware.base import runtime\nkept = []\n"
+    code += "".join(f'kept.append(runtime.load("{name}"))\n' for name in names)
+    code += "import sys\nassert '_' not in sys.modules\n"
+    for n, name in enumerate(names):
+        code += f'assert runtime.load("{name}") is kept[{n}], "{name}"\n'
+    done = subprocess.run(
+        [*runtimes.command(64, "8m"), "-c", runtimes.device_script(code)], cwd=tmp_path,
+        env=runtimes.environment(build=runtimes.DEVICE), capture_output=True, text=True,
+    )  # fmt: skip
+    assert micropython(64) and done.stderr == "", done.stderr
+
+
+@pytest.mark.micropython
 @pytest.mark.parametrize("bits", [64, 32])
 def test_loading_leaves_no_name(bits, micropython, tmp_path):
     """Two nameless modules that need each other's result, loaded, dropped and loaded again."""
@@ -82,14 +105,14 @@ def names():
 for _ in range(3):
     names()
     times = runtime.load("firmware.base.times")
-    print(times.parse("2026-01-01T00:00:00Z"), "m" in sys.modules)
+    print(times.parse("2026-01-01T00:00:00Z"), "_" in sys.modules)
     assert runtime.load("firmware.base.times") is times
     held = runtime.load("firmware.ocpp.smart_charging")
     runtime.drop("firmware.ocpp.smart_charging", "firmware.base.times")
     try:
         runtime.load("nothing")
     except ImportError:
-        print("missing", "m" in sys.modules)
+        print("missing", "_" in sys.modules)
 """
     )
     done = subprocess.run(

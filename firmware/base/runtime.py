@@ -58,7 +58,7 @@ if MICROPYTHON:
             sys.path.insert(0, _PLACE)
 
         def stat(self, path):
-            if path != "/m.mpy":
+            if path != "/_.mpy":
                 raise OSError(2)  # ENOENT
             return os.stat(self.path)
 
@@ -71,9 +71,9 @@ if MICROPYTHON:
 
             vfs.mount(_Nameless(), _PLACE)
         _Nameless.path = __file__.rpartition("/")[0] + "/" + name + ".mpy"
-        sys.modules.pop("m", None)  # which is loading this one
-        module = __import__("m")
-        sys.modules.pop("m", None)
+        sys.modules.pop("_", None)  # which is loading this one; no short name is "_"
+        module = __import__("_")
+        sys.modules.pop("_", None)
         return module
 
     def readinto(reader, view):
