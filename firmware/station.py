@@ -232,6 +232,13 @@ class Station:
                 self.log("watchdog").error("silent: %s", silent)
             self.board.feed("" if self.safe else silent)
 
+    def _resume(self):  # cold
+        """What is under way, or to be told of."""
+        works = ("update", "firmware.ocpp.update"), ("diagnostics", "firmware.ocpp.diagnostics")
+        for name, module in works:
+            if self.config.store.read(name) is not None:
+                runtime.once("firmware.ocpp.jobs", "start", self, module, [])
+
     async def run(self, extra=()) -> str:
         """Runs until a reset or the end. `extra`: (name, part): its `run(station)` is kept too."""
         works = (
@@ -247,8 +254,7 @@ class Station:
         for name, part in extra:
             works += ((name, lambda part=part: part.run(self)),)
         tasks = [asyncio.create_task(self._keep(name, work)) for name, work in works]
-        if self.config.store.read("update") is not None:  # one is under way, or to be told of
-            runtime.once("firmware.ocpp.jobs", "start", self, "firmware.ocpp.update")
+        self._resume()
         try:
             await self._ended.wait()
         finally:

@@ -7,7 +7,9 @@ import datetime
 import logging
 import re
 import ssl
+import sys
 import threading
+import types
 
 import pytest
 import trustme
@@ -18,6 +20,7 @@ from pyftpdlib.ioloop import IOLoop
 from pyftpdlib.servers import FTPServer
 
 from firmware.base import runtime as firmware_runtime
+from firmware.ocpp import diagnostics, jobs
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.test_transfer_http import der
 
@@ -115,13 +118,16 @@ def test_what_is_in_it(runtime, tmp_path):
             found = sections(text)
             assert "version=" in found["station"] and "model=Evh5A22N2S" in found["station"]
             assert "registration=Accepted" in found["station"]
+            assert "started_after=" in found["station"]
+            assert re.search(r"(?m)^warnings\.\w+=\d+$", found["station"])
             assert "status=Faulted" in found["connector"]
             assert "fault=0x100206 Ground fault" in found["connector"]
             assert "meter.energy=" in found["connector"]
             assert "MeterValueSampleInterval=30" in found["configuration"]
             assert "AuthorizationKey=(set)" in found["configuration"]
             assert "heap_free=" in found["memory"] and "flash_free=" in found["memory"]
-            assert "link=online" in found["network"]
+            assert "link=online\nconnections=1\n" in found["network"]
+            assert "silent_for_s=" in found["network"]
             assert "registration Accepted" in found["log"]
             assert re.search(r"(?m)^20\d\d-\d\d-\d\dT[\d:]+Z I session: transaction started", text)
             log = "\n".join(await rig.console("log")) + ("" if rig.inside else rig.log())
@@ -187,6 +193,89 @@ def test_while_it_goes_on(runtime, tmp_path):
                 await rig.sleep(1)
 
     play(runtime, session())
+
+
+def test_a_restart_ends_an_upload(runtime, tmp_path):
+    """The central system hears of it once; nothing is left."""
+
+    async def session():
+        async with Server() as server, Rig(runtime, tmp_path) as rig:
+            house = rig.house
+            point = await rig.online()
+            server.hold = asyncio.get_running_loop().create_future()
+            url = f"http://localhost:{server.port}/"
+            await point.ask("GetDiagnostics", location=url, retries=0)
+            while not server.times:
+                await rig.sleep(1)
+            assert (tmp_path / "state" / "diagnostics.txt").exists()
+            await rig.kill()
+            await rig.start()
+            await house.heard_of("DiagnosticsStatusNotification", count=2)
+            assert statuses(house) == ["Uploading", "UploadFailed"]
+            await rig.online()
+            while await rig.console("transfers") != ["nothing"]:
+                await rig.sleep(1)
+            assert not (tmp_path / "state" / "diagnostics.txt").exists()
+            server.hold.set_result(None)
+            server.hold = None
+            await rig.console("reset soft")
+            await house.heard_of("BootNotification", count=3)
+            point = await rig.online()
+            await point.ask("GetDiagnostics", location=url)
+            await house.heard_of("DiagnosticsStatusNotification", count=4)
+            assert statuses(house)[2:] == ["Uploading", "Uploaded"]
+
+    play(runtime, session())
+
+
+async def test_a_job_that_does_not_hear_its_end(virtual_loop, monkeypatch):
+    """MicroPython's wait_for can swallow the end that a new request asks for: the new one waits
+    until it is obeyed, since both write the same file."""
+    steps = []
+
+    class Slow:
+        @staticmethod
+        async def step(station, job):
+            steps.append("begin " + job)
+            for _ in range(3):
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    if "what?" in steps:
+                        raise
+                    steps.append("what?")
+            steps.append("end " + job)
+
+    station = types.SimpleNamespace(jobs=None, spawn=asyncio.ensure_future)
+
+    monkeypatch.setitem(sys.modules, "slow", Slow)
+    jobs.start(station, "slow", "old")
+    await asyncio.sleep(1)
+    jobs.start(station, "slow", "new")
+    await asyncio.sleep(200)
+    assert steps == ["begin old", "what?", "begin new", "end new"]
+
+
+def test_what_only_a_device_knows(monkeypatch):
+    class Wlan:
+        def isconnected(self):
+            return True
+
+        def ifconfig(self):
+            return ("192.0.2.7", "", "", "")
+
+        def status(self, what):
+            return -61
+
+    network = types.SimpleNamespace(STA_IF=0, WLAN=lambda which: Wlan())
+    monkeypatch.setitem(sys.modules, "network", network)
+    monkeypatch.setattr(firmware_runtime, "DEVICE", True)
+    station = types.SimpleNamespace(
+        link=types.SimpleNamespace(state="online", connections=3, lost_ms=None, known={}),
+        clock=types.SimpleNamespace(ms=lambda: 5000),
+        rpc=types.SimpleNamespace(active_ms=3000),
+    )
+    assert "wifi=192.0.2.7, -61 dBm" in list(diagnostics._network(station))
 
 
 def test_lines_of_a_time_only(tmp_path):

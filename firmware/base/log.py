@@ -39,6 +39,7 @@ class Log:
         self.keep = keep
         self.clock = clock
         self.lines = []
+        self.counts = {}  # warnings and errors by part, for diagnostics
         self.unsaved = 0  # of them, the newest: not in flash yet (logbook.py)
         self.saved_ms = None
         self._out = logging.getLogger("wallbridge") if logging else None
@@ -53,6 +54,8 @@ class Log:
         number = LEVELS[level]
         if number < self.level:
             return
+        if number > 20:
+            self.counts[part] = self.counts.get(part, 0) + 1
         seconds = self.clock.ms() // 1000 if self.clock else 0
         if len(text) > 400:  # of a traceback the end says most
             text = text[:100] + " ... " + text[-300:]

@@ -8,6 +8,7 @@ from firmware.charging import faults
 
 MESSAGE = "DiagnosticsStatusNotification"
 _FILE = "diagnostics.txt"
+_MARK = "diagnostics"  # in the store while the central system waits for how it ends
 _ATTEMPTS = 4  # where the central system leaves it to us
 _INTERVAL_S = 60
 _MOST = 100  # attempts
@@ -57,8 +58,15 @@ class Body:
 
 
 async def step(station, job):
-    """See jobs.py."""
+    """See jobs.py. `job`: see GetDiagnostics; its URL is None while the end is told. An empty job
+    is of an upload that a restart has ended."""
     try:
+        if not job:
+            job.append(None)
+            return _end(station, job, "UploadFailed")
+        if job[0] is None:
+            station.config.store.remove(_MARK)
+            return None
         return await _attempt(station, station.log("diagnostics"), job)
     finally:
         runtime.drop("firmware.base.logbook", "firmware.ocpp.keys")
@@ -73,6 +81,10 @@ async def _attempt(station, log, job):
     except ValueError:
         job[3] = 0  # it will not get better
     if station.doing.get(MESSAGE) != "Uploading":
+        try:
+            station.config.store.write(_MARK, b"1")
+        except OSError as why:
+            log.warning("no end will be told of after a restart: %s", why)
         station.jobs.say(MESSAGE, "Uploading")
     status = "Uploaded"
     try:
@@ -85,9 +97,17 @@ async def _attempt(station, log, job):
         if job[3] > 0:
             return station.clock.sleep_ms(job[4] * 1000)
         status = "UploadFailed"
+    return _end(station, job, status)
+
+
+def _end(station, job, status):
     station.jobs.say(MESSAGE, status, True)
-    files.remove(_FILE)
-    return None
+    job[0] = None
+    try:
+        station.files.remove(_FILE)
+    except OSError:
+        pass  # the power failed before it was there
+    return station.jobs.told()
 
 
 def write(station, span: list) -> None:  # cold
@@ -122,6 +142,11 @@ def _station(station):  # cold
     yield "meter=%s, %s" % (station.meter.model or "unknown", station.meter.error or "answers")
     yield "registration=" + station.registration.status
     yield "safe_state=%s" % station.safe
+    rtc = getattr(station.board, "rtc", None)
+    if rtc:  # crashes in a row and the last one's cause: see boot.py
+        yield "crashes=" + str(rtc.memory(), "utf-8")
+    for part in sorted(station.log.counts):  # since the start
+        yield "warnings.%s=%d" % (part, station.log.counts[part])
     for message in station.doing:
         yield "%s=%s" % (message, station.doing[message])
 
@@ -175,6 +200,9 @@ def _memory(station):  # cold
 def _network(station):  # cold
     link = station.link
     yield "link=" + link.state
+    yield "connections=%d" % link.connections
+    if runtime.DEVICE:
+        yield "wifi=%s" % runtime.once("firmware.net.wifi_state", "look")[1]
     if link.lost_ms is not None:
         yield "lost_for_s=%d" % ((station.clock.ms() - link.lost_ms) // 1000)
     yield "silent_for_s=%d" % ((station.clock.ms() - station.rpc.active_ms) // 1000)

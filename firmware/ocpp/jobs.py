@@ -40,12 +40,12 @@ class Jobs:
     def start(self, name, job) -> None:  # cold
         """See the module's `start`."""
         self.stop(name)
-        self._tasks[name] = self._spawn(self._run(name, job))
+        self._tasks[name] = self._spawn(self._run(name, job, self._tasks.get(name)))
 
     def stop(self, name: str) -> None:  # cold
-        """Gives a job up at once."""
+        """Gives a job up."""
         if name in self._tasks:
-            self._tasks.pop(name).cancel()
+            self._tasks[name].cancel()
 
     def _spawn(self, work):
         self._busy += 1
@@ -59,7 +59,10 @@ class Jobs:
             if not self._busy:
                 self.station.jobs = None
 
-    async def _run(self, module, job):
+    async def _run(self, module, job, former):
+        if former:
+            await runtime.stop([former])  # two would share a file: not before it has ended
+        former = None
         now = module
         while True:
             wait = await runtime.soon(now, "step", self.station, job)

@@ -21,6 +21,7 @@ class Link:
         self.state = "off"
         self.lost_ms = station.clock.ms()  # which goes on after a Reset
         self.endpoint = 0  # of the connection that stands
+        self.connections = 0  # since the start, for diagnostics
         self.ca = None  # CA certificates, DER or PEM
         self.insecure = False  # the operator's word that TLS needs no CA
         self.by_old = True  # the connection says nothing about the present AuthorizationKey
@@ -170,6 +171,7 @@ class Link:
             self._socket = await runtime.soon("firmware.ocpp.dialing", "dial", self)
         finally:
             runtime.drop(*_DROP)
+        self.connections += 1
         self.log.info("connected")
         store = self.station.config.store
         if store.read("profile-old") or not self.by_old and store.read("auth-old"):
