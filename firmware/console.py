@@ -3,6 +3,8 @@
 The commands are in `commands.py`, loaded for each line and dropped after it.
 """
 
+import asyncio
+
 from firmware.base import runtime
 
 _LINE = 512  # bytes of a line at most
@@ -101,6 +103,7 @@ class Console:
         """Others have their turns between the lines, however slow the peer is. One that does not
         read loses the rest."""
         told = ["error: " + error if error else "ok"]
+        ended = None
         for part in ([""] if self._torn else (), lines, told):
             for line in part:
                 line += "\n"
@@ -111,15 +114,21 @@ class Console:
                     taken = self.write(line)
                     line = "" if taken is None else line[taken:]
                     if taken == 0:
+                        if ended:
+                            raise ended
                         if left <= 0:
                             return
                         left -= _WAIT_MS
                         await runtime.sleep_ms(_WAIT_MS)
                 self._torn = False
-                await runtime.sleep_ms(pause)
+                try:
+                    if not ended:
+                        await runtime.sleep_ms(pause)
+                except asyncio.CancelledError as why:  # a reset: no more turns for others
+                    ended = why
+        if ended:
+            raise ended
 
 
 async def _forever():
-    import asyncio
-
     await asyncio.Event().wait()

@@ -127,3 +127,14 @@ async def test_who_does_not_read_loses_the_rest():
     room[0] = 100
     await console.reply((), "what comes next has a line of its own")
     assert console.said == "one\ntwo\n\nerror: what comes next has a line of its own\n"
+
+
+async def test_a_reset_cuts_no_reply():
+    console = Typed(b"")
+    lines = ["line %d" % n for n in range(20)]
+    task = asyncio.create_task(console.reply(lines))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert console.said and not console.said.endswith("ok\n")
+    await runtime.stop([task])
+    assert console.said == "\n".join(lines) + "\nok\n"
