@@ -338,7 +338,7 @@ def test_flashed_by_wire_meanwhile(phase, running, tmp_path):
     if phase == "wait":
         station.store.write("update", "\n".join(["wait", *job[1:]]).encode())
     # make flash: other files, no bundle
-    bundles.bundle.wipe(files, "b")
+    asyncio.run(bundles.bundle.wipe(files, "b"))
     put(files, {"b/" + path: data for path, data in NEW})
     slots.write(files, slot="b", trial="0", tries="0")
     assert boot(files, tmp_path, running) == "b"

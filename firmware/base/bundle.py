@@ -184,7 +184,7 @@ class Unpacker:
         self.close()
         if self._entries is None:
             await self._checked("bundle.new")
-            names = wipe(self.files, self.slot, "bundle.new")
+            names = await wipe(self.files, self.slot, "bundle.new")
             if names:
                 raise OSError("%s can't be removed" % names)
             if self._files and self.total > self.files.free() - RESERVE:
@@ -317,13 +317,15 @@ def forget(files, slot: str) -> None:
         pass  # there was nothing
 
 
-def wipe(files, folder: str, keep: str = "") -> str:  # cold
-    """Removes all files below a folder but `keep`; the name of one that stays, or ""."""
+async def wipe(files, folder: str, keep: str = "") -> str:  # cold
+    """Removes all files below a folder but `keep`; the name of one that stays, or "". Others run
+    after each: a whole slot takes a second."""
     stays = ""
     for name in files.listdir(folder):
         path = folder + "/" + name
         if name == keep:
             continue
+        await runtime.sleep_ms(0)
         try:
             files.listdir(path)
         except OSError:  # a file
@@ -332,5 +334,5 @@ def wipe(files, folder: str, keep: str = "") -> str:  # cold
             except OSError:
                 stays = path
             continue
-        stays = wipe(files, path) or stays
+        stays = await wipe(files, path) or stays
     return stays

@@ -78,14 +78,17 @@ def folder():
 
 def remove(files):
     """Away with it."""
-    bundle.wipe(files, "")
-
-    def empty(path):
-        for name in os.listdir(path):
-            empty(path + "/" + name)
-        os.rmdir(path)
-
     empty(files.root)
+
+
+def empty(path):
+    """Removes a folder and all that is in it."""
+    for name in os.listdir(path):
+        try:
+            os.remove(path + "/" + name)
+        except OSError:  # a folder
+            empty(path + "/" + name)
+    os.rmdir(path)
 
 
 def tree(files, top):

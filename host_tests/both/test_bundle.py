@@ -1,5 +1,6 @@
 """Bundles: what is taken, what is refused, and what a slot is left with."""
 
+import asyncio
 import binascii
 import hashlib
 
@@ -267,6 +268,38 @@ async def test_not_going_on_with_what_is_not_right():
         pass
     unpacker.restart()
     await feed(unpacker, data)
+    bundles.remove(files)
+
+
+async def test_a_slot_is_emptied_a_file_at_a_time():
+    """With a car charging: others run after each."""
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    files = bundles.folder()
+    files.mkdir("b")
+    files.mkdir("b/firmware")
+    for n in range(20):
+        with files.open("b/firmware/old%d.mpy" % n, "wb") as f:
+            f.write(b"old")
+    seen = []
+    remove = files.remove
+
+    def removing(name):
+        seen.append(turns)
+        remove(name)
+
+    files.remove = removing
+    task = asyncio.create_task(others())
+    unpacker = bundle.Unpacker(files, "b", bundles.KEY, None)
+    await unpacker.write(bundles.make([("firmware/x.mpy", b"new")]))
+    task.cancel()
+    assert unpacker.done and len(seen) == 20 and len(set(seen)) == 20
     bundles.remove(files)
 
 
