@@ -126,7 +126,7 @@ def rows(fields, path=""):
     out = {}
     for name, kind, required in fields:
         place = f"{path}.{name}"
-        while kind.startswith("["):
+        while kind[0] in "[(":
             kind = kind[1:-1].rstrip("+")
             place += "[]"
         inner = schemas._resolved(kind, ALL)

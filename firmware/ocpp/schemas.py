@@ -3,13 +3,17 @@
 A row is `Name.req` or `Name.conf` and its fields, `name:kind`, with `!` where required (OCPP 6).
 Kinds: i integer, i0 integer from 0, d decimal from 0 with one digit of fraction, b boolean,
 t dateTime, s text, s20 text of at most 20 characters, A|B one of these, Name a class or
-enumeration with a row of its own (OCPP 7), [kind] a list, [kind+] a list that is not empty.
+enumeration with a row of its own (OCPP 7), [kind] a list, [kind+] a list that is not empty,
+(kind) one that is not empty, of objects with nothing but numbers: what is received of it becomes
+one array('i') in a list, the fields of each object in the row's order, decimals as tenths, -1
+where there is none. So a hundred periods take 1 KB instead of 7 from then on.
 
 Here is what the station receives, and the names of what it does not support. What it sends is in
 `sent.py`: only tests load that.
 """
 
 import asyncio
+from array import array
 
 from firmware.base import times
 from firmware.ocpp import CallError
@@ -21,7 +25,7 @@ ChargingProfile chargingProfileId:i! transactionId:i stackLevel:i0! \
 chargingProfilePurpose:Purpose! chargingProfileKind:Absolute|Recurring|Relative! \
 recurrencyKind:Daily|Weekly validFrom:t validTo:t chargingSchedule:ChargingSchedule!
 ChargingSchedule duration:i0 startSchedule:t chargingRateUnit:A|W! \
-chargingSchedulePeriod:[ChargingSchedulePeriod+]! minChargingRate:d
+chargingSchedulePeriod:(ChargingSchedulePeriod)! minChargingRate:d
 ChargingSchedulePeriod startPeriod:i0! limit:d! numberPhases:i
 IdTagInfo expiryDate:t parentIdTag:s20 status:Accepted|Blocked|ConcurrentTx|Expired|Invalid!
 Purpose ChargePointMaxProfile|TxDefaultProfile|TxProfile
@@ -115,14 +119,14 @@ def _value(kind, value, strict, rows, later):
             _violated("Type", "not an integer")
         if value < 0 and kind == "i0" or value < 1 and kind == "i1":
             _violated("Property", "less than " + kind[1:])
-    elif first == "[":
+    elif first == "[" or first == "(":
         if type(value) is not list:
             _violated("Type", "not a list")
-        if kind[-2] == "+":
-            kind = kind[:-1]
+        packs = first == "(" and rows is ROWS
+        if kind[-2] == "+" or first == "(":
             if not value:
                 _violated("Occurence", "empty")
-        later.append(["", _resolved(kind[1:-1], rows), value])
+        later.append(["", _resolved(kind[1:-1].rstrip("+"), rows), value, packs])
     elif first == "b":
         if type(value) is not bool:
             _violated("Type", "not a boolean")
@@ -146,6 +150,17 @@ def _value(kind, value, strict, rows, later):
         elif kind != "s" and len(value) > int(kind[1:]):
             _violated("Property", "longer than " + kind[1:])
     return value
+
+
+def _pack(fields, members, numbers, at):
+    for name, kind, _ in fields:
+        value = members.get(name)
+        if value is None:
+            value = -1
+        elif kind == "d":
+            value = int(value * 10 + 0.5) if value < 200000000 else 2000000000
+        numbers[at] = max(-1, min(value, 2000000000))
+        at += 1
 
 
 def _members(fields, members, strict, rows, later):
@@ -193,11 +208,13 @@ def _steps(action, direction, payload, strict, rows):
     if type(payload) is not dict:
         raise CallError("FormationViolation", "the payload is not an object")
     yield
-    later = []  # the lists: [where, kind, items]
+    later = []  # the lists: [where, kind, items, whether they become an array]
     where = ""
     try:
         _members(found, payload, strict, rows, later)
-        for name, kind, items in later:
+        for name, kind, items, packs in later:
+            if packs:
+                numbers = array("i", bytes(4 * len(kind) * len(items)))
             for i in range(len(items)):
                 if i & 7 == 0 and len(items) > 8:
                     yield
@@ -206,6 +223,12 @@ def _steps(action, direction, payload, strict, rows):
                 items[i] = _value(kind, items[i], strict, rows, later)
                 for entry in later[lists:]:
                     entry[0] = where + entry[0]
+                if packs:
+                    _pack(kind, items[i], numbers, len(kind) * i)
+                    items[i] = None
+            if packs:
+                items.clear()
+                items.append(numbers)
     except CallError as error:
         error.description = (where + error.description)[1:]
         raise

@@ -26,7 +26,7 @@ def _must(fine, why):
 
 
 def pack(profile: dict, connector: int, number: int, now: int) -> bytearray:
-    """The record of a ChargingProfile that the schemas passed. `number`: of the transaction,
+    """The record of a ChargingProfile as the schemas hand it on. `number`: of the transaction,
     `now`: seconds since profiles.EPOCH. Raises ValueError with the reason to reject it."""
     purpose = profile["chargingProfilePurpose"]
     rank = profiles.PURPOSES.index(purpose)
@@ -66,26 +66,24 @@ def pack(profile: dict, connector: int, number: int, now: int) -> bytearray:
 
     power = schedule["chargingRateUnit"] == "W"
     highest = 100000000 if power else 100000  # so that all that is computed stays small
-    periods = schedule["chargingSchedulePeriod"]
-    count = len(periods)
+    periods = schedule["chargingSchedulePeriod"][0]  # start, limit in tenths, phases; start, ...
+    count = len(periods) // 3
     _must(count <= _MOST_PERIODS, "over %d periods" % _MOST_PERIODS)
     record = bytearray(HEAD + count * profiles.PERIOD_SIZE)  # starts, limits, phases wished
     at = HEAD
     before = -1
-    for period in periods:
-        begin = period["startPeriod"]
+    for n in range(0, 3 * count, 3):
+        begin = periods[n]
         if begin <= before or (before < 0 and begin):
             raise ValueError("periods must begin at 0 and ascend")
         _must(begin < NEVER, "startPeriod too large")
         before = begin
-        limit = period["limit"]
         pack_into("<I", record, at, begin)
-        limit = int(limit * 10 + 0.5) if limit < highest else highest * 10
-        pack_into("<I", record, at + 4 * count, limit)
+        pack_into("<I", record, at + 4 * count, min(periods[n + 1], highest * 10))
         at += 4
     at += 4 * count
-    for period in periods:
-        record[at] = 1 if 0 < period.get("numberPhases", 3) < 3 else 3
+    for n in range(2, 3 * count, 3):
+        record[at] = 1 if 0 < periods[n] < 3 else 3
         at += 1
     flags = kind | (profiles.POWER if power else 0)
     row = (rank, 255 - level, flags, count, first, last, start, duration, number)

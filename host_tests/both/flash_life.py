@@ -15,7 +15,7 @@ from firmware.base.store import Store
 from firmware.charging import measurands
 from firmware.charging.profile_store import HEAD, ProfileStore
 from firmware.charging.transactions import Transactions
-from firmware.ocpp import smart_charging
+from firmware.ocpp import schemas, smart_charging
 
 A, B = 0xA1B2C3D4, 0x0B0B0B0B  # two central systems
 EPOCH = 1800000000
@@ -227,6 +227,8 @@ class Life:
             "chargingProfileKind": "Relative",
             "chargingSchedule": {"chargingRateUnit": "A", "chargingSchedulePeriod": schedule},
         }
+        given = {"connectorId": 1, "csChargingProfiles": given}
+        given = schemas.check("SetChargingProfile", "req", given)["csChargingProfiles"]
         record = smart_charging.pack(given, 1, -1, 0)
         store = self.s.profiles
         before = self.step()

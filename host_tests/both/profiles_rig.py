@@ -1,5 +1,7 @@
 """What the handlers of smart charging see of a station, for tests on every Python."""
 
+import json
+
 from firmware.base import runtime, times
 from firmware.charging.governor import Governor
 from firmware.charging.limits import Limits
@@ -121,6 +123,8 @@ class Station:
     async def set(self, profile, connector=1):
         """SetChargingProfile as it comes over the wire; the status."""
         payload = {"connectorId": connector, "csChargingProfiles": profile}
+        payload = json.loads(json.dumps(payload))  # what is checked is changed
+        runtime.collect()
         schemas.check("SetChargingProfile", "req", payload)
         answer = smart_charging.SetChargingProfile(self, payload)
         if hasattr(answer, "send"):

@@ -1,11 +1,12 @@
 """Charging profiles through the handlers: OCPP 3.13, 5.5, 5.7, 5.16 and their errata."""
 
 import asyncio
+import json
 import sys
 
 from firmware.base import runtime
 from firmware.charging import governor, profiles
-from firmware.ocpp import CallError, smart_charging
+from firmware.ocpp import CallError, schemas, smart_charging
 from host_tests.both.profiles_rig import MAX, NOW, Station, profile
 from host_tests.virtual import Skip
 
@@ -406,9 +407,15 @@ async def test_evaluating_changes_nothing():
     assert station.values.values == stored and station.values.writes == 1
 
 
+def for_start(station, given):
+    message = {"idTag": "A", "chargingProfile": json.loads(json.dumps(given))}
+    checked = schemas.check("RemoteStartTransaction", "req", message)
+    return smart_charging.for_start(station, checked["chargingProfile"])
+
+
 async def test_the_profile_of_a_remote_start():
     station = Station()
-    record = smart_charging.for_start
+    record = for_start
     assert not record(station, profile(10))
     assert not record(station, profile(10, purpose="Tx", transaction=1))
     assert not record(station, profile(10, purpose="Tx", level=201))
@@ -438,9 +445,9 @@ async def test_a_remote_start_whose_profile_finds_no_room():
     for n in range(200):
         assert await station.set(profile(10, level=n, identity=n)) == "Accepted"
     wanted = profile(10, purpose="Tx", kind="Relative", start=None, level=3, identity=200)
-    assert not smart_charging.for_start(station, wanted)
+    assert not for_start(station, wanted)
     wanted["chargingProfileId"] = 7  # takes that one's place
-    assert smart_charging.for_start(station, wanted)
+    assert for_start(station, wanted)
 
 
 async def test_many_tx_profiles_go_some_at_a_time():

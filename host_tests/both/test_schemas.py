@@ -230,16 +230,36 @@ def test_emptiness_is_an_empty_answer():
 
 
 async def test_a_call_is_checked_in_steps_with_the_same_result():
-    periods = [{"startPeriod": 60 * i, "limit": 6.5} for i in range(40)]
+    def payload(last):
+        periods = [{"startPeriod": 60 * i, "limit": 6.5} for i in range(40)]
+        periods[39]["limit"] = last
+        given = schedule(chargingSchedulePeriod=periods)
+        return {"connectorId": 1, "csChargingProfiles": profile(chargingSchedule=given)}
+
+    fine = payload(6.5)
+    checked = await schemas.checked("SetChargingProfile", fine)
+    assert checked is fine == schemas.check("SetChargingProfile", "req", payload(6.5))
+    try:
+        await schemas.checked("SetChargingProfile", payload("6"))
+    except CallError as error:
+        assert (error.code, error.description) == verdict("SetChargingProfile", payload("6"))
+    else:
+        raise AssertionError
+
+
+def test_periods_become_an_array():
+    """Start, limit in tenths, phases; -1 for what is absent, and bounds that no pack overflows."""
+    periods = [
+        {"startPeriod": 0, "limit": 16.1, "numberPhases": 3},
+        {"startPeriod": 60, "limit": 0},
+        {"startPeriod": 1 << 40, "limit": 1e30, "numberPhases": -7},
+        {"startPeriod": 16777217, "limit": 199999999, "numberPhases": 1 << 50},
+    ]
     payload = {
         "connectorId": 1,
         "csChargingProfiles": profile(chargingSchedule=schedule(chargingSchedulePeriod=periods)),
     }
-    assert await schemas.checked("SetChargingProfile", payload) is payload
-    periods[39]["limit"] = "6"
-    try:
-        await schemas.checked("SetChargingProfile", payload)
-    except CallError as error:
-        assert (error.code, error.description) == verdict("SetChargingProfile", payload)
-    else:
-        raise AssertionError
+    checked = schemas.check("SetChargingProfile", "req", payload)["csChargingProfiles"]
+    most = 2000000000
+    expected = [0, 161, 3, 60, 0, -1, most, most, -1, 16777217, 1999999990, most]
+    assert list(checked["chargingSchedule"]["chargingSchedulePeriod"][0]) == expected

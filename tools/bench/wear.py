@@ -23,7 +23,7 @@ from firmware.base.store import Store
 from firmware.charging import measurands
 from firmware.charging.profile_store import ProfileStore
 from firmware.charging.transactions import Transactions
-from firmware.ocpp import smart_charging
+from firmware.ocpp import schemas, smart_charging
 from host_tests.flash import BLOCK, GEOMETRY, Flash
 from tools.bench import messages
 
@@ -102,8 +102,10 @@ class _Life:
             self.profiles.step(self.transactions.running)
 
     def record(self):
-        made = messages.profile(24)["csChargingProfiles"]
+        message = messages.profile(24)
+        made = message["csChargingProfiles"]
         made["chargingSchedule"]["chargingSchedulePeriod"][3]["limit"] = 6 + self.count % 20
+        schemas.check("SetChargingProfile", "req", message)
         return smart_charging.pack(made, 1, -1, self.clock.epoch())
 
     def session(self):

@@ -14,7 +14,7 @@ import os
 from firmware.base import runtime
 from firmware.base.store import Files, Store
 from firmware.charging.profile_store import ProfileStore
-from firmware.ocpp import composite_schedule, smart_charging
+from firmware.ocpp import composite_schedule, schemas, smart_charging
 from tools.bench import reference
 
 try:
@@ -155,7 +155,8 @@ def message(recipe, n, count, size):
         "recurrencyKind": "Daily",
         "chargingSchedule": schedule,
     }
-    return {"connectorId": connector, "csChargingProfiles": profile}
+    payload = {"connectorId": connector, "csChargingProfiles": profile}
+    return schemas.check("SetChargingProfile", "req", payload)
 
 
 def least(best, took):
