@@ -41,7 +41,7 @@ class Log:
         self.lines = []
         self.counts = {}  # warnings and errors by part, for diagnostics
         self.unsaved = 0  # of them, the newest: not in flash yet (logbook.py)
-        self.saved_ms = None
+        self.saved_ms = None  # when a fault had them saved
         self._out = logging.getLogger("wallbridge") if logging else None
         if self._out:
             self._out.setLevel(10)

@@ -27,7 +27,6 @@ def save(files, log) -> None:
     with files.open(_FOLDER + "/new", "ab") as f:
         f.write(text)
     log.unsaved = 0
-    log.saved_ms = log.clock.ms()
 
 
 async def soon(files, log) -> None:
