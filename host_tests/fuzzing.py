@@ -220,7 +220,7 @@ class Messages:
         known = self._known(name)
         if known is not None and random.below(8):
             return known
-        while kind[0] == "[":
+        if kind[0] in "[(":
             items = kind[1:-1].rstrip("+")
             few = 1 + random.below(3)
             return [self._value(name, items) for _ in range(random.pick([few, few, 1, 100]))]

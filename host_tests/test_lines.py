@@ -56,7 +56,7 @@ def test_a_session_on_real_lines(runtime, tmp_path):
             words += ("--key", "MeterValueSampleInterval=5")
             async with Rig(runtime, tmp_path, *words, speed=2) as rig:
                 await rig.charge()
-                state = await rig.until(tic={"detected": True, "mode": 0})
+                state = await rig.until(tic={"detected": True, "mode": 0, "found": "historique"})
                 while "tic" not in state["limits"]:
                     state = await rig.until(status="Charging")
                 shown = await rig.console("tic")

@@ -20,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import websockets  # noqa: E402
+
 from tools import runtimes  # noqa: E402
 from tools.central import House  # noqa: E402
 from tools.live import PORT, Live  # noqa: E402
@@ -98,7 +100,10 @@ class Demo:
         point = self.house.points.get(BOX)
         if not point:
             raise ConnectionError("the station is not connected")
-        await point._connection.send(text)
+        try:
+            await point._connection.send(text)
+        except websockets.ConnectionClosed:
+            raise ConnectionError("the station is gone") from None
 
     async def type(self, line):
         """Types one command at the station's console; returns (the reply's lines, the error)."""

@@ -7,6 +7,7 @@ from binascii import b2a_base64
 
 from firmware.base import runtime
 from firmware.net import Closed, Refused, address, dial, websocket
+from host_tests import virtual
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 LIMIT = 1100  # of most links here: what the tests take themselves is a load on the device's heap
@@ -736,11 +737,12 @@ async def test_a_dropped_link_takes_no_bytes_of_the_next():
         await reader.read(100)
 
     peer, link = await talk(idle)
-    other = await asyncio.start_server(greet, "127.0.0.1", peer.port + 1)
+    port = virtual.free_port()
+    other = await asyncio.start_server(greet, "127.0.0.1", port)
     task = asyncio.create_task(closed(link))
     await asyncio.sleep(1)
     link.drop()
-    reader, writer = await asyncio.open_connection("127.0.0.1", peer.port + 1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     assert await reader.readexactly(5) == b"hello"
     assert await asyncio.wait_for(task, 1) == 1006
     writer.close()
