@@ -59,6 +59,7 @@ def test_sampled_data(runtime, tmp_path):
                 assert names(sampled) == {ENERGY}  # an empty list: a MeterValue needs one
                 assert (at - seconds(start["timestamp"])) % 30 <= 2
             assert await change(point, "MeterValueSampleInterval", "0") == "Accepted"
+            await rig.until(queue=0)  # what was taken before
             before = len(samples(house))
             await settled(rig, 60)
             assert len(samples(house)) == before
@@ -66,6 +67,7 @@ def test_sampled_data(runtime, tmp_path):
             assert await change(point, "MeterValueSampleInterval", "5") == "Accepted"
             await rig.console("stop")
             await told(rig, "Finishing")
+            await rig.until(queue=0)
             before = len(samples(house))
             await settled(rig, 30)
             assert len(samples(house)) == before

@@ -1,12 +1,9 @@
 """The console's self-test and its password, on the simulated board."""
 
 import asyncio
-import sys
-import types
 
 import pytest
 
-from firmware.repl import Repl
 from firmware.selftest import _ADVICE, _TESTS
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.virtual import run as virtual_run
@@ -93,15 +90,3 @@ def test_a_console_with_a_password(runtime, tmp_path):
             await rig.ask("login open-sesame")  # for `quit`
 
     play(runtime, session())
-
-
-def test_aiorepl_in_the_consoles_place(monkeypatch):
-    """Its package is for the device: here only what it is given."""
-    given = []
-
-    async def task(names):
-        given.append(names)
-
-    monkeypatch.setitem(sys.modules, "aiorepl", types.SimpleNamespace(task=task))
-    asyncio.run(Repl().run("the station"))
-    assert given[0]["station"] == "the station"
