@@ -70,6 +70,7 @@ async def serve(options, read=None, write=None, parts=None) -> None:
         parts.log("station").info("ended: %s", parts.outcome)
         if parts.outcome in ("quit", "update") or runtime.DEVICE:
             return
+        station = None  # before there is another one
         cause = {"reset": "SoftReset", "hard reset": "HardReset"}.get(parts.outcome, "Reboot")
 
 

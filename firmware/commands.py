@@ -2,38 +2,9 @@
 and raises ValueError with what to do instead."""
 
 import asyncio
-import json
 
-from firmware.base import runtime, times
+from firmware.base import runtime
 from firmware.net import websocket
-
-HELP = """help: the commands
-selftest: looks at each part of the wall box, with advice for what fails
-login PASSWORD: where a ConsolePassword is set; for ten minutes from the last command
-status: one line of JSON
-config [KEY [VALUE]]: the keys; sets one as ChangeConfiguration would
-authorize TAG: presents an id: starts or stops
-stop: stops the transaction
-unlock: unlocks the socket
-faults: the active vendor error codes
-queue: the transaction messages still to deliver
-queue clear: forgets those that were given up
-profiles: the installed charging profiles
-meter: the newest meter values
-tic: the newest good TIC frame
-transfers: files on their way
-log [debug|info|warning|error]: sets the level, or shows the last lines
-reset soft|hard: starts again
-maintenance: ends the station for Python's own console (device only)
-quit: ends the process (PC only)
-sim plug|unplug|ready|pause|ventilate|sleep: the simulated car
-sim phases 1|3: of the car
-sim draw MA|house MA|volt V|temp C: the simulated world
-sim fault CODE on|off: a fault's physical cause
-sim link down|up: the network
-sim tic historique|standard|off: the simulated TIC line
-sim power off: the power fails"""
-
 
 _LOGIN_MS = 600000
 # These change nothing as they stand; with a word more, but `config KEY`, they do.
@@ -84,66 +55,11 @@ async def _selftest(station, words, line):
 
 
 async def _help(station, words, line):
-    return HELP.split("\n")
+    return list(runtime.load("firmware.usage").HELP)
 
 
 async def _status(station, words, line):
-    return [json.dumps(status(station))]
-
-
-def status(station) -> dict:
-    """What `status` shows."""
-    evse = station.evse
-    running = station.session.transaction
-    reading = station.meter.last or {}
-    active = evse.faults.active
-    energy = reading.get("energy", 0)
-    transaction = None
-    if running:
-        started = station.clock.epoch_at(running.started_ms)
-        transaction = {
-            "id": running.transaction_id,
-            "id_tag": running.id_tag,
-            "started": times.text(started) if started else None,
-            "energy_wh": max(0, energy - running.meter_start),
-        }
-    from firmware.charging import faults
-
-    return {
-        "status": station.notifier.status,
-        "error": faults.row(active[0])[4] if active else "NoError",
-        "vendor_error": active[0] if active else "",
-        "plugged": evse.plugged,
-        "pilot": evse.pilot,
-        "duty": evse.duty,
-        "contactor": "closed" if evse.contactor else "open",
-        "locked": evse.locked,
-        "phases": evse.phases,
-        "offered_ma": evse.offered_ma,
-        "limits": evse.limits.all(),
-        "limited_by": evse.limits.who,
-        "transaction": transaction,
-        "energy_wh": energy,
-        "power_w": reading.get("power", 0) // 10,
-        "link": station.link.state,
-        "registration": station.registration.status,
-        "queue": station.transactions.pending,
-        "tic": {
-            "detected": station.tic.detected,
-            "mode": station.config.int("TICmode"),
-            "found": _tic_found(station.tic),
-        },
-        "uptime_s": station.clock.ms() // 1000,
-        "heap_free": runtime.heap_free(),
-        "safe": station.safe,
-    }
-
-
-def _tic_found(tic):
-    """Which TIC the newest frame was of; None without one."""
-    if not (tic.detected and tic.frame):
-        return None
-    return "standard" if "ADSC=" in tic.frame else "historique"
+    return [runtime.once("firmware.overview", "status", station)]
 
 
 async def _config(station, words, line):

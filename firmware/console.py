@@ -1,6 +1,6 @@
 """The serial console: one command a line in; lines, then `ok` or `error: WHY`, out.
 
-The commands are in `commands.py`, loaded for each line and dropped after it.
+The commands are in `commands.py`, loaded for each line and dropped before its reply is written.
 """
 
 import asyncio
@@ -11,6 +11,13 @@ _LINE = 512  # bytes of a line at most
 _BYTES_MS = 11  # a ms at 115200 baud
 _LOST_MS = 5000  # a peer that has not read for so long loses the rest
 _WAIT_MS = 20
+_LOADED = (
+    "firmware.commands",
+    "firmware.overview",
+    "firmware.usage",
+    "firmware.ocpp.configuration",
+    "firmware.ocpp.keys",
+)
 
 
 class Console:
@@ -86,6 +93,7 @@ class Console:
         """Runs one command and writes its reply. Nothing typed can stop the station."""
         try:
             lines = await runtime.load("firmware.commands").execute(station, line.decode())
+            runtime.drop(*_LOADED)
             if isinstance(lines, tuple):
                 await self.reply(*lines)
             else:
@@ -97,7 +105,7 @@ class Console:
             await self.reply((), "%s: see the log" % type(error).__name__)
         finally:
             lines = None
-            runtime.drop("firmware.commands", "firmware.ocpp.configuration", "firmware.ocpp.keys")
+            runtime.drop(*_LOADED)
 
     async def reply(self, lines, error: str = "") -> None:  # cold
         """Others have their turns between the lines, however slow the peer is. One that does not

@@ -50,6 +50,7 @@ class Station:
         self.files = None  # the flash, for what is too large for the store
         self.session = Session(evse, meter, transactions, config, clock, log("session"))
         self.rpc = Rpc(self._handle, log("rpc"), self.message_timeout, clock.ms)
+        governor.turn = self.rpc.turn
         self.registration = Registration(self)
         self.notifier = Notifier(self)
         self.delivery = Delivery(self)
@@ -68,12 +69,18 @@ class Station:
 
     # what connects the parts
 
-    def _handle(self, action, payload):
+    async def _handle(self, action, payload):
         if self.registration.status == "Rejected":
             return ()  # OCPP 4.2: not answered
         if self.busy(2 * _AT_ONCE):
             raise CallError("GenericError", "too much at once")
-        return runtime.once("firmware.ocpp.dispatch", "dispatch", self, action, payload)
+        module, handler = await runtime.soon("firmware.ocpp.dispatch", "handler", action)
+        try:
+            await asyncio.sleep(0)
+            return handler(self, payload)
+        finally:
+            handler = None
+            runtime.drop(module, "firmware.ocpp.keys")
 
     def busy(self, most: int = _AT_ONCE) -> bool:
         """Whether so much is under way that no more is taken on: each piece of work takes memory
@@ -150,6 +157,14 @@ class Station:
     def max_ma(self) -> int:
         """The station's own maximum on each phase, mA."""
         return self.config.int("IMaxUser") * 1000
+
+    async def install(self, record) -> dict:
+        """The answer to a SetChargingProfile, whose code is not needed by now."""
+        async with self.rpc.turn:
+            if not await self.profiles.install(record):
+                return {"status": "Rejected"}
+        self.profiles_changed()
+        return {"status": "Accepted"}
 
     def profiles_changed(self) -> None:
         """Profiles, or the transaction that they are for, changed: the limit moves at once."""

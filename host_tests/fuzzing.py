@@ -938,10 +938,10 @@ class Siege:
 
     async def _console(self):
         """What is typed: never an end, always a reply."""
-        from firmware import commands
+        from firmware import usage
 
         random = self.random
-        words = [line.split(":")[0].split(" ")[0] for line in commands.HELP.split("\n")]
+        words = [line.split(":")[0].split(" ")[0] for line in usage.HELP]
         words = [
             w for w in words if w not in ("quit", "reset", "stop", "unlock", "authorize", "sim")
         ]

@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from firmware import commands, device
+from firmware import commands, device, usage
 from host_tests.station import Rig
 from host_tests.virtual import run as virtual_run
 from tools import provision, runtimes
@@ -163,7 +163,7 @@ def test_the_console_commands_in_the_docs(tmp_path):
 
 
 def test_the_consoles_help_names_every_command():
-    told = {re.split("[ :]", line)[0] for line in commands.HELP.split("\n")}
+    told = {re.split("[ :]", line)[0] for line in usage.HELP}
     assert told == set(commands._COMMANDS)
 
 

@@ -42,7 +42,11 @@ class Link:
 
 def answers(data, handler=lambda action, payload: {"handled": action}):
     """What is sent back when these bytes come in."""
-    rpc = Rpc(handler, Silent(), lambda: 30, lambda: 0)
+
+    async def handle(action, payload):
+        return handler(action, payload)
+
+    rpc = Rpc(handle, Silent(), lambda: 30, lambda: 0)
     link = Link()
     rpc.attach(link)
     asyncio.run(rpc.received([memoryview(data)]))

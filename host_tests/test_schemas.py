@@ -160,7 +160,7 @@ def test_the_station_knows_what_the_guide_lists_and_no_more():
     assert names(SENT, "req") == {*FROM_STATION, *NOT_SUPPORTED}
     assert names(SENT, "conf") == {*TO_STATION, *NOT_SUPPORTED}
     assert {line[:-1] for line in RECEIVED.split("\n") if line.endswith(".")} == {*NOT_SUPPORTED}
-    assert all(len(text) < 1024 for text in schemas.ROWS)  # one piece of heap
+    assert all(len(text) < 512 for text in schemas.ROWS)  # one piece of heap
 
 
 @settings(max_examples=300, deadline=None)

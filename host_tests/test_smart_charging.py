@@ -8,6 +8,7 @@ from ocpp.exceptions import PropertyConstraintViolationError
 from host_tests.both.profiles_rig import profile
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.test_session import statuses
+from tools.runtimes import DEVICE_HEAP
 
 
 @pytest.fixture(params=RUNTIMES)
@@ -174,7 +175,7 @@ def test_two_hundred_of_a_hundred_periods_over_the_wire(runtime, tmp_path):
     """And still charging; a restart forgets none."""
 
     async def session():
-        async with Rig(runtime, tmp_path) as rig:
+        async with Rig(runtime, tmp_path, heap=DEVICE_HEAP) as rig:
             point = await rig.charge()
             for n in range(200):
                 limits = [(i * 864, (6 + i % 10) + 0.5, 3) for i in range(100)]
@@ -188,7 +189,8 @@ def test_two_hundred_of_a_hundred_periods_over_the_wire(runtime, tmp_path):
             assert len(await rig.console("profiles")) == 199
             state = await rig.until(status="Charging")
             assert state["limits"]["profile"] % 1000 == 500
-            await rig.console("reset soft")
+            await rig.end()
+            await rig.start()
             await rig.house.heard_of("BootNotification", count=2)
             point = await rig.online()
             assert len(await rig.console("profiles")) == 199

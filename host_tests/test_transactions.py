@@ -37,7 +37,7 @@ class Station:
     def send(self):
         sent = []
         while message := self.t.head():
-            sent.append((message.action, message.payload))
+            sent.append((message.action, message.payload()))
             self.t.delivered({"transactionId": 5})
         return sent
 

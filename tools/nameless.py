@@ -19,6 +19,8 @@ import io
 import re
 import tokenize
 
+PIECE = 300  # characters: in a heap that is in use, a large text is hard to find room for
+CALLED = "TUVWXYZ"
 INTERNED = 10  # bytes of a text that the compiler makes a name of (MicroPython's py/mpconfig.h)
 # MicroPython asks whether it is that very name.
 SAME = {"big", "little"}
@@ -101,21 +103,25 @@ def _short(tree):
 
 
 def cut(data: bytes, known: set[str]) -> bytes:
-    """The source with its short texts cut out of a long one, but those that are known anyway."""
+    """The source with its short texts cut out of long ones, but those that are known anyway."""
     tree = ast.parse(data)
     found = [node for node in _short(tree) if node.value not in known]
-    text = ""
+    texts = [""]
     for value in sorted({node.value for node in found}, key=lambda v: (-len(v), v)):
-        if value not in text:
-            text += value
-    if len(text.encode()) <= INTERNED:
+        if not any(value in text for text in texts):
+            if len(texts[-1]) + len(value) > PIECE and len(texts) < len(CALLED):
+                texts.append("")
+            texts[-1] += value
+    if len("".join(texts).encode()) <= INTERNED:
         return data
     lines = data.split(b"\n")
     places = [(n.lineno, n.col_offset, n.end_lineno, n.end_col_offset, n.value) for n in found]
     for first, begin, last, end, value in sorted(places, reverse=True):
+        name, text = next((n, t) for n, t in zip(CALLED, texts) if value in t)
         at = text.index(value)
-        piece = b"T_[%d:%d]" % (at, at + len(value))
+        piece = b"%s_[%d:%d]" % (name.encode(), at, at + len(value))
         lines[first - 1] = lines[first - 1][:begin] + piece + lines[last - 1][end:]
         lines[first:last] = [b""] * (last - first)
-    lines[0] = f"T_ = {text!r}; ".encode() + lines[0]
+    begin = "".join(f"{name}_ = {text!r}; " for name, text in zip(CALLED, texts))
+    lines[0] = begin.encode() + lines[0]
     return b"\n".join(lines)

@@ -185,9 +185,11 @@ class Journal:
         self.flushed = self.next - 1
         self.measure()
 
-    def records(self, position: int = 1):  # cold
+    def records(self, position: int = 1, cursor=None):  # cold
         """Yields (position, kind, payload) from a position on, in order, up to the newest. Goes on
-        rightly when records are appended or compacted meanwhile."""
+        rightly when records are appended or compacted meanwhile. `cursor`: a list, empty at first,
+        for who goes on later from no earlier position, without having to read all before it. To
+        be closed by who does not read to the end: its code is loaded until then."""
         while position < self.next:
             if position > self.flushed or not self.segments:
                 record = self._slot(position)
@@ -200,7 +202,11 @@ class Journal:
             while index > 0 and self.segments[index] > position:
                 index -= 1
             offset = 0
+            if cursor and cursor[:2] == [generation, index]:
+                offset = cursor[2]
             while generation == self.generation:
+                if cursor is not None:
+                    cursor[:] = [generation, index, offset]
                 batch, offset = self.batch(self.segments[index], offset)
                 for record in batch:
                     if record[0] >= position and generation == self.generation:

@@ -65,17 +65,19 @@ class Store:
         """The value, or None: never written, removed, or damaged (its checksum is wrong)."""
         try:
             with self._files.open(self._folder + name, "rb") as f:
+                check = f.read(4)
                 data = f.read()
         except OSError:
             return None
-        if len(data) < 4 or binascii.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+        if len(check) < 4 or binascii.crc32(data) != int.from_bytes(check, "little"):
             return None
-        return data[4:]
+        return data
 
     def write(self, name: str, data: bytes) -> None:
         """Raises OSError when the flash is full; the old value is there then."""
         with self._files.open(self._folder + "~", "wb") as f:
-            f.write(binascii.crc32(data).to_bytes(4, "little") + data)
+            f.write(binascii.crc32(data).to_bytes(4, "little"))
+            f.write(data)
         self._files.rename(self._folder + "~", self._folder + name)
 
     def remove(self, name: str) -> None:  # cold

@@ -1,13 +1,11 @@
-"""The messages that are owed, from the journal's records: loaded for one and dropped again."""
+"""Which message is owed next, and what becomes of it: loaded for that and dropped again."""
 
-from firmware.base import runtime, times
+from firmware.base import runtime
 from firmware.base.journal import ints, pack_ints
 from firmware.base.runtime import const
-from firmware.charging import measurands
 from firmware.charging.transactions import ACTIONS, Message, is_message
 
 _START = const(1)
-_VALUES = const(2)
 _STOP = const(3)
 _GIVEN_UP = const(5)
 
@@ -25,11 +23,9 @@ def head(t, queue) -> Message | None:
     queue.pending = max(1, queue.pending)
     _, kind, payload = t.head_record
     (_, boot, time), _ = ints(payload, 3)
-    time = t.time(boot, time)
-    if time is None:
+    if t.time(boot, time) is None:
         return None
-    whose = identity(t, t.head_record)
-    return Message(ACTIONS[kind], request(t, t.head_record, time, whose))
+    return Message(t, ACTIONS[kind])
 
 
 def _switch(t, queue):
@@ -37,7 +33,8 @@ def _switch(t, queue):
     t.save()
     t.swept = 0
     t.reading = queue
-    t.records = t.head_record = None
+    t.head_record = None
+    t.cursor = []
     t.read_to = queue.start
     _wait(t, t.clock.ms())
 
@@ -48,9 +45,8 @@ def _wait(t, now_ms):
 
 def _find(t, queue):
     """Reads on to the next message."""
-    if not t.records:
-        t.records = t.journal.records(t.read_to)
-    for record in t.records:
+    records = t.journal.records(t.read_to, t.cursor)
+    for record in records:
         position, kind, payload = record
         if (
             position >= queue.done
@@ -59,39 +55,11 @@ def _find(t, queue):
             and is_message(kind, payload)
         ):
             t.head_record = record
+            t.read_to = position
+            records.close()
             return True
     t.read_to = t.journal.next
-    t.records = None
     return False
-
-
-def identity(t, record) -> int | None:
-    """The transactionId of a record's transaction; None while it is not known."""
-    numbers, _ = ints(record[2], 5)
-    queue = t.queues[numbers[3]]
-    return queue.transaction_id if queue.start == record[0] - numbers[4] else None
-
-
-def request(t, record, time: int, identity: int | None, full: bool = True) -> dict:
-    """The payload of a record's message, happened at `time` (Unix seconds). Not `full`: with
-    the figures, without the values."""
-    position, kind, payload = record
-    if kind != _VALUES:
-        return runtime.once("firmware.charging.ends", "request", t, record, time, identity, full)
-    (_, _, _, _, owner), at = ints(payload, 5)
-    (connector, context, mask, _), at = ints(payload, 4, at)
-    request = {"connectorId": connector}
-    if owner >= 0:
-        request["transactionId"] = -1 if identity is None else identity  # errata 3.18
-    if full:
-        request["meterValue"] = [sample(time, context, payload[at:], mask)]
-    return request
-
-
-def sample(time: int, context: int, data: bytes, mask: int) -> dict:
-    """A MeterValue (OCPP 7.33)."""
-    sampled = measurands.unpack(data, mask, measurands.CONTEXTS[context])
-    return {"timestamp": times.text(time), "sampledValue": sampled}
 
 
 def failed(t, now_ms: int) -> None:

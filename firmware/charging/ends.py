@@ -1,19 +1,10 @@
-"""The two ends of a transaction, their records and their messages; loaded for them."""
+"""The two ends of a transaction, into the journal; loaded for them."""
 
-from firmware.base import times
-from firmware.base.journal import ints
-from firmware.base.runtime import const, once
-from firmware.charging import measurands
-from firmware.charging.transactions import Transaction
+from firmware.base.runtime import const, load
+from firmware.charging.transactions import REASONS, Transaction
 
 _START = const(1)
 _STOP = const(3)
-
-# Indices into it are in the journal: only ever append.
-REASONS = (
-    "Local Remote EVDisconnected PowerLoss Reboot SoftReset HardReset DeAuthorized EmergencyStop "
-    "Other UnlockCommand"
-)
 
 
 def start(t, connector: int, id_tag: str, meter: int, reservation_id: int | None, ms: int,
@@ -40,7 +31,10 @@ def close(t, transaction, stamp, reason: str, meter: int, id_tag: str | None, da
     tag = (id_tag or "").encode()
     numbers = (meter, REASONS.split().index(reason), transaction.kept, len(tag))
     if transaction.data:
-        tag += data or measurands.pack({"energy": meter}, None, measurands.ENERGY)
+        if not data:
+            measurands = load("firmware.charging.measurands")
+            data = measurands.pack({"energy": meter}, None, measurands.ENERGY)
+        tag += data
     t.append(_STOP, stamp, transaction, numbers, tag)
     t.running = t.interrupted = None
     again = 0
@@ -51,34 +45,3 @@ def close(t, transaction, stamp, reason: str, meter: int, id_tag: str | None, da
     if not transaction.endpoint:
         t.swept = 0
         t.sweep(t.queues[0])
-
-
-def request(t, record, time: int, identity: int | None, full: bool) -> dict:
-    """The payload of a StartTransaction or StopTransaction."""
-    position, kind, payload = record
-    if kind == _START:
-        begun = Transaction(record, 0)
-        request = {
-            "connectorId": begun.connector,
-            "idTag": begun.id_tag,
-            "meterStart": begun.meter_start,
-            "timestamp": times.text(time),
-        }
-        if begun.reservation_id is not None:
-            request["reservationId"] = begun.reservation_id
-        return request
-    (_, _, _, _, owner), at = ints(payload, 5)
-    (meter, reason, kept, size), at = ints(payload, 4, at)
-    request = {
-        "transactionId": -1 if identity is None else identity,  # errata 3.18
-        "meterStop": meter,
-        "timestamp": times.text(time),
-        "reason": REASONS.split()[reason],
-    }
-    if size:
-        request["idTag"] = str(payload[at : at + size], "utf-8")
-    end = payload[at + size :]
-    if full and end:
-        build = "firmware.charging.stop_data"
-        request["transactionData"] = once(build, "build", t, position - owner, kept, time, end)
-    return request

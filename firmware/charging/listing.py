@@ -5,7 +5,7 @@ import json
 from firmware.base import times
 from firmware.base.journal import ints
 from firmware.base.runtime import const
-from firmware.charging import delivering
+from firmware.charging import requests
 from firmware.charging.transactions import ACTIONS, is_message
 
 _VALUES = const(2)
@@ -25,7 +25,7 @@ def lines(t):
             (_, boot, time, endpoint, _), _ = ints(payload, 5)
             queue = t.queues.get(endpoint)
             if queue and position >= queue.done:
-                line = _line(t, record, t.time(boot, time), delivering.identity(t, record))
+                line = _line(t, record, t.time(boot, time), requests.identity(t, record))
                 if position == queue.done and queue.failures:
                     line += " (failed %d times)" % queue.failures
                 if endpoint != t.endpoint:
@@ -35,7 +35,7 @@ def lines(t):
 
 def _line(t, record, time, identity):
     """`StartTransaction {...}` with all figures; of MeterValues only when they were taken."""
-    request = delivering.request(t, record, time or 0, identity, False)
+    request = requests.request(t, record, time or 0, identity, False)
     if record[1] == _VALUES:
         request = {}
     elif identity is None:

@@ -57,7 +57,7 @@ def reader(store):
     def periods(slot):
         data = store.waiting.get(slot) or store.values.read(str(slot))
         if not data and slot in store.orders[0] + store.orders[1]:  # else removed meanwhile
-            store.log.error("profile %d is lost: its file is damaged", store.table[9][slot])
+            store.log.error("profile %d is lost: its file is damaged", store.identity(slot))
         return data[HEAD:] if data else b""
 
     return periods
@@ -71,7 +71,8 @@ def moment(store, running) -> tuple:
     t = store.newest if now is None else now - _EPOCH
     if not running:
         return t, -1, t
+    number = running.position & 65535  # as it is in the table
     started = clock.epoch_at(running.started_ms)
     if started is None:
-        return t, running.position, t - (clock.ms() - running.started_ms) // 1000
-    return t, running.position, min(started - _EPOCH, t)
+        return t, number, t - (clock.ms() - running.started_ms) // 1000
+    return t, number, min(started - _EPOCH, t)

@@ -1,4 +1,4 @@
-"""The installed charging profiles: 32 bytes each in RAM, the periods in flash.
+"""The installed charging profiles: 32 bytes each in RAM, all told, the periods in flash.
 
 A value of the store, named by its slot: ROW, when it was received, a sequence number, the periods.
 The newest profiles wait in RAM, 2 KB at most, so that one replaced soon after it came costs no
@@ -16,6 +16,7 @@ from firmware.base import runtime
 from firmware.base.runtime import const
 
 ROW = "<BBBBiiiiiq"  # see charging/profiles.py
+_COLUMNS = "BBBBiiiiHi"  # the same in RAM, see `place`
 HEAD = 40  # bytes of a record before its periods: ROW (32), received (i), sequence (I)
 NUMBER_AT = 20  # of the transaction's number in a record
 _MOST = const(200)
@@ -23,7 +24,7 @@ _ROW = const(32)
 _WAITING = const(2048)
 _SOON_MS = const(5000)
 _APART_MS = const(60000)
-_GROWTH = const(20)  # slots
+_GROWTH = const(20)  # slots, at first
 _GONE = const(5)  # profiles that a step removes
 # What profiles.py has, which is not there while nothing calls for it.
 _NEVER = const(1073741823)
@@ -40,7 +41,8 @@ class ProfileStore:
         self.values = store
         self.clock = clock
         self.log = log
-        self.table = tuple(array(code) for code in ROW[1:])
+        self.table = tuple(array(code) for code in _COLUMNS)
+        self._large = {}  # slot: an id beyond 32 bits
         self.orders = (b"", b"")
         self.wake = array("i")  # for `profiles.limits`, as of `looked`
         self.looked = 0
@@ -48,7 +50,7 @@ class ProfileStore:
         self.found = None  # what `limit` was asked and found, see profile_limit.find
         self.waiting = {}  # slot: record
         self._due = {}  # slot: when to write it, ms; of those that wait
-        self._written = array("i")  # when a slot was written, s; 0: not yet
+        self._written = array("H")  # when a slot was written, s modulo 65536; 0: not yet
         self.sequence = 0
         self.newest = 0  # when the newest was received
         self._served = None  # the transaction for which TxProfiles may be there
@@ -60,28 +62,40 @@ class ProfileStore:
 
     def same(self, row):  # cold
         """The slots of what a row replaces: the same id; the same purpose, level and connector."""
-        ranks, below, _, _, _, _, _, _, _, ids = self.table
+        ranks, below = self.table[:2]
         rank, level, identity = row[0], row[1], row[9]
         same = []
         for slot in self.slots():
-            if ids[slot] == identity or (below[slot] == level and ranks[slot] == rank):
+            if self.identity(slot) == identity or (below[slot] == level and ranks[slot] == rank):
                 same.append(slot)
         return same
 
     def grow(self, slot):  # cold
-        """Makes room in the table up to a slot, some more at a time: each growing may tear a hole
-        into the heap."""
-        more = slot // _GROWTH * _GROWTH + _GROWTH - len(self.wake)
+        """Makes room in the table up to a slot, each time twice as much: each growing may tear
+        holes into the heap."""
+        have = len(self.wake)
+        more = _GROWTH
+        while more <= slot:
+            more *= 2
+        more = min(more, _MOST) - have
         if more > 0:
-            for code, column in zip(ROW[1:] + "ii", self.table + (self.wake, self._written)):
-                column.extend(array(code, [0] * more))
+            for code, column in zip(_COLUMNS + "iH", self.table + (self.wake, self._written)):
+                column.extend(
+                    array(code, bytes(more * (4 if code == "i" else 2 if code == "H" else 1)))
+                )
 
     def place(self, slot, row):  # cold
-        """Puts a row into the table, and the slot where it belongs in its order."""
+        """Puts a row into the table, and the slot where it belongs in its order. Of the number of
+        a transaction 16 bits do: profiles of one that is over go soon."""
         self.grow(slot)
-        for column, value in zip(self.table + (self.wake,), row + (_ALWAYS,)):
-            column[slot] = value
         self._leave(slot)
+        identity = row[9]
+        if not -(1 << 31) <= identity < 1 << 31:
+            self._large[slot] = identity
+            identity = 0
+        values = row[:8] + (row[8] & 65535, identity, _ALWAYS)
+        for column, value in zip(self.table + (self.wake,), values):
+            column[slot] = value
         ranks, below = self.table[:2]
         orders = list(self.orders)
         which = 1 if row[0] else 0
@@ -98,7 +112,12 @@ class ProfileStore:
         self.orders = tuple(orders)
         self._served = None
 
+    def identity(self, slot: int) -> int:  # cold
+        """The chargingProfileId of a slot that is in use."""
+        return self._large.get(slot, self.table[9][slot])
+
     def _leave(self, slot):  # cold
+        self._large.pop(slot, None)
         gone = bytes([slot])
         self.orders = tuple(order.replace(gone, b"") for order in self.orders)
         self.found = None
@@ -111,9 +130,14 @@ class ProfileStore:
             return
         self.waiting[slot] = record
         if slot not in self._due:
-            due = self.clock.ms() + _SOON_MS
-            last = self._written[slot] * 1000
-            self._due[slot] = max(due, last + _APART_MS) if last else due
+            pause = _SOON_MS
+            if self._written[slot]:
+                age = (self._second() - self._written[slot]) % 65536 * 1000
+                pause = max(pause, _APART_MS - age)
+            self._due[slot] = self.clock.ms() + pause
+
+    def _second(self):  # cold
+        return max(1, self.clock.ms() // 1000 % 65536)
 
     def _slot(self, same):  # cold
         """Where a profile goes that replaces those of `same`; _MOST when all are taken."""
@@ -180,7 +204,7 @@ class ProfileStore:
         """To be called about each second: writes one that has waited long enough, and removes the
         TxProfiles of transactions that are over, some at a time. `running`: the running
         Transaction or None."""
-        number = running.position if running else -1
+        number = running.position & 65535 if running else -1
         if number != self._served and self._over(number):
             self._served = number
         if self._due:
@@ -217,7 +241,7 @@ class ProfileStore:
             self.log.error("the flash does not take a charging profile: %s", why)
             self._due[slot] = self.clock.ms() + _APART_MS
             return False
-        self._written[slot] = max(1, self.clock.ms() // 1000)
+        self._written[slot] = self._second()
         self._wait(slot, None)
         return True
 

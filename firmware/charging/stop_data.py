@@ -2,7 +2,7 @@
 
 from firmware.base.journal import ints
 from firmware.base.runtime import const
-from firmware.charging import delivering, measurands
+from firmware.charging import measurands, requests
 
 _START = const(1)
 _VALUES = const(2)
@@ -13,12 +13,13 @@ _END = const(4)
 def build(t, start: int, kept: int, ended: int, end: bytes) -> list:
     """MeterValues: Begin, End, and of the `kept` between them what fits, evenly in time.
     `start`: position of the START, `ended`: Unix seconds, `end`: the End values."""
-    last = delivering.sample(ended, _END, end, measurands.ALL)
+    last = requests.sample(ended, _END, end, measurands.ALL)
     room = t.data_values - len(last["sampledValue"])
     data = []
     begun = used = 0
     thin = True
-    for position, kind, payload in t.journal.records(start):
+    records = t.journal.records(start)
+    for position, kind, payload in records:
         if kind > _VALUES:
             if kind == 3:
                 break
@@ -30,7 +31,7 @@ def build(t, start: int, kept: int, ended: int, end: bytes) -> list:
                 break
             begun = time
             numbers, at = ints(payload, 5, at)
-            item = delivering.sample(time, _BEGIN, payload[at + numbers[4] :], measurands.ALL)
+            item = requests.sample(time, _BEGIN, payload[at + numbers[4] :], measurands.ALL)
             size = len(item["sampledValue"])
             room -= size
             thin = kept * size > room
@@ -40,9 +41,10 @@ def build(t, start: int, kept: int, ended: int, end: bytes) -> list:
                 continue
             if thin and used >= room * (time - begun) // (ended - begun + 1):
                 continue  # the room is for all of the time
-            item = delivering.sample(time, context, payload[at:], mask)
+            item = requests.sample(time, context, payload[at:], mask)
             used += len(item["sampledValue"])
             if used > room:
                 break
         data.append(item)
+    records.close()
     return data + [last]

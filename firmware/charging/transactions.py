@@ -5,9 +5,9 @@ records when they are sent, in order, the same at each retry and after a restart
 to the endpoint (a number for URL and identity) under which its transaction began.
 
 What is not needed all the time is loaded for its time only: `recording` for values, `delivering`
-for the next message, `ends` for a transaction's start and stop and
-their messages, `stop_data` where the latter carries values, `replay` after a restart, `upkeep`
-when records can go, `listing` for people.
+for which message is next, `requests` for its payload, `ends` for a transaction's start and stop,
+`end_messages` for what is told of them, `stop_data` for the values in that, `replay` after a
+restart, `upkeep` when records can go, `listing` for people.
 
 Records, as packed integers. START, VALUES and STOP begin with: lag (how far the oldest undelivered
 message of this endpoint is behind this record; so a delivery costs no record of its own), boot and
@@ -32,6 +32,11 @@ _STATE = const(4)
 _PROGRESS_MS = const(59000)
 
 ACTIONS = (None, "StartTransaction", "MeterValues", "StopTransaction")
+# Indices into it are in the journal: only ever append.
+REASONS = (
+    "Local Remote EVDisconnected PowerLoss Reboot SoftReset HardReset DeAuthorized EmergencyStop "
+    "Other UnlockCommand"
+)
 
 
 class Transaction:
@@ -62,11 +67,14 @@ class Transaction:
 
 
 class Message:
-    """What to send next: `action`, `payload`."""
+    """What to send next: `action`, and its payload, always the same."""
 
-    def __init__(self, action, payload):
+    def __init__(self, owner, action):
+        self._owner = owner
         self.action = action
-        self.payload = payload
+
+    def payload(self) -> dict:
+        return self._owner._rare("firmware.charging.requests", "payload")
 
 
 class Queue:
@@ -127,7 +135,7 @@ class Transactions:
         self.swept = self.thinned = 0  # segments before are as small as they get
         self.head_record = None
         self.reading = None  # the queue that is read, and how far
-        self.records = None
+        self.cursor = []  # where it is, for Journal.records
         self.read_to = 0
         self.full = False
         self._rare("firmware.charging.replay", "replay")
@@ -137,7 +145,7 @@ class Transactions:
         try:
             return runtime.once(module, function, self, *args)
         finally:
-            runtime.drop("firmware.charging.measurands", "firmware.charging.delivering")
+            runtime.drop("firmware.charging.measurands", "firmware.charging.requests")
 
     def recover(self, reason: str, energy: int = -1, reach: int = 400) -> bool:  # cold
         """Closes the transaction that was left open, if one was: with the register read after the

@@ -6,7 +6,7 @@ Loaded when a segment can be tidied or a message is given up.
 from firmware.base import runtime
 from firmware.base.journal import ints, pack_ints
 from firmware.base.runtime import const
-from firmware.charging import delivering
+from firmware.charging import requests
 from firmware.charging.transactions import ACTIONS
 
 _START = const(1)
@@ -99,7 +99,7 @@ def given_up(t) -> bytes:
     if kind == _VALUES:
         return b""
     (_, boot, time), _ = ints(payload, 3)
-    identity = delivering.identity(t, t.head_record)
+    identity = requests.identity(t, t.head_record)
     identity = -1 if identity is None else identity
     return pack_ints(kind, t.time(boot, time), queue.failures, identity) + payload
 

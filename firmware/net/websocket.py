@@ -3,11 +3,13 @@
 import asyncio
 
 from firmware.base import runtime
+from firmware.base.runtime import const
 from firmware.net import Closed
 
 _PIECE = 256  # bytes that are written at a time, at least
+_EVER = const(536870912)
 _AHEAD = 256  # bytes read ahead: a header, or a whole control frame
-_SMALL = 1024  # bytes of messages that most are shorter than
+_SMALL = 512  # bytes of messages that most are shorter than
 _CLOSE_S = 5
 _LINGER_S = 2
 _SLOWEST = 50  # bytes/s: a link of 100 B/s has more to carry than what we know of
@@ -63,7 +65,7 @@ async def connect(
     """Opens a link to a ws or wss URL.
 
     `headers`: (name, value) pairs to send as well. `tls`: net/tls.py's context, for wss. `limit`:
-    the longest message in bytes; room for more than 1 KB is made for the message. Or the buffer to
+    the longest message in bytes; one of more than 512 is a `long.Long`. Or the buffer to
     receive into, for who keeps one from start-up: later, 8 KB in one piece may be hard to find.
     `timeout_s`: for each step. `known`: see `dial.dial`.
 
@@ -101,8 +103,10 @@ class WebSocket:
             limit = bytearray(min(limit, _SMALL))
         else:
             self._limit = len(limit)
-        self._small = self._message = memoryview(limit)  # a long message is a long.Long
-        self._size = 0  # bytes of it that are there
+        self._small = memoryview(limit)
+        self._long = None  # the long.Long of a message that is larger
+        self._unread = False  # nobody wants the rest of it
+        self._size = 0  # bytes of the message that have come
         self._left = 0  # bytes of its present frame still to come
         self._open = False  # a first fragment has come
         self._last = False  # the present frame is the message's last
@@ -119,15 +123,19 @@ class WebSocket:
     # --- receiving ---
 
     async def recv(self):
-        """The next text message: a memoryview, valid until the next `recv`, or a `long.Long`.
-        Answers pings on the way. May be cancelled and called again. Raises `Closed`."""
+        """The next text message: a memoryview, valid until the next `recv`, or a `long.Long`, of
+        which more is received as it is read. Answers pings on the way. May be cancelled and called
+        again. Raises `Closed`."""
+        return await self._alone(self._next)
+
+    async def _alone(self, work, *words):
         if self._receiving:  # close() does, by now
             await self._gone.wait()
         if self.closed:
             raise Closed(*self.closed)
         self._receiving = True
         try:
-            return await self._next()
+            return await work(*words)
         except runtime.LINK_ERRORS as error:
             self.drop(1006, str(error))
             raise Closed(*self.closed)
@@ -135,13 +143,49 @@ class WebSocket:
             self._receiving = False
 
     async def _next(self):
-        while True:
+        if self._long is not None:  # which was not read to its end
+            self._unread = True
+            while not await self._until(self._size + _PIECE):
+                pass
+            self._begin()
+        if await self._until(_EVER):
+            message = self._small[: self._size]
+            self._begin()
+            if not valid_utf8(message):
+                await self._fail(1007, "a text message is not UTF-8")
+            return message
+        return self._long
+
+    def _begin(self):
+        self._size = 0
+        self._long = None
+        self._open = self._last = self._unread = False
+
+    async def more(self, message, size: int) -> None:
+        """Receives on, until so many bytes of the long message are there, or all of it. Raises as
+        `recv` does, and MemoryError."""
+        if message is self._long:
+            await self._alone(self._more, message, size)
+
+    async def _more(self, message, size):
+        done = await self._until(size)
+        if not valid_utf8(message.come(self._size, done)):
+            await self._fail(1007, "a text message is not UTF-8")
+        if done:
+            self._begin()
+
+    async def _until(self, wanted):
+        """Receives until so many bytes of the message are there, or it turns out to be a long one:
+        False; or until all of it is there: True."""
+        while self._size < wanted:
             if self._left:
                 size, n = self._size, self._left
-                if self._message is self._small:
-                    room = self._message[size : size + n]
+                if self._long is None:
+                    room = self._small[size : size + n]
+                elif self._unread:
+                    room = self._small[:n]
                 else:
-                    room = self._message.room(size, n)  # type: ignore[attr-defined]
+                    room = self._long.room(size, n)
                 n = min(len(room), self._end - self._at)
                 if n:
                     room[:n] = self._ahead[self._at : self._at + n]
@@ -153,19 +197,13 @@ class WebSocket:
                 self._size += n
                 self._left -= n
             elif self._last:
-                message = self._message
-                if message is self._small:
-                    message = message[: self._size]
-                else:
-                    message.resize(self._size)  # type: ignore[attr-defined]
-                self._message = self._small  # a long one is the caller's alone
-                self._size = 0
-                self._open = self._last = False
-                if not valid_utf8(message):
-                    await self._fail(1007, "a text message is not UTF-8")
-                return message
+                return True
             else:
+                short = self._long is None
                 await self._frame()
+                if short and self._long is not None:
+                    return False
+        return False
 
     async def _some(self, view):
         """Reads what is there, at least a byte."""
@@ -219,24 +257,17 @@ class WebSocket:
         self._at += 2 + more
         if more:
             size = int.from_bytes(self._ahead[self._at - more : self._at], "big")
-        if size > len(self._message) - self._size and not self._grow(self._size + size):
+        if self._size + size > self._limit or not self._fits(self._size + size):
             await self._fail(1009, "message over %d bytes" % self._limit)
         self._left, self._open, self._last = size, True, first > 0x7F
 
-    def _grow(self, size):
-        """Makes room for a long message; not beyond the limit, nor where there is no memory."""
-        if size > self._limit:
-            return False
+    def _fits(self, size):
+        """A message of this size is a long one. False: there is no memory to begin one."""
+        if self._long is not None or size <= len(self._small):
+            return True
         runtime.collect()
         try:
-            if self._message is self._small:
-                grown = runtime.once("firmware.net.long", "Long")
-                grown.resize(max(size, self._size))
-                for at in range(0, self._size, 256):
-                    piece = self._small[at : min(at + 256, self._size)]
-                    grown.room(at, 256)[: len(piece)] = piece
-                self._message = grown
-            self._message.resize(size)  # type: ignore[attr-defined]
+            self._long = runtime.once("firmware.net.long", "Long", self, self._small[: self._size])
         except MemoryError:
             return False
         return True

@@ -9,19 +9,16 @@ _SCHEMAS = "firmware.ocpp.schemas"  # loaded for a message that has something to
 _BARE = ("MeterValues", "StatusNotification", "StopTransaction")  # whose answers may be empty
 
 
-async def call(rpc, link, action: str, payload: dict) -> dict:
+async def call(rpc, link, action: str, payload) -> dict:
     """See `Rpc.call`; one at a time. MessageTimeout begins when the message can have reached the
     other end of a slow link. No answer is one only of a link that lives: else the link goes."""
-    if rpc.check_sent:
-        runtime.once("firmware.ocpp.sent", "check", action, "req", payload)
     rpc.count += 1
     rpc.waiting = "%s-%d" % (rpc.nonce, rpc.count)
     rpc.answer = None
     rpc.answered.clear()
     try:
-        text = [2, rpc.waiting, action, payload]
-        text = runtime.once("firmware.ocpp.encoding", "encode", text)
-        payload.clear()  # whoever holds it: that is room for the answer
+        async with rpc.turn:
+            text = _text(rpc, action, payload)
         await rpc.send(link, text)
         del text
         if not await _answered(rpc, rpc.timeout_s() + link.slow_s()):
@@ -37,6 +34,17 @@ async def call(rpc, link, action: str, payload: dict) -> dict:
     if not answer[2] and action in _BARE:
         return {}
     return runtime.once(_SCHEMAS, "check", action, "conf", answer[2], False)
+
+
+def _text(rpc, action, payload):
+    if callable(payload):
+        payload = payload()
+    if rpc.check_sent:
+        runtime.once("firmware.ocpp.sent", "check", action, "req", payload)
+    text = [2, rpc.waiting, action, payload]
+    text = runtime.once("firmware.ocpp.encoding", "encode", text)
+    payload.clear()  # whoever holds it: that is room for the answer
+    return text
 
 
 async def _answered(rpc, seconds):

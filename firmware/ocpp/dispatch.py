@@ -1,5 +1,6 @@
-"""Which module answers which call of the central system (guide pages 9 and 10). It is loaded for
-the call and dropped after it, as this one is."""
+"""Which module answers which call of the central system (guide pages 9 and 10)."""
+
+import asyncio
 
 from firmware.base import runtime
 from firmware.ocpp import CallError
@@ -23,8 +24,9 @@ UpdateFirmware firmware.ocpp.update
 """
 
 
-def dispatch(station, action: str, payload: dict):
-    """Calls the action's handler: (station, payload) -> answer, (answer, after) or a coroutine.
+async def handler(action: str) -> tuple:
+    """(name of its module, which is to be dropped after use; the action's handler): a function
+    (station, payload) -> answer, (answer, after) or a coroutine.
 
     Raises CallError NotSupported for the four that the guide marks so; an action that the
     schemas don't know has been refused before as NotImplemented.
@@ -33,7 +35,5 @@ def dispatch(station, action: str, payload: dict):
     if at < 0:
         raise CallError("NotSupported", action)
     module = TABLE[TABLE.find(" ", at) + 1 : TABLE.find("\n", at + 1)]
-    try:
-        return getattr(runtime.load(module), action)(station, payload)
-    finally:
-        runtime.drop(module, "firmware.ocpp.keys")
+    await asyncio.sleep(0)  # loading holds the loop: one after the other
+    return module, getattr(runtime.load(module), action)

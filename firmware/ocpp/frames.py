@@ -12,8 +12,9 @@ import asyncio
 from firmware.base import runtime
 from firmware.ocpp import CallError
 
+_PERIODS = "chargingSchedulePeriod"  # a list of these becomes numbers at once, see periods.py
 _WINDOW = 384
-_HEAP = 16384  # 100 charging periods of three members are estimated at 10 KB
+_HEAP = 16384  # 100 charging periods of three members are estimated at 10 KB, and take one
 
 
 def _bad(why, *args):
@@ -28,6 +29,32 @@ def _digits(data, i, most):
     if not i < j <= i + most:
         raise IndexError
     return j
+
+
+def _number(data, i):
+    """(where it ends, the number that begins at i): at most 18 digits, so that it fits 64 bits.
+    Raises IndexError."""
+    first = i + (data[i] == 45)
+    j = _digits(data, first, 18)
+    if data[first] == 48 and j > first + 1:
+        raise IndexError
+    after = data[j]
+    if after != 46 and after != 69 and after != 101:
+        return j, int(data[i:j])
+    if after == 46:
+        j = _digits(data, j + 1, 18)
+        after = data[j]
+    if after == 69 or after == 101:
+        j = _digits(data, j + 1 + (data[j + 1] in b"+-"), 2)
+    return j, float(data[i:j])
+
+
+def _literal(data, i):
+    """(where it ends, the value of the word that begins at i). Raises IndexError."""
+    word = {116: b"true", 102: b"false"}.get(data[i], b"null")
+    if data[i : i + len(word)] != word:
+        raise IndexError
+    return i + len(word), None if word == b"null" else word == b"true"
 
 
 def _odd(data):
@@ -51,11 +78,12 @@ async def _tree(view):
     nest = 2  # below the first 1 a bit for each of them: 1 object, 0 array
     names = {}  # bytes to text: a name that comes often is kept once
     name = ""
+    rows = periods = None  # the list of charging periods that is open, and who makes numbers of it
     heap = 0  # an upper bound of the bytes that all this takes on 32 bits
     # what may come: 0 the frame, 1 value, 2 value or ], 3 name, 4 name or }, 5 colon,
     # 6 comma or the end of the container, 7 nothing
     state = 0
-    forget = getattr(view, "forget", None)
+    fill = getattr(view, "fill", None)  # a net/long.py
     try:
         while True:
             if i > brink:
@@ -65,8 +93,10 @@ async def _tree(view):
                     _bad("too large")
                 at += i
                 i = 0
-                if forget:
-                    forget(at)
+                if fill:
+                    view.forget(at)
+                    await fill(at + span + 1)
+                    size = len(view)
                 data = bytes(view[at : at + span])
                 end = len(data)
                 brink = end - 64 if at + end < size else size
@@ -113,27 +143,9 @@ async def _tree(view):
             elif 44 < c < 58:
                 if not 0 < state < 3:
                     break
-                start = i - 1
-                j = i - (c != 45)
-                i = j
-                while 48 <= data[i] < 58:
-                    i += 1
-                # at most 18 digits, so that it fits 64 bits
-                if not j < i <= j + 18 or (data[j] == 48 and i > j + 1):
-                    break
-                after = data[i]
-                if after == 46 or after == 69 or after == 101:
-                    if after == 46:
-                        i = _digits(data, i + 1, 18)
-                        after = data[i]
-                    if after == 69 or after == 101:
-                        i = _digits(data, i + 1 + (data[i + 1] in b"+-"), 2)
-                    value = float(data[start:i])
+                i, value = _number(data, i - 1)
+                if type(value) is float or not -1000000000 < value < 1000000000:
                     heap += 16
-                else:
-                    value = int(data[start:i])
-                    if i > j + 9:
-                        heap += 16
             elif c == 44:
                 if state != 6:
                     break
@@ -144,6 +156,8 @@ async def _tree(view):
                     break
                 top = outer.pop()
                 nest >>= 1
+                if top is rows and c == 125:
+                    periods.take(rows)  # type: ignore[attr-defined]
                 state = 6 if outer else 7
                 continue
             elif c == 58:
@@ -161,12 +175,7 @@ async def _tree(view):
                 value = {} if c == 123 else []
                 heap += 32
             else:
-                start = i - 1
-                word = b"true" if c == 116 else b"false" if c == 102 else b"null"
-                value = None if c == 110 else c == 116
-                i = start + len(word)
-                if data[start:i] != word:
-                    break
+                i, value = _literal(data, i - 1)
             heap += 8
             if nest & 1:
                 top[name] = value  # type: ignore[call-overload]
@@ -177,6 +186,9 @@ async def _tree(view):
                 top = value
                 if len(outer) > 8:
                     _bad("nested too deep")
+                if c == 91 and name == _PERIODS:
+                    periods = runtime.load("firmware.ocpp.periods")
+                    rows = value
                 nest = nest << 1 | (c == 123)
                 state = 4 if c == 123 else 2
             else:
@@ -198,7 +210,7 @@ async def take(message: list) -> list:
 
 async def parse(view) -> list:
     """[2, id, action, payload], [3, id, payload] or [4, id, code, description, details] of a
-    memoryview. Lets other tasks run meanwhile.
+    memoryview, or of a net/long.py as more of it comes. Lets other tasks run meanwhile.
 
     Raises CallError where it is none of these: FormationViolation, or InternalError when there is
     no room for it. The payload of an answer is not looked at.

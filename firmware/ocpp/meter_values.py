@@ -5,7 +5,7 @@ Loaded when some are taken, and dropped again.
 
 import asyncio
 
-from firmware.base import times
+from firmware.base import runtime
 from firmware.charging import measurands
 from firmware.ocpp import CallError
 
@@ -17,22 +17,15 @@ def mask(station, key: str) -> int:
     return measurands.parse(station.config.get(key)) or empty
 
 
+def masks(station, kind: str) -> tuple:
+    """What of SampledData or AlignedData is sent at once, and what is kept for the end."""
+    return mask(station, "MeterValues" + kind), mask(station, "StopTxn" + kind)
+
+
 def stop_data(station, reading: dict | None) -> bytes:
     """What StopTransaction tells of a transaction's begin or end (errata 3.14)."""
     wanted = mask(station, "StopTxnSampledData") | mask(station, "StopTxnAlignedData")
     return measurands.pack(reading or {}, station.evse.offered_ma, wanted)
-
-
-def take(station, context: str, kind: str, reading: dict, ms: int) -> None:
-    """Hands a reading, as of `ms`, to the journal: `kind` is SampledData or AlignedData."""
-    station.transactions.values(
-        context,
-        reading,
-        mask(station, "MeterValues" + kind),
-        ms,
-        station.evse.offered_ma,
-        mask(station, "StopTxn" + kind),
-    )
 
 
 async def trigger(station) -> None:
@@ -46,7 +39,7 @@ async def trigger(station) -> None:
     if not values or epoch is None:
         log.warning("no meter values to send")
         return
-    sample = {"timestamp": times.text(epoch), "sampledValue": values}
+    sample = {"timestamp": runtime.load("firmware.base.times").text(epoch), "sampledValue": values}
     request = {"connectorId": 1, "meterValue": [sample]}
     running = station.session.transaction
     if running and running.transaction_id is not None:

@@ -1,56 +1,24 @@
-"""A message of the central system: read, checked, handled, answered (OCPP-J 4); loaded for each.
-
-The reader of frames, the schemas and the handler are loaded one after the other, so that they are
-never in memory at once, nor with more of the message than they need.
-"""
+"""How a call of the central system is answered (OCPP-J 4.2); loaded for it."""
 
 from firmware.base import runtime
 from firmware.ocpp import CallError
 
-_FRAMES = "firmware.ocpp.frames"
-_SCHEMAS = "firmware.ocpp.schemas"
 _ENCODING = "firmware.ocpp.encoding"
 
 
-async def received(rpc, message) -> None:
-    """See `Rpc.received`."""
-    link = rpc.link
-    try:
-        frame = await runtime.soon(_FRAMES, "take", message)
-    except CallError as error:
-        await _refused(rpc, link, message[0], error)
-        return
-    rpc.active()
-    kind, uid = frame[:2]
-    if kind == 2:
-        await _reply(rpc, link, uid, frame[2], await _dispatch(rpc, frame))
-    elif kind == 3:
-        rpc.resolve(uid, frame)
-    else:
-        what = frame[3] if len(frame) > 3 and type(frame[3]) is str else ""
-        rpc.resolve(uid, CallError(frame[2], what))
-
-
-async def _refused(rpc, link, view, error):
+async def refused(rpc, link, view, error) -> None:
+    """A frame that is none, or more than there is room for."""
     kind, uid, action = runtime.once("firmware.ocpp.escapes", "head", view)
     rpc.log.warning("refused %r %r: %s", uid, action, error)
     if kind == 2:
         try:
             if action:  # a large SendLocalList is not supported rather than too large
-                runtime.once(_SCHEMAS, "fields", action, "req")
+                runtime.once("firmware.ocpp.schemas", "fields", action, "req")
         except CallError as unknown:
             error = unknown
-        await _reply(rpc, link, uid, action, error)
+        await reply(rpc, link, uid, action, error)
     elif kind:
         rpc.resolve(uid, error)
-
-
-async def _dispatch(rpc, frame):
-    try:
-        payload = await runtime.soon(_SCHEMAS, "checked", frame[2], frame.pop())
-        return rpc.handler(frame[2], payload)
-    except Exception as error:  # for _reply
-        return error
 
 
 def _failure(rpc, action, error):
@@ -67,10 +35,11 @@ async def late(rpc, link, uid, action, work) -> None:
         answer = await work
     except Exception as error:  # for _reply
         answer = error
-    await _reply(rpc, link, uid, action, answer)
+    await reply(rpc, link, uid, action, answer)
 
 
-async def _reply(rpc, link, uid, action, answer):
+async def reply(rpc, link, uid, action, answer) -> None:
+    """Sends the answer that a handler gave: see `Rpc`; or the exception that it raised."""
     if hasattr(answer, "send"):
         late = runtime.soon("firmware.ocpp.receiving", "late", rpc, link, uid, action, answer)
         runtime.spawn(rpc.tasks, late, rpc.unanswered)

@@ -31,7 +31,8 @@ class Sampler:
     async def run(self) -> None:
         """The task. Looks once a second of station time, or when something changed."""
         while True:
-            self._look()
+            async with self.station.rpc.turn:
+                self._look()
             self.alive = True
             await self.station.clock.wait(self.wake, 1000)
 
@@ -66,8 +67,11 @@ class Sampler:
         self._mark = epoch - late
 
     def _take(self, context, kind, reading, ms):  # cold
-        if reading and not self.station.meter.error:
-            self._cold("take", self.station, context, kind, reading, ms)
+        station = self.station
+        if reading and not station.meter.error:
+            sent, kept = self._cold("masks", station, kind)
+            offered = station.evse.offered_ma
+            station.transactions.values(context, reading, sent, ms, offered, kept)
 
     def trigger(self) -> None:  # cold
         """TriggerMessage(MeterValues): connector 1 as it is now, never queued."""

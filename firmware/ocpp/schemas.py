@@ -4,9 +4,7 @@ A row is `Name.req` or `Name.conf` and its fields, `name:kind`, with `!` where r
 Kinds: i integer, i0 integer from 0, d decimal from 0 with one digit of fraction, b boolean,
 t dateTime, s text, s20 text of at most 20 characters, A|B one of these, Name a class or
 enumeration with a row of its own (OCPP 7), [kind] a list, [kind+] a list that is not empty,
-(kind) one that is not empty, of objects with nothing but numbers: what is received of it becomes
-one array('i') in a list, the fields of each object in the row's order, decimals as tenths, -1
-where there is none. So a hundred periods take 1 KB instead of 7 from then on.
+(kind) one that is not empty, which `periods.py` turns into numbers as they are received.
 
 Here is what the station receives, and the names of what it does not support. What it sends is in
 `sent.py`: only tests load that.
@@ -15,7 +13,7 @@ Here is what the station receives, and the names of what it does not support. Wh
 import asyncio
 from array import array
 
-from firmware.base import times
+from firmware.base import runtime
 from firmware.ocpp import CallError
 
 # In pieces: a large one is hard to find in a heap that is in use.
@@ -26,6 +24,8 @@ chargingProfilePurpose:Purpose! chargingProfileKind:Absolute|Recurring|Relative!
 recurrencyKind:Daily|Weekly validFrom:t validTo:t chargingSchedule:ChargingSchedule!
 ChargingSchedule duration:i0 startSchedule:t chargingRateUnit:A|W! \
 chargingSchedulePeriod:(ChargingSchedulePeriod)! minChargingRate:d
+""",
+    """
 ChargingSchedulePeriod startPeriod:i0! limit:d! numberPhases:i
 IdTagInfo expiryDate:t parentIdTag:s20 status:Accepted|Blocked|ConcurrentTx|Expired|Invalid!
 Purpose ChargePointMaxProfile|TxDefaultProfile|TxProfile
@@ -36,6 +36,8 @@ BootNotification.conf currentTime:t! interval:i! status:Accepted|Pending|Rejecte
 DataTransfer.conf data:s status:Accepted|Rejected|UnknownMessageId|UnknownVendorId!
 DiagnosticsStatusNotification.conf
 FirmwareStatusNotification.conf
+""",
+    """
 Heartbeat.conf currentTime:t!
 MeterValues.conf
 StartTransaction.conf idTagInfo:IdTagInfo! transactionId:i!
@@ -47,6 +49,8 @@ CancelReservation.req reservationId:i!
 ChangeConfiguration.req key:s50! value:s500!
 ClearChargingProfile.req id:i connectorId:i0 chargingProfilePurpose:Purpose stackLevel:i0
 DataTransfer.req vendorId:s255! messageId:s50 data:s
+""",
+    """
 GetCompositeSchedule.req connectorId:i0! duration:i0! chargingRateUnit:A|W
 GetConfiguration.req key:[s50]
 GetDiagnostics.req location:s! retries:i0 retryInterval:i0 startTime:t stopTime:t
@@ -57,6 +61,8 @@ RemoteStopTransaction.req transactionId:i!
 ReserveNow.req connectorId:i0! expiryDate:t! idTag:s20! parentIdTag:s20 reservationId:i!
 Reset.req type:Hard|Soft!
 SetChargingProfile.req connectorId:i0! csChargingProfiles:ChargingProfile!
+""",
+    """
 TriggerMessage.req connectorId:i0 requestedMessage:BootNotification|Heartbeat|MeterValues|\
 DiagnosticsStatusNotification|FirmwareStatusNotification|StatusNotification!
 UnlockConnector.req connectorId:i0!
@@ -105,9 +111,8 @@ def _value(kind, value, strict, rows, later):
     first = kind[0]
     if first == "d":
         if type(value) is float:
-            tenths = value * 10
-            if abs(tenths - int(tenths + 0.5)) > tenths * 3e-7:  # a float of 24 bits
-                _violated("Property", "more than one digit of fraction, or less than 0")
+            if value >= 0 and not runtime.load("firmware.ocpp.periods").fine(value):
+                _violated("Property", "more than one digit of fraction")
         elif type(value) is not int:
             _violated("Type", "not a number")
         if value < 0:
@@ -141,7 +146,7 @@ def _value(kind, value, strict, rows, later):
             _violated("Type", "not a string")
         if kind == "t":
             try:
-                times.parse(value)
+                runtime.load("firmware.base.times").parse(value)
             except ValueError as why:
                 _violated("Property", str(why))
         elif "|" in kind:
@@ -150,17 +155,6 @@ def _value(kind, value, strict, rows, later):
         elif kind != "s" and len(value) > int(kind[1:]):
             _violated("Property", "longer than " + kind[1:])
     return value
-
-
-def _pack(fields, members, numbers, at):
-    for name, kind, _ in fields:
-        value = members.get(name)
-        if value is None:
-            value = -1
-        elif kind == "d":
-            value = int(value * 10 + 0.5) if value < 200000000 else 2000000000
-        numbers[at] = max(-1, min(value, 2000000000))
-        at += 1
 
 
 def _members(fields, members, strict, rows, later):
@@ -208,27 +202,25 @@ def _steps(action, direction, payload, strict, rows):
     if type(payload) is not dict:
         raise CallError("FormationViolation", "the payload is not an object")
     yield
-    later = []  # the lists: [where, kind, items, whether they become an array]
+    later = []  # the lists: [where, kind, items, whether they become numbers]
     where = ""
     try:
         _members(found, payload, strict, rows, later)
         for name, kind, items, packs in later:
-            if packs:
-                numbers = array("i", bytes(4 * len(kind) * len(items)))
+            ahead = 0  # how many more periods than arrays of them were before
             for i in range(len(items)):
+                if packs and type(items[i]) is array:
+                    ahead += len(items[i]) // 3 - 1
+                    continue
                 if i & 7 == 0 and len(items) > 8:
                     yield
-                where = "%s[%d]" % (name, i)
+                where = "%s[%d]" % (name, i + ahead)
                 lists = len(later)
                 items[i] = _value(kind, items[i], strict, rows, later)
                 for entry in later[lists:]:
                     entry[0] = where + entry[0]
-                if packs:
-                    _pack(kind, items[i], numbers, len(kind) * i)
-                    items[i] = None
             if packs:
-                items.clear()
-                items.append(numbers)
+                runtime.load("firmware.ocpp.periods").pack(items)
     except CallError as error:
         error.description = (where + error.description)[1:]
         raise

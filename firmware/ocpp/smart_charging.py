@@ -3,13 +3,19 @@
 
 from struct import pack_into
 
-from firmware.base import times
+from firmware.base import runtime
 from firmware.base.runtime import const
-from firmware.charging import profiles
 from firmware.charging.profile_store import HEAD, ROW
-from firmware.charging.profiles import ALWAYS, EPOCH, NEVER
 from firmware.ocpp import CallError
 
+# What charging/profiles.py has, which need not be loaded for this.
+_EPOCH = const(1735689600)
+_NEVER = const(1073741823)
+_ALWAYS = const(-1073741824)
+_PURPOSES = ("ChargePointMaxProfile", "TxProfile", "TxDefaultProfile")
+_STATION, _TX, _DEFAULT = 0, 1, 3
+_POWER = const(4)
+_PERIOD_SIZE = const(9)
 _HIGHEST = const(200)  # ChargeProfileMaxStacklevel
 _MOST_PERIODS = const(100)  # ChargingScheduleMaxPeriods
 
@@ -17,7 +23,8 @@ _MOST_PERIODS = const(100)  # ChargingScheduleMaxPeriods
 def _time(where, name, absent):
     if name not in where:
         return absent
-    return max(ALWAYS, min(NEVER, times.parse(where[name]) - EPOCH))
+    epoch = runtime.load("firmware.base.times").parse(where[name])
+    return max(_ALWAYS, min(_NEVER, epoch - _EPOCH))
 
 
 def _must(fine, why):
@@ -28,66 +35,75 @@ def _must(fine, why):
 def pack(profile: dict, connector: int, number: int, now: int) -> bytearray:
     """The record of a ChargingProfile as the schemas hand it on. `number`: of the transaction,
     `now`: seconds since profiles.EPOCH. Raises ValueError with the reason to reject it."""
+    row = _row(profile, connector, number, now)
+    runtime.drop()  # what only that needed
+    return _record(row, profile["chargingSchedule"]["chargingSchedulePeriod"])
+
+
+def _row(profile, connector, number, now):
     purpose = profile["chargingProfilePurpose"]
-    rank = profiles.PURPOSES.index(purpose)
+    rank = _PURPOSES.index(purpose)
     _must(rank == 2 or rank == connector, purpose + " on the wrong connector")
     if rank == 2 and not connector:
-        rank = profiles.DEFAULT
-    _must(rank == profiles.TX or "transactionId" not in profile, "a transactionId in a " + purpose)
+        rank = _DEFAULT
+    _must(rank == _TX or "transactionId" not in profile, "a transactionId in a " + purpose)
     level = profile["stackLevel"]
     _must(level <= _HIGHEST, "stack level over %d" % _HIGHEST)
-    first = _time(profile, "validFrom", ALWAYS)
-    last = _time(profile, "validTo", NEVER)
+    first = _time(profile, "validFrom", _ALWAYS)
+    last = _time(profile, "validTo", _NEVER)
     _must(first < last, "never valid")
-
     schedule = profile["chargingSchedule"]
-    duration = min(schedule.get("duration", NEVER), NEVER)
+    duration = min(schedule.get("duration", _NEVER), _NEVER)
     _must(duration, "duration 0")
+    flags, start, duration = _course(profile, schedule, duration, rank, now, first)
+    if schedule["chargingRateUnit"] == "W":
+        flags |= _POWER
+    count = sum([len(numbers) // 3 for numbers in schedule["chargingSchedulePeriod"]])
+    _must(count <= _MOST_PERIODS, "over %d periods" % _MOST_PERIODS)
+    row = (rank, 255 - level, flags, count, first, last, start, duration, number)
+    return row + (profile["chargingProfileId"],)
+
+
+def _course(profile, schedule, duration, rank, now, first):
+    """(kind, start, duration): when the schedule runs."""
     kind = profile["chargingProfileKind"]
-    start = now
     if kind == "Recurring":
         _must("recurrencyKind" in profile, "no recurrencyKind")
         _must("startSchedule" in schedule, "no startSchedule")
-        kind = profiles.DAILY if profile["recurrencyKind"] == "Daily" else profiles.WEEKLY
-        recurrence = profiles.RECURRENCE[kind]
-        duration = min(duration, recurrence)
-        start = times.parse(schedule["startSchedule"]) - EPOCH
-        if start < ALWAYS:
-            start += (ALWAYS - start + recurrence - 1) // recurrence * recurrence
-        start = min(start, NEVER)
-    elif kind == "Absolute" and "startSchedule" in schedule:
-        kind = profiles.ABSOLUTE
-        start = _time(schedule, "startSchedule", now)
-    elif rank == profiles.STATION:  # knows no transaction: from when it came or becomes valid
-        kind = profiles.ABSOLUTE
-        start = max(now, first)
-    else:
-        kind = profiles.RELATIVE
+        daily = profile["recurrencyKind"] == "Daily"
+        recurrence = 86400 if daily else 604800
+        start = runtime.load("firmware.base.times").parse(schedule["startSchedule"]) - _EPOCH
+        if start < _ALWAYS:
+            start += (_ALWAYS - start + recurrence - 1) // recurrence * recurrence
+        return 1 if daily else 2, min(start, _NEVER), min(duration, recurrence)
+    if kind == "Absolute" and "startSchedule" in schedule:
+        return 0, _time(schedule, "startSchedule", now), duration
+    if rank == _STATION:  # knows no transaction: from when it came or becomes valid
+        return 0, max(now, first), duration
+    return 3, now, duration  # relative
 
-    power = schedule["chargingRateUnit"] == "W"
-    highest = 100000000 if power else 100000  # so that all that is computed stays small
-    periods = schedule["chargingSchedulePeriod"][0]  # start, limit in tenths, phases; start, ...
-    count = len(periods) // 3
-    _must(count <= _MOST_PERIODS, "over %d periods" % _MOST_PERIODS)
-    record = bytearray(HEAD + count * profiles.PERIOD_SIZE)  # starts, limits, phases wished
+
+def _record(row, periods):
+    """The record of a row and of charging periods as ocpp/periods.py makes them."""
+    flags, count = row[2:4]
+    highest = 1000000000 if flags & _POWER else 1000000  # so that all that is computed stays small
+    record = bytearray(HEAD + count * _PERIOD_SIZE)  # starts, limits, phases wished
+    pack_into(ROW, record, 0, *row)
     at = HEAD
+    wish = HEAD + 8 * count
     before = -1
-    for n in range(0, 3 * count, 3):
-        begin = periods[n]
-        if begin <= before or (before < 0 and begin):
-            raise ValueError("periods must begin at 0 and ascend")
-        _must(begin < NEVER, "startPeriod too large")
-        before = begin
-        pack_into("<I", record, at, begin)
-        pack_into("<I", record, at + 4 * count, min(periods[n + 1], highest * 10))
-        at += 4
-    at += 4 * count
-    for n in range(2, 3 * count, 3):
-        record[at] = 1 if 0 < periods[n] < 3 else 3
-        at += 1
-    flags = kind | (profiles.POWER if power else 0)
-    row = (rank, 255 - level, flags, count, first, last, start, duration, number)
-    pack_into(ROW, record, 0, *(row + (profile["chargingProfileId"],)))
+    for numbers in periods:
+        for n in range(0, len(numbers), 3):
+            begin = numbers[n]
+            if begin <= before or (before < 0 and begin):
+                raise ValueError("periods must begin at 0 and ascend")
+            _must(begin < _NEVER, "startPeriod too large")
+            before = begin
+            pack_into("<I", record, at, begin)
+            pack_into("<I", record, at + 4 * count, min(numbers[n + 1], highest))
+            record[wish] = 1 if 0 < numbers[n + 2] < 3 else 3
+            at += 4
+            wish += 1
     return record
 
 
@@ -101,25 +117,17 @@ def SetChargingProfile(station, payload):
     store = station.profiles
     running = station.transactions.running
     now = station.clock.epoch()
-    now = store.newest if now is None else now - EPOCH
+    now = store.newest if now is None else now - _EPOCH
     number = running.position if running else -1
     try:
         if profile["chargingProfilePurpose"] == "TxProfile":
             _must(running, "no transaction is running")
             wanted = profile.get("transactionId", running.transaction_id)
             _must(wanted == running.transaction_id, "not the running transaction")
-        return _install(station, pack(profile, connector, number, now))
+        return station.install(pack(profile, connector, number, now))
     except ValueError as why:
         station.log("profiles").warning("rejected: %s", why)
         return {"status": "Rejected"}
-
-
-async def _install(station, record):
-    """The message is garbage by now; the rest is done when other tasks had their turn."""
-    if not await station.profiles.install(record):
-        return {"status": "Rejected"}
-    station.profiles_changed()
-    return {"status": "Accepted"}
 
 
 def for_start(station, profile: dict) -> bytearray | None:
@@ -139,7 +147,7 @@ def for_start(station, profile: dict) -> bytearray | None:
 async def ClearChargingProfile(station, payload):
     """Removes the profile with the id, else those that match all that is given (errata 3.25,
     3.26)."""
-    ranks, below, _, _, _, _, _, _, _, ids = station.profiles.table
+    ranks, below = station.profiles.table[:2]
     wanted = payload.get("id")
     purpose = payload.get("chargingProfilePurpose")
     connector = payload.get("connectorId")
@@ -147,10 +155,10 @@ async def ClearChargingProfile(station, payload):
 
     def fits(slot):
         if wanted is not None:
-            return ids[slot] == wanted
+            return station.profiles.identity(slot) == wanted
         rank = ranks[slot]
         return (
-            (purpose is None or profiles.PURPOSES[min(rank, 2)] == purpose)
+            (purpose is None or _PURPOSES[min(rank, 2)] == purpose)
             and (connector is None or (rank in (1, 2)) == connector)
             and (level is None or 255 - below[slot] == level)
         )

@@ -103,7 +103,7 @@ class Map:
                     continue
             self.reads.append((address, count))
 
-    def step(self, energy: int) -> int:  # cold
+    def step(self, energy: int) -> int:
         """Wh between neighbouring values of the energy register at `energy` (at most)."""
         floats = any(row[2] == "energy" and row[3] == "f2" for row in self.rows)
         return self._step + (energy >> 23 if floats else 0)

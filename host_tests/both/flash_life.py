@@ -91,10 +91,10 @@ class Central:
         self.refuse = set()
 
     def refuses(self, message):
-        return (message.action, register(message.action, message.payload)) in self.refuse
+        return (message.action, register(message.action, message.payload())) in self.refuse
 
     def receive(self, step, endpoint, message):
-        payload = message.payload
+        payload = message.payload()
         refused = self.refuses(message)
         self.seen.append((step, endpoint, message.action, canonical(payload), refused))
         if refused:

@@ -105,9 +105,17 @@ class Station:
         self.evse.phases = self.max_phases = phases
         self.max_ma = max_ma
         self.changes = 0
+        self.rpc = _Thing()
+        self.rpc.turn = runtime.Turn()
 
     def profiles_changed(self):
         self.changes += 1
+
+    async def install(self, record):
+        installed = await self.profiles.install(record)
+        if installed:
+            self.profiles_changed()
+        return {"status": "Accepted" if installed else "Rejected"}
 
     def restart(self):
         """After a power cut: only the values are left, and no transaction."""

@@ -440,31 +440,6 @@ async def test_the_profile_of_a_remote_start():
     assert len(station.profiles.slots()) == 1
 
 
-async def test_a_remote_start_whose_profile_finds_no_room():
-    station = Station()
-    for n in range(200):
-        assert await station.set(profile(10, level=n, identity=n)) == "Accepted"
-    wanted = profile(10, purpose="Tx", kind="Relative", start=None, level=3, identity=200)
-    assert not for_start(station, wanted)
-    wanted["chargingProfileId"] = 7  # takes that one's place
-    assert for_start(station, wanted)
-
-
-async def test_many_tx_profiles_go_some_at_a_time():
-    station = Station()
-    station.start(7, position=40)
-    for n in range(50):
-        await station.set(profile(20, purpose="Tx", level=n, identity=n))
-    await station.set(profile(6))
-    station.stop()
-    left = [len(station.profiles.slots())]
-    while left[-1] > 1:
-        assert station.limit() == (6000, None)
-        station.profiles.step(None)
-        left.append(len(station.profiles.slots()))
-        assert 0 < left[-2] - left[-1] <= 5, left
-
-
 async def test_long_work_loads_its_code_once():
     """Each time it is read from flash and collected holds the loop (MicroPython only)."""
     if runtime.MICROPYTHON:
@@ -494,7 +469,8 @@ async def _long_work():
             message = profile(6 + n, level=n, identity=n, start=start, duration=100)
             loaded.clear()
             await station.set(message)
-            assert len(loaded) <= 2, loaded  # the store's part, and away with it
+            # a date and the periods, and away with them; the store's part, and away with it
+            assert len(loaded) <= 5, loaded
         loaded.clear()
         assert len(await station.plan(3000)) == 27  # from 32 A on there is no difference
         assert len(loaded) <= 3 and "drop" not in loaded, loaded

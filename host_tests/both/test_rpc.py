@@ -75,8 +75,9 @@ class Rig:
         self.clock = Clock()
         self.timeout_s = timeout_s
         self.calls = []
+        self.handler = handler or self._handle
         self.rpc = Rpc(
-            handler or self._handle,
+            self._call,
             self.log,
             lambda: self.timeout_s,
             self.clock.ms,
@@ -85,6 +86,9 @@ class Rig:
         )
         self.link = Link()
         self.rpc.attach(self.link)
+
+    async def _call(self, action, payload):
+        return self.handler(action, payload)
 
     def _handle(self, action, payload):
         self.calls.append((action, payload))
@@ -377,7 +381,7 @@ async def test_a_message_is_read_before_it_is_handled():
     rig = Rig()
     message = [memoryview(b'[2, "1", "Reset", {"type": "Soft"}]')]
     held = []
-    rig.rpc.handler = lambda action, payload: held.extend(message) or {"status": "Accepted"}
+    rig.handler = lambda action, payload: held.extend(message) or {"status": "Accepted"}
     await rig.rpc.received(message)
     assert held == message == [] and rig.link.sent == [[3, "1", {"status": "Accepted"}]]
     payload = {"idTag": "A"}
@@ -397,7 +401,7 @@ async def test_a_call_comes_in_and_is_answered():
     answer = await rig.answer([2, "x-1", "RemoteStopTransaction", {"transactionId": 0}])
     assert answer == [3, "x-1", {"status": "Accepted"}]
     assert rig.calls == [("RemoteStopTransaction", {"transactionId": 0})]
-    rig.rpc.handler = lambda action, payload: {}
+    rig.handler = lambda action, payload: {}
     assert await rig.answer('[2,"x-2","GetConfiguration",null]') == [3, "x-2", {}]
 
 

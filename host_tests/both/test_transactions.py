@@ -18,7 +18,7 @@ def test_a_charge_online():
     assert calls == [1] and s.t.pending == 1
     message = s.t.head()
     assert message.action == "StartTransaction"
-    assert message.payload == {
+    assert message.payload() == {
         "connectorId": 1,
         "idTag": "04A1",
         "meterStart": 1000,
@@ -33,7 +33,7 @@ def test_a_charge_online():
     assert running.energy == 1250
     message = s.t.head()
     assert message.action == "MeterValues"
-    values = message.payload["meterValue"]
+    values = message.payload()["meterValue"]
     assert len(values) == 1 and values[0]["timestamp"] == times.text(NOW + 30)
     assert values[0]["sampledValue"] == [
         {
@@ -53,14 +53,14 @@ def test_a_charge_online():
             "unit": "kW",
         },
     ]
-    assert message.payload["transactionId"] == -3 and message.payload["connectorId"] == 1
+    assert message.payload()["transactionId"] == -3 and message.payload()["connectorId"] == 1
     assert s.t.delivered({}) is None
     s.wait(30)
     s.stop(1500, "Remote", "OTHER")
     assert s.t.running is None
     message = s.t.head()
     assert message.action == "StopTransaction"
-    assert message.payload == {
+    assert message.payload() == {
         "transactionId": -3,
         "meterStop": 1500,
         "timestamp": times.text(NOW + 60),
@@ -145,13 +145,13 @@ def test_each_retry_is_the_same_also_after_a_restart():
     s.stop(1002)
     seen = []
     for _ in range(3):
-        first = s.t.head().payload
+        first = s.t.head().payload()
         s.clock.now += 77000
         s.clock.offset += 5000  # the clock is corrected
-        assert s.t.head().payload == first
+        assert s.t.head().payload() == first
         s.epoch += 1000
         s.boot()
-        assert s.t.head().payload == first
+        assert s.t.head().payload() == first
         s.t.delivered({"transactionId": 0})
         s.t.save()
         seen.append(first)

@@ -30,10 +30,10 @@ def test_dates_once_given_stay():
     s.clock.set(NOW + 100)
     s.t.clock_set()
     s.clock.set(NOW + 5000)  # an hour of correction
-    first = s.t.head().payload
+    first = s.t.head().payload()
     assert first["timestamp"] == times.text(NOW)
     s.boot()
-    assert s.t.head().payload == first
+    assert s.t.head().payload() == first
 
 
 def test_a_clock_before_the_build_is_not_believed():
@@ -42,7 +42,7 @@ def test_a_clock_before_the_build_is_not_believed():
     s.start()
     assert s.t.head() is None
     s.clock.set(NOW)
-    assert s.t.head().payload["timestamp"] >= times.text(BUILD)
+    assert s.t.head().payload()["timestamp"] >= times.text(BUILD)
 
 
 def test_time_never_runs_back_within_a_transaction():

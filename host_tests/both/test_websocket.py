@@ -118,15 +118,22 @@ def welcome(token, protocol=b"ocpp1.6", upgrade=b"websocket", more=b""):
     )
 
 
+async def whole(message):
+    """All bytes of a received message."""
+    if hasattr(message, "fill"):
+        await message.fill(1 << 20)
+    return bytes(message[:])
+
+
 async def text(link):
-    return bytes((await link.recv())[:]).decode()
+    return (await whole(await link.recv())).decode()
 
 
 async def closed(link):
     """What ends the link's recv."""
     try:
         while True:
-            await link.recv()
+            await whole(await link.recv())
     except Closed as error:
         return error.code
 
@@ -593,19 +600,59 @@ async def test_receiving_may_be_cancelled_anywhere():
     peer, link = await talk(script)
     cancelled = 0
     message = None
-    while message is None:
-        task = asyncio.create_task(link.recv())
+
+    async def receive():
+        nonlocal message
+        if message is None:
+            message = await link.recv()
+        return await whole(message)
+
+    found = None
+    while found is None:
+        task = asyncio.create_task(receive())
         await asyncio.sleep(0.7)
-        if task.done():
-            message = bytes(await task)
-        else:
+        if not task.done():
             task.cancel()
             cancelled += 1
-            try:
-                message = bytes(await task)
-            except asyncio.CancelledError:
-                pass
-    assert message == b"a" * 200 + b"b" * 700 and cancelled > 5
+        try:
+            found = await task
+        except asyncio.CancelledError:
+            pass
+    assert found == b"a" * 200 + b"b" * 700 and cancelled > 5
+    link.drop()
+    await peer.__aexit__(None, None, None)
+
+
+async def test_a_long_message_is_received_as_it_is_read():
+    """What was read can be forgotten; what nobody reads is skipped, and the next one comes."""
+    one = "é".encode() * 1500
+    stream = frame(TEXT, one[:700], False) + frame(PING, b"p") + frame(0, one[700:])
+    stream += frame(TEXT, b"short") + frame(TEXT, b"u" * 3000) + frame(TEXT, b"last")
+
+    async def script(reader, writer):
+        for i in range(0, len(stream), 90):
+            writer.write(stream[i : i + 90])
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        await reader.read(100)
+
+    peer, link = await talk(script, 8192)
+    message = await link.recv()
+    at = 0
+    while at < 3000:
+        await message.fill(at + 200)
+        assert 3000 >= len(message) >= min(at + 200, 3000) and len(message) < at + 600
+        assert bytes(message[at : at + 200]) == one[at : at + 200]
+        at += 200
+        message.forget(at)
+    await message.fill(9000)
+    assert len(message) == 3000
+    assert await text(link) == "short"
+    unread = await link.recv()
+    assert len(unread) < 3000
+    assert await text(link) == "last"
+    await unread.fill(3000)  # its time is over
+    assert len(unread) < 3000
     link.drop()
     await peer.__aexit__(None, None, None)
 

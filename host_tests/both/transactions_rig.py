@@ -89,7 +89,7 @@ class Station:
             message = self.t.head()
             if not message:
                 break
-            sent.append((message.action, message.payload))
+            sent.append((message.action, message.payload()))
             self.t.delivered({"transactionId": identity, "idTagInfo": {"status": "Accepted"}})
         return sent
 

@@ -120,8 +120,12 @@ async def main() -> None:
     """Prints the table."""
     logging.getLogger("ocpp").setLevel(logging.ERROR)
     link = Link()
+
+    async def handler(action, payload):
+        return ANSWERS[action]
+
     rpc = Rpc(
-        lambda action, payload: ANSWERS[action],
+        handler,
         Silent(),
         lambda: 30,
         lambda: 0,
