@@ -25,7 +25,7 @@ RUNTIMES = ("cpython", *BITS)
 # What a whole station with its simulated charger passes with today, the largest message, transfers
 # and a TIC line included. The device has 112 KB, in which it charges, but not with all of these
 # (docs/memory.md): the tests of its parts, in both/, run in that.
-STATION_HEAP = "256k"
+STATION_HEAP = "112k"
 BOX = "BOX 1/é"
 
 

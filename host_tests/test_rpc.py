@@ -135,6 +135,6 @@ TREES = st.recursive(
 @given(st.lists(TREES))
 def test_a_message_in_pieces(message):
     whole = json.dumps(message, separators=(",", ":"))
-    pieces = encode(message)
+    pieces = asyncio.run(encode(message))
     assert "".join(pieces) == whole and message == []
     assert all(len(a) + len(b) > 256 for a, b in itertools.pairwise(pieces))

@@ -253,8 +253,12 @@ def overlay(module: str, owner: str, names: str):
 
 
 async def soon(name: str, what: str, *words):
-    """As `once`, for a coroutine."""
+    """As `once`, for a coroutine. Others have their turns before and after the loading, which
+    holds the loop."""
+    await asyncio.sleep(0)
     try:
+        load(name)
+        await asyncio.sleep(0)
         return await getattr(load(name), what)(*words)
     finally:
         drop(name)

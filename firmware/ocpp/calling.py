@@ -18,7 +18,7 @@ async def call(rpc, link, action: str, payload) -> dict:
     rpc.answered.clear()
     try:
         async with rpc.turn:
-            text = _text(rpc, action, payload)
+            text = await _text(rpc, action, payload)
         await rpc.send(link, text)
         del text
         if not await _answered(rpc, rpc.timeout_s() + link.slow_s()):
@@ -36,13 +36,13 @@ async def call(rpc, link, action: str, payload) -> dict:
     return runtime.once(_SCHEMAS, "check", action, "conf", answer[2], False)
 
 
-def _text(rpc, action, payload):
+async def _text(rpc, action, payload):
     if callable(payload):
         payload = payload()
     if rpc.check_sent:
         runtime.once("firmware.ocpp.sent", "check", action, "req", payload)
     text = [2, rpc.waiting, action, payload]
-    text = runtime.once("firmware.ocpp.encoding", "encode", text)
+    text = await runtime.soon("firmware.ocpp.encoding", "encode", text)
     payload.clear()  # whoever holds it: that is room for the answer
     return text
 

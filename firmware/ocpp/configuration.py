@@ -3,6 +3,8 @@
 Loaded when used: what the station needs all the time is in `config.py`.
 """
 
+import asyncio
+
 from firmware.base import runtime
 from firmware.ocpp import CallError, keys
 
@@ -10,26 +12,28 @@ _KNOWN = "firmware.ocpp.known"
 _RESET = "TriggerBackendConfigurationDataReset"
 
 
-def GetConfiguration(station, payload):
+async def GetConfiguration(station, payload):
     """OCPP 5.8: all keys, or those asked for, each once; unknown ones are named."""
     asked = payload.get("key")
     if asked and len(asked) > 100:
         raise CallError("OccurenceConstraintViolation", "key: at most GetConfigurationMaxKeys")
     known = runtime.load(_KNOWN)  # once for all keys: each load holds the loop
     try:
-        return _all(station, asked or keys.names(), asked, lambda name: known.value(station, name))
+        ask = asked or keys.names()
+        return await _all(station, ask, asked, lambda name: known.value(station, name))
     finally:
         known = None
         runtime.drop(_KNOWN)
 
 
-def _all(station, names, asked, known):
+async def _all(station, names, asked, known):
     config = station.config
     fixed = not station.reference.socket
     found = []
     unknown = []
     seen = []
     for name in names:
+        await asyncio.sleep(0)  # each of them takes its time
         key = keys.row(name)
         if not key or (asked and key[1] == "w"):
             unknown.append(name)

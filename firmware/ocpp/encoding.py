@@ -1,35 +1,52 @@
 """A message as the text that is sent (OCPP-J 4.2); loaded for it and dropped again."""
 
+import asyncio
 import json
 
 _PIECE = 256  # characters: in a heap that is in use larger pieces are hard to find
+_TURN = 6  # members of a list, then others have their turn
 
 
-def encode(message: list) -> list:
+async def encode(message: list) -> list:
     """The text in pieces. Empties the message's lists as it goes: text and tree together might not
     fit."""
     pieces = [""]
-    _put(pieces, message)
+    await _put(pieces, message)
     return pieces
 
 
-def _put(pieces, value):
+async def _put(pieces, value):
     if type(value) is list:
         mark = "["
+        count = 0
         while value:
             _say(pieces, mark)
-            _put(pieces, value.pop(0))
             mark = ","
+            member = value.pop(0)
+            if _plain(member):
+                _say(pieces, json.dumps(member, separators=(",", ":")))
+            else:
+                await _put(pieces, member)
+            count += 1
+            if count % _TURN == 0:
+                await asyncio.sleep(0)
         _say(pieces, "[]" if mark == "[" else "]")
-    elif type(value) is dict and any(type(member) in (dict, list) for member in value.values()):
+    elif _plain(value):
+        _say(pieces, json.dumps(value, separators=(",", ":")))
+    else:
         mark = "{"
         for name in value:
             _say(pieces, mark + json.dumps(name) + ":")
-            _put(pieces, value[name])
+            await _put(pieces, value[name])
             mark = ","
         _say(pieces, "}")
-    else:
-        _say(pieces, json.dumps(value, separators=(",", ":")))
+
+
+def _plain(value):
+    """Whether it is small, and nothing in it is to be emptied."""
+    if type(value) is dict:
+        return not any(type(member) in (dict, list) for member in value.values())
+    return type(value) is not list
 
 
 def _say(pieces, text):

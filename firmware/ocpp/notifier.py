@@ -68,18 +68,14 @@ class Notifier:
         if told != self._told:
             self._put(1, self.status, self.info, fault, ms)
 
-    def _put(self, connector_id, status, info, fault, ms):  # cold
-        before = status
+    def _put(self, connector_id, status, info, fault, ms):
+        before = ""
         if connector_id:
-            before = self._told[0] if self._told else status
+            before = self._told[0] if self._told else ""
             self._told = (status, info, fault)
         if not self.station.registration.online.is_set():
             return  # at the next registration or reconnection the current status is sent
-        if before != status:
-            step = runtime.once(_SEND, "between", before, status)
-            if step:
-                self._queue.append((1, step, "", None, ms))
-        self._queue.append((connector_id, status, info, fault, ms))
+        self._queue.append((connector_id, status, info, fault, ms, before))
         while len(self._queue) > _KEEP:
             self._queue.pop(0)
         self._wake.set()
@@ -106,7 +102,8 @@ class Notifier:
             if online:
                 self._put(*self._now(number))
             else:
-                self.station.spawn(runtime.soon(_SEND, "send", self, self._now(number)))
+                note = self._now(number) + ("",)
+                self.station.spawn(runtime.soon(_SEND, "send", self, note))
 
     def clear(self) -> None:  # cold
         """The link is gone: history is not told, the current status will be."""

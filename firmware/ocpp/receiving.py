@@ -29,10 +29,11 @@ def _failure(rpc, action, error):
     return CallError("InternalError", type(error).__name__)
 
 
-async def late(rpc, link, uid, action, work) -> None:
-    """Answers a call once the work for it is done."""
+async def late(rpc, link, uid, action, work: list) -> None:
+    """Answers a call once the work for it is done: a coroutine in a list, from which it is taken,
+    so that its code is gone before the answer is encoded."""
     try:
-        answer = await work
+        answer = await work.pop()
     except Exception as error:  # for _reply
         answer = error
     await reply(rpc, link, uid, action, answer)
@@ -41,7 +42,8 @@ async def late(rpc, link, uid, action, work) -> None:
 async def reply(rpc, link, uid, action, answer) -> None:
     """Sends the answer that a handler gave: see `Rpc`; or the exception that it raised."""
     if hasattr(answer, "send"):
-        late = runtime.soon("firmware.ocpp.receiving", "late", rpc, link, uid, action, answer)
+        work = [answer]
+        late = runtime.soon("firmware.ocpp.receiving", "late", rpc, link, uid, action, work)
         runtime.spawn(rpc.tasks, late, rpc.unanswered)
         return
     if answer == ():
@@ -54,11 +56,11 @@ async def reply(rpc, link, uid, action, answer) -> None:
             raise answer
         if rpc.check_sent:
             runtime.once("firmware.ocpp.sent", "check", action, "conf", answer)
-        message = runtime.once(_ENCODING, "encode", [3, uid, answer])
+        message = await runtime.soon(_ENCODING, "encode", [3, uid, answer])
     except Exception as error:
         error = _failure(rpc, action, error)
         message = [4, uid, error.code, error.description[:255], {}]
-        message = runtime.once(_ENCODING, "encode", message)
+        message = await runtime.soon(_ENCODING, "encode", message)
     answer = None  # the tree is garbage while the text is sent
     try:
         await rpc.send(link, message)

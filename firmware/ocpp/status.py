@@ -37,10 +37,18 @@ def between(before: str, after: str) -> str:
 
 
 async def send(notifier, note: tuple) -> None:
-    """`note`: connectorId, status, info, vendor error code or None, when (ms). What is refused, or
-    not answered on a link that lives, is told again a few times: nothing else would tell it."""
+    """`note`: connectorId, status, info, vendor error code or None, when (ms), the status that was
+    told before or "". The step between the two goes first, where there has to be one."""
+    step = between(note[5], note[1]) if note[5] else ""
+    if step:
+        await _send(notifier, note[0], step, "", None, note[4])
+    await _send(notifier, *note[:5])
+
+
+async def _send(notifier, connector_id, status, info, fault, ms):
+    """What is refused, or not answered on a link that lives, is told again a few times: nothing
+    else would tell it."""
     station = notifier.station
-    connector_id, status, info, fault, ms = note
     request = {"connectorId": connector_id, "status": status, "errorCode": "NoError"}
     epoch = station.clock.epoch_at(ms)
     if epoch:

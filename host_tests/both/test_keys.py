@@ -142,7 +142,7 @@ def test_what_the_station_knows_and_what_nobody_does():
     raise AssertionError("a key that is none")
 
 
-def test_all_keys_are_told_without_a_load_for_each():
+async def test_all_keys_are_told_without_a_load_for_each():
     """Each load reads the flash and collects: for all keys, it held the loop for seconds."""
     station = Station(config())
     station.meter = station.tic = station.transactions = station
@@ -159,7 +159,7 @@ def test_all_keys_are_told_without_a_load_for_each():
 
     runtime.load = counted
     try:
-        answer = configuration.GetConfiguration(station, {})
+        answer = await configuration.GetConfiguration(station, {})
     finally:
         runtime.load = load
     told = {key["key"]: key["value"] for key in answer["configurationKey"]}
