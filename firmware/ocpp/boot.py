@@ -2,7 +2,7 @@
 
 import asyncio
 
-from firmware.base import times
+from firmware.base import runtime
 from firmware.ocpp import CallError
 
 VENDOR = "Schneider Electric"
@@ -62,9 +62,9 @@ async def heartbeat(registration) -> None:
         registration.log.warning("Heartbeat: %s", str(why) or "no answer")
 
 
-def _clock(station, log, text):
-    epoch = times.parse(text)
+def _clock(station, log, epoch):
     if not station.build_epoch <= epoch < _LATEST:
+        text = runtime.load("firmware.base.times").text(epoch)
         log.warning("%s is before this firmware was built, or far off: clock not set", text)
         return
     moved = station.clock.set(epoch)

@@ -23,7 +23,7 @@ def GetDiagnostics(station, payload):  # cold
     when = times.text(epoch).replace("-", "").replace(":", "") if epoch else "undated"
     box = bytes([c if c in _PLAIN else 95 for c in station.config.get("BoxIdentifier").encode()])
     name = "%s-%s.txt" % (box[:50].decode(), when)
-    span = [times.text(times.parse(payload[key])) if key in payload else ""
+    span = [times.text(payload[key]) if key in payload else ""
             for key in ("startTime", "stopTime")]  # fmt: skip
     attempts = min(payload.get("retries", _ATTEMPTS - 1) + 1, _MOST)
     pause_s = min(payload.get("retryInterval", _INTERVAL_S), 86400)

@@ -1,6 +1,5 @@
 """ReserveNow and CancelReservation (OCPP 5.13, 5.1)."""
 
-from firmware.base import times
 from firmware.charging import reservation
 
 
@@ -12,7 +11,7 @@ def ReserveNow(station, payload):
 def _reserve(station, payload):
     session = station.session
     connector = payload["connectorId"]
-    expiry = times.parse(payload["expiryDate"])
+    expiry = payload["expiryDate"]
     now = station.clock.epoch()
     zero = station.config.on("ReserveConnectorZeroSupported")
     tag = payload["idTag"]

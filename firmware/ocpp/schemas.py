@@ -2,9 +2,10 @@
 
 A row is `Name.req` or `Name.conf` and its fields, `name:kind`, with `!` where required (OCPP 6).
 Kinds: i integer, i0 integer from 0, d decimal from 0 with one digit of fraction, b boolean,
-t dateTime, s text, s20 text of at most 20 characters, A|B one of these, Name a class or
-enumeration with a row of its own (OCPP 7), [kind] a list, [kind+] a list that is not empty,
-(kind) one that is not empty, which `periods.py` turns into numbers as they are received.
+t dateTime (what is received becomes Unix seconds), s text, s20 text of at most 20 characters, A|B
+one of these, Name a class or enumeration with a row of its own (OCPP 7), [kind] a list, [kind+] a
+list that is not empty, (kind) one that is not empty, which `periods.py` turns into numbers as they
+are received.
 
 Here is what the station receives, and the names of what it does not support. What it sends is in
 `sent.py`: only tests load that.
@@ -146,9 +147,11 @@ def _value(kind, value, strict, rows, later):
             _violated("Type", "not a string")
         if kind == "t":
             try:
-                runtime.load("firmware.base.times").parse(value)
+                epoch = runtime.load("firmware.base.times").parse(value)
             except ValueError as why:
                 _violated("Property", str(why))
+            if rows is ROWS:
+                return epoch
         elif "|" in kind:
             if value not in kind.split("|"):
                 _violated("Property", "none of " + kind)

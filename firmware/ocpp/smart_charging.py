@@ -3,7 +3,6 @@
 
 from struct import pack_into
 
-from firmware.base import runtime
 from firmware.base.runtime import const
 from firmware.charging.profile_store import HEAD, ROW
 from firmware.ocpp import CallError
@@ -23,8 +22,7 @@ _MOST_PERIODS = const(100)  # ChargingScheduleMaxPeriods
 def _time(where, name, absent):
     if name not in where:
         return absent
-    epoch = runtime.load("firmware.base.times").parse(where[name])
-    return max(_ALWAYS, min(_NEVER, epoch - _EPOCH))
+    return max(_ALWAYS, min(_NEVER, where[name] - _EPOCH))
 
 
 def _must(fine, why):
@@ -36,7 +34,6 @@ def pack(profile: dict, connector: int, number: int, now: int) -> bytearray:
     """The record of a ChargingProfile as the schemas hand it on. `number`: of the transaction,
     `now`: seconds since profiles.EPOCH. Raises ValueError with the reason to reject it."""
     row = _row(profile, connector, number, now)
-    runtime.drop()  # what only that needed
     return _record(row, profile["chargingSchedule"]["chargingSchedulePeriod"])
 
 
@@ -72,7 +69,7 @@ def _course(profile, schedule, duration, rank, now, first):
         _must("startSchedule" in schedule, "no startSchedule")
         daily = profile["recurrencyKind"] == "Daily"
         recurrence = 86400 if daily else 604800
-        start = runtime.load("firmware.base.times").parse(schedule["startSchedule"]) - _EPOCH
+        start = schedule["startSchedule"] - _EPOCH
         if start < _ALWAYS:
             start += (_ALWAYS - start + recurrence - 1) // recurrence * recurrence
         return 1 if daily else 2, min(start, _NEVER), min(duration, recurrence)

@@ -12,7 +12,7 @@ attempts left, seconds between them, slot. It outlives restarts, and power cuts 
 A slot that doesn't reach it in time restarts, and boot.py goes back: InstallationFailed.
 """
 
-from firmware.base import runtime, slots, times
+from firmware.base import runtime, slots
 
 MESSAGE = "FirmwareStatusNotification"
 _ATTEMPTS = 4  # where the central system leaves it to us
@@ -37,7 +37,7 @@ def UpdateFirmware(station, payload):
     flash, running = slots.flash(station.files)
     slot = slots.inactive(flash, running)
     job = ["new", payload["location"].replace("\n", " ")]
-    job.append(str(times.parse(payload["retrieveDate"])))
+    job.append(str(payload["retrieveDate"]))
     job.append(str(min(payload.get("retries", _ATTEMPTS - 1) + 1, _MOST)))
     job.append(str(min(payload.get("retryInterval", _INTERVAL_S), 86400)))
     job.append(slot)

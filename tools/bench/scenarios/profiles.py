@@ -72,6 +72,8 @@ class Station:
         self.evse = Thing()
         self.evse.phases = 3
         self.max_ma = 32000
+        self.rpc = Thing()
+        self.rpc.turn = runtime.Turn()
 
     def log(self, part):
         return self
@@ -81,8 +83,9 @@ class Station:
 
     error = warning
 
-    def profiles_changed(self):
-        pass
+    async def install(self, record):
+        installed = await self.profiles.install(record)
+        return {"status": "Accepted" if installed else "Rejected"}
 
 
 class Governor:
