@@ -6,7 +6,9 @@ import pytest
 
 from firmware.base import runtime as runtimes
 from host_tests import fuzzing
-from host_tests.station import RUNTIMES, Rig, play
+from host_tests.station import ROOMY, RUNTIMES, Rig, play
+
+STATION_HEAP = ROOMY  # more calls at once than there is room for
 
 
 @pytest.fixture(params=RUNTIMES)

@@ -14,9 +14,11 @@ import sys
 import pytest
 import trustme
 
-from host_tests.station import BITS, RUNTIMES, Rig, play
+from host_tests.station import BITS, ROOMY, RUNTIMES, Rig, play
 from host_tests.test_diagnostics import Server
 from tools import runtimes
+
+STATION_HEAP = ROOMY  # transfers, and TLS
 
 OLD = "an old password of more than 16"
 NEW = "0123456789abcdef0123456789ABCDEF01234567"  # 20 bytes in hexadecimal

@@ -15,9 +15,11 @@ from aiohttp import web
 from firmware import VERSION
 from firmware.base.store import Files, Store
 from host_tests.both import bundles
-from host_tests.station import BITS, RUNTIMES, Rig, play
+from host_tests.station import BITS, ROOMY, RUNTIMES, Rig, play
 from host_tests.test_diagnostics import ftp
 from tools import bundle, runtimes
+
+STATION_HEAP = ROOMY  # transfers
 
 START = "import sys; exec(open('boot.py').read()); exec(open('main.py').read())"
 PAST = "2026-11-22T00:00:00Z"

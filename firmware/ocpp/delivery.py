@@ -4,6 +4,8 @@ import asyncio
 
 from firmware.ocpp import CallError
 
+_TURNS = 3  # of the loop, in which a status that waits has loaded its code, and goes first
+
 
 class Delivery:
     """Sends what the journal still owes. Retries and giving up are the journal's to count."""
@@ -19,6 +21,8 @@ class Delivery:
         transactions = station.transactions
         while True:
             await station.registration.online.wait()
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
             self.wake.clear()
             message = transactions.head(station.link.endpoint)
             if not message:
