@@ -220,7 +220,10 @@ def test_an_update(runtime, tmp_path):
             assert await rig.console("config MeterValueSampleInterval") == [
                 "MeterValueSampleInterval=77"
             ]
-            (start,), (stop,) = house.calls("StartTransaction"), house.calls("StopTransaction")
+            starts, stops = house.calls("StartTransaction"), house.calls("StopTransaction")
+            start, stop = starts[0], stops[0]
+            # on a busy machine an answer may come too late, and the same goes again
+            assert all(call == start for call in starts) and all(call == stop for call in stops)
             assert stop["reason"] == "Remote" and stop["meterStop"] > start["meterStart"]
             await point.ask("TriggerMessage", requested_message="FirmwareStatusNotification")
             await house.heard_of("FirmwareStatusNotification", count=6)

@@ -21,7 +21,7 @@ BEFORE = {"b/firmware/__init__.mpy": b"older version", "b/firmware/gone.mpy": b"
 NEW = [("firmware/__init__.mpy", b"new version"), ("firmware/app.mpy", b"new!" * 900),
        ("firmware/net/more.mpy", b"more" * 300)]  # fmt: skip
 BUNDLE = bundles.make(NEW)
-REQUEST = {"location": "http://server/new", "retrieveDate": "2026-12-01T00:00:00Z", "retries": 1}
+REQUEST = {"location": "http://server/new", "retrieveDate": 1796083200, "retries": 1}
 
 
 class Station:

@@ -288,10 +288,10 @@ class Turn:
     taken = 0
 
     async def __aenter__(self):
-        for _ in range(10):
+        for _ in range(100):
             if not self.taken:
                 break
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.005)
         self.taken += 1
 
     async def __aexit__(self, *error):
