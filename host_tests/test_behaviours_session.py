@@ -119,6 +119,7 @@ def test_the_connection_time_out_and_who_comes_after(runtime, tmp_path):
             begun = await house.heard_of("StartTransaction")
             assert begun["idTag"] == "SECOND"
             await rig.until(status="Charging", offered_ma=32000)
+            await told(rig, "Charging")
             assert statuses(house) == [
                 "Available", "Preparing", "Available", "Preparing", "Available", "Preparing",
                 "Charging",
