@@ -23,12 +23,12 @@ from firmware.station import Station
 
 # What a charging station loads for a call now and then.
 _LOADED = """
-firmware.charging.delivering firmware.charging.ends firmware.charging.governor_
-firmware.charging.profile_limit firmware.charging.profile_store_ firmware.charging.profiles
-firmware.charging.recording firmware.charging.requests firmware.charging.session_
-firmware.charging.start_stop
-firmware.charging.transactions_ firmware.net.websocket_ firmware.ocpp.authorize firmware.ocpp.boot
-firmware.ocpp.calling firmware.ocpp.composite_schedule firmware.ocpp.dispatch firmware.ocpp.link_
+firmware.charging.delivering firmware.charging.end_messages firmware.charging.ends
+firmware.charging.governor_ firmware.charging.profile_limit firmware.charging.profile_store_
+firmware.charging.profiles firmware.charging.recording firmware.charging.requests
+firmware.charging.session_ firmware.charging.start_stop firmware.charging.transactions_
+firmware.net.websocket_ firmware.ocpp.authorize firmware.ocpp.boot firmware.ocpp.calling
+firmware.ocpp.composite_schedule firmware.ocpp.dispatch firmware.ocpp.link_
 firmware.ocpp.meter_values firmware.ocpp.receiving firmware.ocpp.remote
 firmware.ocpp.smart_charging firmware.ocpp.status firmware.station_
 """

@@ -55,7 +55,7 @@ async def _selftest(station, words, line):
 
 
 async def _help(station, words, line):
-    return list(runtime.load("firmware.usage").HELP)
+    return runtime.once("firmware.usage", "lines")
 
 
 async def _status(station, words, line):

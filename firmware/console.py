@@ -11,13 +11,6 @@ _LINE = 512  # bytes of a line at most
 _BYTES_MS = 11  # a ms at 115200 baud
 _LOST_MS = 5000  # a peer that has not read for so long loses the rest
 _WAIT_MS = 20
-_LOADED = (
-    "firmware.commands",
-    "firmware.overview",
-    "firmware.usage",
-    "firmware.ocpp.configuration",
-    "firmware.ocpp.keys",
-)
 
 
 class Console:
@@ -92,8 +85,7 @@ class Console:
     async def execute(self, station, line: bytes) -> None:  # cold
         """Runs one command and writes its reply. Nothing typed can stop the station."""
         try:
-            lines = await runtime.load("firmware.commands").execute(station, line.decode())
-            runtime.drop(*_LOADED)
+            lines = await runtime.soon("firmware.commands", "execute", station, line.decode())
             if isinstance(lines, tuple):
                 await self.reply(*lines)
             else:
@@ -105,7 +97,7 @@ class Console:
             await self.reply((), "%s: see the log" % type(error).__name__)
         finally:
             lines = None
-            runtime.drop(*_LOADED)
+            runtime.drop("firmware.ocpp.configuration", "firmware.ocpp.keys")
 
     async def reply(self, lines, error: str = "") -> None:  # cold
         """Others have their turns between the lines, however slow the peer is. One that does not

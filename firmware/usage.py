@@ -28,3 +28,8 @@ HELP = (
     "sim tic historique|standard|off: the simulated TIC line",
     "sim power off: the power fails",
 )
+
+
+def lines() -> list:
+    """The reply's lines."""
+    return list(HELP)

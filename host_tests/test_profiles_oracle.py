@@ -12,7 +12,8 @@ from functools import cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.charging import profiles
+from firmware.charging import profile_limit, profile_rare, profile_store, profiles
+from firmware.ocpp import composite_schedule, smart_charging
 from host_tests.both.profiles_rig import MAX, NOW, Station, profile
 
 EXAMPLES = int(os.environ.get("PROFILE_EXAMPLES", "60"))
@@ -290,3 +291,14 @@ def test_a_restart_keeps_all_but_tx_profiles(scene):
     ids = sorted(int(line.split()[0]) for line in again.profiles.listing())
     assert ids == sorted(item[1]["chargingProfileId"] for item in left)
     assert run(again.composite(DAY)) == run(station.composite(DAY))
+
+
+def test_who_does_not_load_the_pipeline_has_its_numbers_right():
+    """`_NAME` of another module is `NAME` of profiles.py, which it has no memory to load."""
+    seen = set()
+    for module in (profile_limit, profile_rare, profile_store, composite_schedule, smart_charging):
+        for name, value in vars(module).items():
+            if name[0] == "_" and name[1:].isupper() and hasattr(profiles, name[1:]):
+                assert value == getattr(profiles, name[1:]), (module.__name__, name)
+                seen.add(name)
+    assert {"_EPOCH", "_NEVER", "_ALWAYS", "_TX", "_DEFAULT", "_POWER", "_WEEKLY"} <= seen

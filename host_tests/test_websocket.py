@@ -26,6 +26,7 @@ from host_tests.both.test_websocket import (
     Peer,
     frame,
     said,
+    trickle,
     unframe,
     whole,
 )
@@ -472,10 +473,7 @@ async def test_what_a_segmented_message_takes():
     async def script(reader, writer):
         await unframe(reader)
         data = frame(TEXT, b"x" * 6000)
-        for at in range(0, len(data), 100):
-            writer.write(data[at : at + 100])
-            await writer.drain()
-            await asyncio.sleep(0.002)
+        await trickle(writer, data, 100, 0.002)
         assert (await unframe(reader))[1] == b"y" * 6000
 
     async with Peer(script) as peer:

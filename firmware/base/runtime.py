@@ -257,10 +257,11 @@ async def soon(name: str, what: str, *words):
     holds the loop."""
     await asyncio.sleep(0)
     try:
-        load(name)
+        function = getattr(load(name), what)
         await asyncio.sleep(0)
-        return await getattr(load(name), what)(*words)
+        return await function(*words)
     finally:
+        function = None
         drop(name)
 
 

@@ -4,7 +4,7 @@ GetCompositeSchedule, which keeps it for as long as it takes."""
 import asyncio
 
 from firmware.base import runtime
-from firmware.charging.profile_store import HEAD
+from firmware.charging.profile_store import HEAD, number_of
 
 _PROFILES = "firmware.charging.profiles"
 _EPOCH = 1735689600  # profiles.EPOCH
@@ -69,9 +69,9 @@ def moment(store, running) -> tuple:
     clock = store.clock
     now = clock.epoch()
     t = store.newest if now is None else now - _EPOCH
+    number = number_of(running)
     if not running:
-        return t, -1, t
-    number = running.position & 65535  # as it is in the table
+        return t, number, t
     started = clock.epoch_at(running.started_ms)
     if started is None:
         return t, number, t - (clock.ms() - running.started_ms) // 1000

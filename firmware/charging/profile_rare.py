@@ -4,7 +4,7 @@ from array import array
 from struct import unpack_from
 
 from firmware.base.runtime import const
-from firmware.charging.profile_store import HEAD, ROW
+from firmware.charging.profile_store import HEAD, PURPOSES, ROW
 
 _MOST = const(200)
 _ROW = const(32)
@@ -12,7 +12,6 @@ _ROW = const(32)
 _PERIOD_SIZE = const(9)
 _TX = const(1)
 _KIND, _POWER = 3, 4
-_PURPOSES = ("ChargePointMaxProfile", "TxProfile", "TxDefaultProfile")
 
 
 def load(installed, store):
@@ -59,7 +58,7 @@ def lines(installed):
         rank, below, flags, count = row[:4]
         yield "%d %s connector %d level %d %s, %d periods in %s" % (
             installed.identity(slot),
-            _PURPOSES[min(rank, 2)],
+            PURPOSES[min(rank, 2)],
             rank in (1, 2),
             255 - below,
             ("Absolute", "Daily", "Weekly", "Relative")[flags & _KIND],

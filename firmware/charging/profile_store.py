@@ -19,18 +19,26 @@ ROW = "<BBBBiiiiiq"  # see charging/profiles.py
 _COLUMNS = "BBBBiiiiHi"  # the same in RAM, see `place`
 HEAD = 40  # bytes of a record before its periods: ROW (32), received (i), sequence (I)
 NUMBER_AT = 20  # of the transaction's number in a record
+# By rank (charging/profiles.py), but that DEFAULT is a TxDefaultProfile, too.
+PURPOSES = ("ChargePointMaxProfile", "TxProfile", "TxDefaultProfile")
 _MOST = const(200)
 _ROW = const(32)
 _WAITING = const(2048)
 _SOON_MS = const(5000)
 _APART_MS = const(60000)
 _GROWTH = const(20)  # slots, at first
+_NUMBER = const(65535)  # so much of a transaction's: profiles of one that is over go soon
 _GONE = const(5)  # profiles that a step removes
 # What profiles.py has, which is not there while nothing calls for it.
 _NEVER = const(1073741823)
 _ALWAYS = const(-1073741824)
 _EPOCH = const(1735689600)
 _TX = const(1)
+
+
+def number_of(running) -> int:
+    """The number of a running Transaction as it is in the table; -1 for None."""
+    return running.position & _NUMBER if running else -1
 
 
 class ProfileStore:
@@ -80,20 +88,17 @@ class ProfileStore:
         more = min(more, _MOST) - have
         if more > 0:
             for code, column in zip(_COLUMNS + "iH", self.table + (self.wake, self._written)):
-                column.extend(
-                    array(code, bytes(more * (4 if code == "i" else 2 if code == "H" else 1)))
-                )
+                column.extend(array(code, [0] * more))
 
     def place(self, slot, row):  # cold
-        """Puts a row into the table, and the slot where it belongs in its order. Of the number of
-        a transaction 16 bits do: profiles of one that is over go soon."""
+        """Puts a row into the table, and the slot where it belongs in its order."""
         self.grow(slot)
         self._leave(slot)
         identity = row[9]
         if not -(1 << 31) <= identity < 1 << 31:
             self._large[slot] = identity
             identity = 0
-        values = row[:8] + (row[8] & 65535, identity, _ALWAYS)
+        values = row[:8] + (row[8] & _NUMBER, identity, _ALWAYS)
         for column, value in zip(self.table + (self.wake,), values):
             column[slot] = value
         ranks, below = self.table[:2]
@@ -204,7 +209,7 @@ class ProfileStore:
         """To be called about each second: writes one that has waited long enough, and removes the
         TxProfiles of transactions that are over, some at a time. `running`: the running
         Transaction or None."""
-        number = running.position & 65535 if running else -1
+        number = number_of(running)
         if number != self._served and self._over(number):
             self._served = number
         if self._due:

@@ -24,7 +24,6 @@ PERIOD_SIZE = 9
 # The rank: ChargePointMaxProfile; then, whichever comes first, TxProfile, TxDefaultProfile on the
 # connector, TxDefaultProfile on connector 0.
 STATION, TX, OWN_DEFAULT, DEFAULT = range(4)
-PURPOSES = ("ChargePointMaxProfile", "TxProfile", "TxDefaultProfile")
 ABSOLUTE, DAILY, WEEKLY, RELATIVE = range(4)
 KIND, POWER = 3, 4
 RECURRENCE = (0, 86400, 604800, 0)

@@ -3,11 +3,9 @@
 import asyncio
 
 from firmware.base import runtime
-from firmware.base.runtime import const
 from firmware.net import Closed
 
 _PIECE = 256  # bytes that are written at a time, at least
-_EVER = const(536870912)
 _AHEAD = 256  # bytes read ahead: a header, or a whole control frame
 _SMALL = 512  # bytes of messages that most are shorter than
 _CLOSE_S = 5
@@ -145,10 +143,9 @@ class WebSocket:
     async def _next(self):
         if self._long is not None:  # which was not read to its end
             self._unread = True
-            while not await self._until(self._size + _PIECE):
-                pass
+            await self._until(self._limit + 1)
             self._begin()
-        if await self._until(_EVER):
+        if await self._until(self._limit + 1):
             message = self._small[: self._size]
             self._begin()
             if not valid_utf8(message):

@@ -21,32 +21,21 @@ async def _put(pieces, value):
         count = 0
         while value:
             _say(pieces, mark)
+            await _put(pieces, value.pop(0))
             mark = ","
-            member = value.pop(0)
-            if _plain(member):
-                _say(pieces, json.dumps(member, separators=(",", ":")))
-            else:
-                await _put(pieces, member)
             count += 1
             if count % _TURN == 0:
                 await asyncio.sleep(0)
         _say(pieces, "[]" if mark == "[" else "]")
-    elif _plain(value):
-        _say(pieces, json.dumps(value, separators=(",", ":")))
-    else:
+    elif type(value) is dict and any(type(member) in (dict, list) for member in value.values()):
         mark = "{"
         for name in value:
             _say(pieces, mark + json.dumps(name) + ":")
             await _put(pieces, value[name])
             mark = ","
         _say(pieces, "}")
-
-
-def _plain(value):
-    """Whether it is small, and nothing in it is to be emptied."""
-    if type(value) is dict:
-        return not any(type(member) in (dict, list) for member in value.values())
-    return type(value) is not list
+    else:
+        _say(pieces, json.dumps(value, separators=(",", ":")))
 
 
 def _say(pieces, text):

@@ -34,7 +34,7 @@ async def late(rpc, link, uid, action, work: list) -> None:
     so that its code is gone before the answer is encoded."""
     try:
         answer = await work.pop()
-    except Exception as error:  # for _reply
+    except Exception as error:  # for `reply`
         answer = error
     await reply(rpc, link, uid, action, answer)
 

@@ -4,15 +4,16 @@
 from struct import pack_into
 
 from firmware.base.runtime import const
-from firmware.charging.profile_store import HEAD, ROW
+from firmware.charging.profile_store import HEAD, PURPOSES, ROW
 from firmware.ocpp import CallError
 
 # What charging/profiles.py has, which need not be loaded for this.
 _EPOCH = const(1735689600)
 _NEVER = const(1073741823)
 _ALWAYS = const(-1073741824)
-_PURPOSES = ("ChargePointMaxProfile", "TxProfile", "TxDefaultProfile")
-_STATION, _TX, _DEFAULT = 0, 1, 3
+_STATION, _TX, _OWN_DEFAULT, _DEFAULT = 0, 1, 2, 3
+_ABSOLUTE, _DAILY, _WEEKLY, _RELATIVE = 0, 1, 2, 3
+_RECURRENCE = (0, 86400, 604800, 0)
 _POWER = const(4)
 _PERIOD_SIZE = const(9)
 _HIGHEST = const(200)  # ChargeProfileMaxStacklevel
@@ -39,9 +40,9 @@ def pack(profile: dict, connector: int, number: int, now: int) -> bytearray:
 
 def _row(profile, connector, number, now):
     purpose = profile["chargingProfilePurpose"]
-    rank = _PURPOSES.index(purpose)
-    _must(rank == 2 or rank == connector, purpose + " on the wrong connector")
-    if rank == 2 and not connector:
+    rank = PURPOSES.index(purpose)
+    _must(rank == _OWN_DEFAULT or rank == connector, purpose + " on the wrong connector")
+    if rank == _OWN_DEFAULT and not connector:
         rank = _DEFAULT
     _must(rank == _TX or "transactionId" not in profile, "a transactionId in a " + purpose)
     level = profile["stackLevel"]
@@ -67,17 +68,17 @@ def _course(profile, schedule, duration, rank, now, first):
     if kind == "Recurring":
         _must("recurrencyKind" in profile, "no recurrencyKind")
         _must("startSchedule" in schedule, "no startSchedule")
-        daily = profile["recurrencyKind"] == "Daily"
-        recurrence = 86400 if daily else 604800
+        kind = _DAILY if profile["recurrencyKind"] == "Daily" else _WEEKLY
+        recurrence = _RECURRENCE[kind]
         start = schedule["startSchedule"] - _EPOCH
         if start < _ALWAYS:
             start += (_ALWAYS - start + recurrence - 1) // recurrence * recurrence
-        return 1 if daily else 2, min(start, _NEVER), min(duration, recurrence)
+        return kind, min(start, _NEVER), min(duration, recurrence)
     if kind == "Absolute" and "startSchedule" in schedule:
-        return 0, _time(schedule, "startSchedule", now), duration
+        return _ABSOLUTE, _time(schedule, "startSchedule", now), duration
     if rank == _STATION:  # knows no transaction: from when it came or becomes valid
-        return 0, max(now, first), duration
-    return 3, now, duration  # relative
+        return _ABSOLUTE, max(now, first), duration
+    return _RELATIVE, now, duration
 
 
 def _record(row, periods):
@@ -155,7 +156,7 @@ async def ClearChargingProfile(station, payload):
             return station.profiles.identity(slot) == wanted
         rank = ranks[slot]
         return (
-            (purpose is None or _PURPOSES[min(rank, 2)] == purpose)
+            (purpose is None or PURPOSES[min(rank, 2)] == purpose)
             and (connector is None or (rank in (1, 2)) == connector)
             and (level is None or 255 - below[slot] == level)
         )

@@ -39,10 +39,11 @@ def between(before: str, after: str) -> str:
 async def send(notifier, note: tuple) -> None:
     """`note`: connectorId, status, info, vendor error code or None, when (ms), the status that was
     told before or "". The step between the two goes first, where there has to be one."""
-    step = between(note[5], note[1]) if note[5] else ""
+    connector_id, status, info, fault, ms, before = note
+    step = between(before, status) if before else ""
     if step:
-        await _send(notifier, note[0], step, "", None, note[4])
-    await _send(notifier, *note[:5])
+        await _send(notifier, connector_id, step, "", None, ms)
+    await _send(notifier, connector_id, status, info, fault, ms)
 
 
 async def _send(notifier, connector_id, status, info, fault, ms):

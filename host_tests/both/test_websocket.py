@@ -118,6 +118,14 @@ def welcome(token, protocol=b"ocpp1.6", upgrade=b"websocket", more=b""):
     )
 
 
+async def trickle(writer, stream, size, pause):
+    """Writes a stream in pieces of so many bytes, so many seconds apart."""
+    for i in range(0, len(stream), size):
+        writer.write(stream[i : i + size])
+        await writer.drain()
+        await asyncio.sleep(pause)
+
+
 async def whole(message):
     """All bytes of a received message."""
     if hasattr(message, "fill"):
@@ -591,10 +599,7 @@ async def test_receiving_may_be_cancelled_anywhere():
     stream = frame(TEXT, b"a" * 200, False) + frame(PING, b"p") + frame(0, b"b" * 700)
 
     async def script(reader, writer):
-        for i in range(0, len(stream), 50):
-            writer.write(stream[i : i + 50])
-            await writer.drain()
-            await asyncio.sleep(1)
+        await trickle(writer, stream, 50, 1)
         await reader.read(100)
 
     peer, link = await talk(script)
@@ -630,10 +635,7 @@ async def test_a_long_message_is_received_as_it_is_read():
     stream += frame(TEXT, b"short") + frame(TEXT, b"u" * 3000) + frame(TEXT, b"last")
 
     async def script(reader, writer):
-        for i in range(0, len(stream), 90):
-            writer.write(stream[i : i + 90])
-            await writer.drain()
-            await asyncio.sleep(0.01)
+        await trickle(writer, stream, 90, 0.01)
         await reader.read(100)
 
     peer, link = await talk(script, 8192)
