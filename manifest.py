@@ -13,12 +13,12 @@ PC_ONLY = (
     "firmware/base/output.py",
     "firmware/base/sockets_cpython.py",
     "firmware/board/serial_pc.py",
-    "firmware/board/sim.py",
-    "firmware/board/simulated.py",
+    "firmware/board/simulated/commands.py",
+    "firmware/board/simulated/board.py",
     "firmware/options.py",
     "firmware/sensing/meter_slave.py",
     "firmware/sensing/tic_encode.py",
-    "firmware/simulation.py",
+    "firmware/simulated_lines.py",
 )
 
 include("$(PORT_DIR)/boards/manifest.py")  # noqa: F821

@@ -3,7 +3,7 @@
 import sys
 
 from firmware.base import log, runtime
-from firmware.console import Console
+from firmware.console.console import Console
 
 
 def main(words: list) -> None:
@@ -42,7 +42,7 @@ def _options(words, parts):
     module.parse(words, options)
     del module
     runtime.drop(
-        "firmware.options", "firmware.charging.models", "firmware.ocpp.configuration",
+        "firmware.options", "firmware.charging.models", "firmware.ocpp.handlers.configuration",
         "firmware.ocpp.keys", "firmware.net.address",
     )  # fmt: skip
     return options

@@ -1,8 +1,6 @@
 """Builds a station's parts for where it runs. Loaded at start-up and dropped: nothing made here
 may be a function or a class of this module."""
 
-import sys
-
 import firmware
 from firmware.base import runtime
 from firmware.base.clock import Clock
@@ -11,45 +9,19 @@ from firmware.base.log import Log
 from firmware.base.store import Files, Store
 from firmware.charging.evse import Evse
 from firmware.charging.faults import Faults
-from firmware.charging.governor import Governor, TicInput
 from firmware.charging.limits import Limits
-from firmware.charging.metering import Meter
-from firmware.charging.profile_store import ProfileStore
-from firmware.charging.transactions import Transactions
+from firmware.metering.meter import Meter
 from firmware.ocpp.config import Configuration
 from firmware.sensing.meters import Map
 from firmware.sensing.modbus import Master
+from firmware.smart_charging.governor import Governor, TicInput
+from firmware.smart_charging.profile_store import ProfileStore
 from firmware.station import Station
-
-# What a charging station loads for a call now and then.
-_LOADED = """
-firmware.charging.delivering firmware.charging.end_messages firmware.charging.ends
-firmware.charging.governor_ firmware.charging.profile_limit firmware.charging.profile_store_
-firmware.charging.profiles firmware.charging.recording firmware.charging.requests
-firmware.charging.session_ firmware.charging.start_stop firmware.charging.transactions_
-firmware.net.websocket_ firmware.ocpp.authorize firmware.ocpp.boot firmware.ocpp.calling
-firmware.ocpp.composite_schedule firmware.ocpp.dispatch firmware.ocpp.link_
-firmware.ocpp.meter_values firmware.ocpp.receiving firmware.ocpp.remote
-firmware.ocpp.smart_charging firmware.ocpp.status firmware.station_
-"""
-
-
-def _meet(names):
-    """Loads modules once and drops them. Their names stay in the heap for ever: the sooner, the
-    closer they lie together, and the larger are the pieces that stay free between what lives."""
-    before = set(sys.modules)
-    for name in names:
-        try:
-            runtime.load(name)
-        except ImportError:  # from sources nothing is taken apart
-            pass
-        runtime.drop(*(set(sys.modules) - before))
+from firmware.transactions.transactions import Transactions
 
 
 def parts(made, options) -> None:
     """Fills in what outlives a Reset."""
-    if runtime.MICROPYTHON:
-        _meet(_LOADED.split())
     made.options = options
     made.clock = Clock(options.speed)
     made.real_clock = Clock()
@@ -86,8 +58,8 @@ def _reference(made, row):
 
 
 def _simulated(made):
-    from firmware.board.simulated import Board
-    from firmware.simulation import Lines
+    from firmware.board.simulated.board import Board
+    from firmware.simulated_lines import Lines
 
     lines = Lines()
     reference = made.reference

@@ -107,7 +107,8 @@ def _number(given, name, default, low, high):
 
 def _keys(given, row):
     from firmware.charging import models
-    from firmware.ocpp import configuration, keys
+    from firmware.ocpp import keys
+    from firmware.ocpp.handlers import configuration
 
     checked = {}
     for name in given:
@@ -165,10 +166,6 @@ def options(parts, made, words=()):
             wrong = "not provisioned: %s: %s" % (name, error)
         except (ValueError, TypeError) as error:
             wrong = "provision.json: %s" % error
-        runtime.drop(
-            "firmware.board.pins", "firmware.charging.models", "firmware.ocpp.configuration",
-            "firmware.ocpp.keys", "firmware.net.address",
-        )  # fmt: skip
     if wrong:
         parts.outcome = None
         runtime.run(_safe(parts, wrong))
@@ -194,7 +191,7 @@ def _claim():
             ballast.append(bytearray(_PIECE))
     except MemoryError:
         return  # nothing to be had: the link says so before each TLS connection
-    for name in ("firmware.charging.evse", "firmware.charging.transactions"):
+    for name in ("firmware.charging.evse", "firmware.transactions.transactions"):
         runtime.load(name)
 
 
@@ -211,7 +208,7 @@ def fit(made) -> None:
     made.meter_unit = given.unit
     made.provisioned = given.provisioned
     if given.aiorepl:
-        from firmware.repl import Repl
+        from firmware.console.repl import Repl
 
         made.console = Repl()
     made.log("station").warning("started: %s", given.started)

@@ -92,7 +92,8 @@ def _take(options, name, value):
 
 
 def _key(options, name, value):
-    from firmware.ocpp import configuration, keys
+    from firmware.ocpp import keys
+    from firmware.ocpp.handlers import configuration
 
     key = keys.row(name)
     if not key:

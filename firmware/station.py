@@ -28,7 +28,7 @@ class Station:
 
     def __init__(
         self, board, clock, log, config, reference, evse, meter, tic, transactions, governor
-    ):  # cold
+    ):
         self.board = board
         self.clock = clock
         self.log = log
@@ -74,7 +74,7 @@ class Station:
             return ()  # OCPP 4.2: not answered
         if self.busy(2 * _AT_ONCE):
             raise CallError("GenericError", "too much at once")
-        module, handler = await runtime.soon("firmware.ocpp.dispatch", "handler", action)
+        module, handler = await runtime.soon("firmware.ocpp.handlers.dispatch", "handler", action)
         try:
             await asyncio.sleep(0)
             return handler(self, payload)
@@ -91,10 +91,10 @@ class Station:
         """MessageTimeout, s. A lambda in `__init__` would keep all that is cold in memory."""
         return self.config.int("MessageTimeout")
 
-    def _known(self, name):  # cold
+    def _known(self, name):
         return runtime.once("firmware.ocpp.known", "value", self, name)
 
-    def endpoint(self) -> int:  # cold
+    def endpoint(self) -> int:
         """A number for where and as whom we talk: messages belong to it. 0: to nobody."""
         return binascii.crc32(self.link.place()) if self.config.get("SupervisionUrl") else 0
 
@@ -105,7 +105,7 @@ class Station:
         lost = self.link.lost_ms
         return lost is not None and self.clock.ms() - lost >= _OFFLINE_MS and self.trusts()
 
-    def trusts(self) -> bool:  # cold
+    def trusts(self) -> bool:
         """Whether an unknown id may charge while there is no link (OCPP 3.5.4)."""
         config = self.config
         return (
@@ -114,7 +114,7 @@ class Station:
             and self.link.accepted_here()
         )
 
-    def present(self, id_tag: str) -> None:  # cold
+    def present(self, id_tag: str) -> None:
         """An id is presented locally: stops, or asks and starts."""
         session = self.session
         waiting = session.authorised
@@ -127,31 +127,31 @@ class Station:
         else:
             self.spawn(runtime.soon("firmware.ocpp.authorize", "present", self, id_tag))
 
-    def set_host_clock(self, epoch: int) -> None:  # cold
+    def set_host_clock(self, epoch: int) -> None:
         """It is at least so late: for looking at certificates, not for dating anything."""
         runtime.set_host_epoch(epoch)
 
-    def security_event(self, text: str) -> None:  # cold
+    def security_event(self, text: str) -> None:
         """What the operator of a security log wants to see (white paper 8)."""
         self.log("security").warning("%s", text)
 
-    def booted(self) -> None:  # cold
+    def booted(self) -> None:
         """The central system accepted the station."""
         self.link.accepted()
         self.transactions.clock_set()
         self.delivery.wake.set()
 
-    def keys_used(self) -> None:  # cold
+    def keys_used(self) -> None:
         """Hands on the keys that others keep a copy of."""
         most = self.config.given("StopTransactionMaxMeterValues")
         self.transactions.data_values = int(most) if most else self.transactions.data_values
         self.transactions.attempts = self.config.int("TransactionMessageAttempts")
         self.transactions.retry_s = self.config.int("TransactionMessageRetryInterval")
 
-    def key_changed(self, name: str) -> None:  # cold
+    def key_changed(self, name: str) -> None:
         """A key has another value, and the answer that says so is out."""
         runtime.once("firmware.ocpp.effects", "changed", self, name)
-        runtime.drop("firmware.ocpp.configuration", "firmware.ocpp.keys")
+        runtime.drop("firmware.ocpp.handlers.configuration", "firmware.ocpp.keys")
 
     @property
     def max_ma(self) -> int:
@@ -170,13 +170,13 @@ class Station:
         """Profiles, or the transaction that they are for, changed: the limit moves at once."""
         self.governor.wake.set()
 
-    def reset(self, hard: bool) -> None:  # cold
+    def reset(self, hard: bool) -> None:
         """Stops the transaction, delivers what can be delivered, and starts again."""
         self.spawn(runtime.soon("firmware.ocpp.effects", "restart", self, hard))
 
     # the tasks
 
-    def end(self, outcome: str) -> None:  # cold
+    def end(self, outcome: str) -> None:
         """The tasks end. After a restart the car is not to be taken for one that has just come."""
         if outcome == "quit" or not self._outcome:  # typed while a reset is under way, too
             self._outcome = outcome
@@ -188,7 +188,7 @@ class Station:
         """A piece of work of its own, as a task; what goes wrong in it is logged and no more."""
         return runtime.spawn(self._tasks, work, self._spoiled)
 
-    def _spoiled(self, error):  # cold
+    def _spoiled(self, error):
         if not isinstance(error, LinkDown):  # the link says why
             self.log("station").error("%s", runtime.trace(error))
 
@@ -247,9 +247,12 @@ class Station:
                 self.log("watchdog").error("silent: %s", silent)
             self.board.feed("" if self.safe else silent)
 
-    def _resume(self):  # cold
+    def _resume(self):
         """What is under way, or to be told of."""
-        works = ("update", "firmware.ocpp.update"), ("diagnostics", "firmware.ocpp.diagnostics")
+        works = (
+            ("update", "firmware.ocpp.handlers.firmware_update"),
+            ("diagnostics", "firmware.ocpp.handlers.diagnostics"),
+        )
         for name, module in works:
             if self.config.store.read(name) is not None:
                 runtime.once("firmware.ocpp.jobs", "start", self, module, [])

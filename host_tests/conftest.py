@@ -16,7 +16,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from host_tests import station, virtual
+from host_tests import virtual
 from tools import runtimes
 
 HERE = Path(__file__).resolve().parent
@@ -30,12 +30,6 @@ FILE_TIMEOUT_S = 120
 hypothesis.settings.register_profile("here", deadline=None, max_examples=60)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
-
-
-@pytest.fixture(autouse=True)
-def station_heap(request):
-    """A file's `STATION_HEAP` is that of its stations on 32-bit MicroPython."""
-    station.usual["heap"] = getattr(request.module, "STATION_HEAP", station.STATION_HEAP)
 
 
 # --- collecting the files in both/ for MicroPython ---
@@ -80,7 +74,7 @@ class MicroPythonTest(pytest.Item):
         if outcome == "skip":
             pytest.skip(text)
         if outcome == "fail":
-            raise MicroPythonFailure(runtimes.readable(text))
+            raise MicroPythonFailure(text)
         self.add_report_section("call", self.label, text)
 
     def repr_failure(self, excinfo, style=None):

@@ -33,7 +33,7 @@ from host_tests.ocpp_messages import (
     as_received,
     validator,
 )
-from host_tests.station import ROOMY, Rig
+from host_tests.station import Rig
 from tools import runtimes
 from tools.central import iso
 
@@ -615,7 +615,7 @@ class Siege:
     def __init__(self, runtime, folder, seed, heap=None):
         self.runtime = runtime
         self.folder = folder
-        self.heap = heap or (ROOMY if runtime == "micropython32" else None)  # a siege takes more
+        self.heap = heap
         self.random = Random(seed)
         self.seed = seed
         self.messages = Messages(self.random)
@@ -938,7 +938,7 @@ class Siege:
 
     async def _console(self):
         """What is typed: never an end, always a reply."""
-        from firmware import usage
+        from firmware.console import usage
 
         random = self.random
         words = [line.split(":")[0].split(" ")[0] for line in usage.HELP]

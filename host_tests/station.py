@@ -22,12 +22,6 @@ from tools.central import House
 
 BITS = {"micropython": 64, "micropython32": 32}
 RUNTIMES = ("cpython", *BITS)
-# The device's, with the simulated charger in it. Files whose stations do not fit, as they transfer
-# files, have a TIC line besides, or more asked of them at once than a device has room for, say
-# `STATION_HEAP = ROOMY` for themselves (docs/memory.md).
-STATION_HEAP = runtimes.DEVICE_HEAP
-ROOMY = "256k"
-usual = {"heap": STATION_HEAP}  # conftest.py sets it for each test
 BOX = "BOX 1/é"
 
 
@@ -66,7 +60,7 @@ class Rig:
         self.folder = Path(folder)
         self.args = list(args)
         self.box = box
-        self.heap = heap or (usual["heap"] if runtime == "micropython32" else None)
+        self.heap = heap
         self.tls = tls
         self.wait = not start
         loop = asyncio.get_running_loop()
@@ -111,7 +105,7 @@ class Rig:
             work = app.serve(parsed, self._typed.get, self._write)
             self.task = asyncio.create_task(work)
             return
-        runtimes.compile_device()
+        runtimes.compile_mpy()
         if self.runtime == "cpython":
             command = [sys.executable, str(runtimes.ROOT / "main.py")]
         else:
@@ -120,8 +114,8 @@ class Rig:
         self.process = await asyncio.create_subprocess_exec(
             *command,
             *self.words(),
-            cwd=runtimes.DEVICE,
-            env=runtimes.environment(build=runtimes.DEVICE),
+            cwd=runtimes.MPY,
+            env=runtimes.environment(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=self.errors,
@@ -130,7 +124,7 @@ class Rig:
     def log(self):
         """What a process wrote to stderr so far."""
         text = (self.folder / "station.log").read_text(errors="replace")
-        return text if self.runtime == "cpython" else runtimes.readable(text, runtimes.DEVICE)
+        return text if self.runtime == "cpython" else text
 
     def _write(self, text):
         self._text += text

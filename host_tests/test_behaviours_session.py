@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from firmware.charging import start_stop
-from firmware.charging.transactions import Transactions
+from firmware.transactions.transactions import Transactions
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.talk import change, notes, settled, statuses, told
 

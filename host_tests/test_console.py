@@ -22,10 +22,10 @@ def program(runtime):
     if runtimes.find(BITS[runtime]) is None:
         pytest.skip(runtimes.why_missing(BITS[runtime]))
     command = [*runtimes.command(BITS[runtime]), "-m", "main"]
-    runtimes.compile_device()
+    runtimes.compile_mpy()
     return command, {
-        "cwd": runtimes.DEVICE,
-        "env": runtimes.environment(build=runtimes.DEVICE),
+        "cwd": runtimes.MPY,
+        "env": runtimes.environment(),
     }
 
 

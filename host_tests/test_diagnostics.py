@@ -20,11 +20,10 @@ from pyftpdlib.ioloop import IOLoop
 from pyftpdlib.servers import FTPServer
 
 from firmware.base import runtime as firmware_runtime
-from firmware.ocpp import diagnostics, jobs
-from host_tests.station import ROOMY, RUNTIMES, Rig, play
+from firmware.ocpp import jobs
+from firmware.ocpp.handlers import diagnostics
+from host_tests.station import RUNTIMES, Rig, play
 from host_tests.test_transfer_http import der
-
-STATION_HEAP = ROOMY  # transfers
 
 logging.getLogger("pyftpdlib").setLevel(logging.CRITICAL)
 SECRET = "0123456789-not-for-others"

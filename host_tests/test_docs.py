@@ -9,7 +9,8 @@ import types
 
 import pytest
 
-from firmware import commands, device, usage
+from firmware import device
+from firmware.console import commands, usage
 from host_tests.station import Rig
 from host_tests.virtual import run as virtual_run
 from tools import provision, runtimes
@@ -177,11 +178,11 @@ def test_the_station_by_hand(bits, tmp_path):
         pytest.skip(runtimes.why_missing(bits))
     words = [sys.executable, str(ROOT / "main.py")]
     if bits:
-        runtimes.compile_device()
+        runtimes.compile_mpy()
         words = [*runtimes.command(bits), "-m", "main"]
     done = subprocess.run(
         [*words, *shlex.split(command)[2:], "--state", str(tmp_path / "state")],
-        cwd=runtimes.DEVICE, env=runtimes.environment(build=runtimes.DEVICE),
+        cwd=runtimes.MPY, env=runtimes.environment(),
         input="status\nquit\n", capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0 and '"status": "Available"' in done.stdout, done.stderr

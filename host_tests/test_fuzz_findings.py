@@ -6,9 +6,7 @@ import pytest
 
 from firmware.base import runtime as runtimes
 from host_tests import fuzzing
-from host_tests.station import ROOMY, RUNTIMES, Rig, play
-
-STATION_HEAP = ROOMY  # more calls at once than there is room for
+from host_tests.station import RUNTIMES, Rig, play
 
 
 @pytest.fixture(params=RUNTIMES)

@@ -6,11 +6,9 @@ docs/guide-notes.md says: booleans in lower case, lists with commas, numbers wit
 
 import pytest
 
-from host_tests.station import BOX, ROOMY, RUNTIMES, Rig, play
+from host_tests.station import BOX, RUNTIMES, Rig, play
 from host_tests.talk import change, keys, raw, settled, told
 from tools import runtimes
-
-STATION_HEAP = ROOMY  # transfers
 
 GUIDE = runtimes.ROOT.parent / "shared" / "schneider-charge-ocpp-guide.txt"
 

@@ -4,8 +4,8 @@ import pytest
 
 from firmware.base.store import Store
 from firmware.charging import reservation
-from firmware.ocpp import configuration
 from firmware.ocpp.config import Configuration
+from firmware.ocpp.handlers import configuration
 from host_tests.flash import Flash
 
 

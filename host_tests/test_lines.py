@@ -7,10 +7,8 @@ import tty
 
 import pytest
 
-from host_tests.station import ROOMY, RUNTIMES, Rig
+from host_tests.station import RUNTIMES, Rig
 from host_tests.test_modbus_pty import SDM630, slave
-
-STATION_HEAP = ROOMY  # a TIC line and the messages of a whole session
 
 
 def historique(**groups):

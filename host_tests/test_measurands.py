@@ -5,7 +5,7 @@ from decimal import Context, Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.charging import measurands
+from firmware.metering import measurands
 
 FIELDS = {
     "energy": ("Energy.Active.Import.Register", None, 0),

@@ -14,7 +14,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from firmware.base.clock import Clock
 from firmware.board.serial_pc import SerialPort
-from firmware.charging.metering import Meter
+from firmware.metering.meter import Meter
 from firmware.sensing import meters
 from firmware.sensing.modbus import Master, ModbusError
 from host_tests.both.meter_wire import Quiet
@@ -274,7 +274,7 @@ import asyncio, json, sys
 from firmware.base.clock import Clock
 from firmware.base.log import Log
 from firmware.board.serial_pc import SerialPort
-from firmware.charging.metering import Meter
+from firmware.metering.meter import Meter
 from firmware.sensing import meters
 from firmware.sensing.modbus import Master
 

@@ -7,9 +7,9 @@ import pytest
 
 from firmware.base import runtime
 from firmware.base.log import Log
-from firmware.charging.transactions import Transactions
 from firmware.net.websocket import WebSocket
 from firmware.ocpp.rpc import Rpc
+from firmware.transactions.transactions import Transactions
 from host_tests import virtual
 from host_tests.station import Rig
 

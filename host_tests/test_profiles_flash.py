@@ -3,8 +3,8 @@
 import pytest
 
 from firmware.base.store import Store
-from firmware.charging import profile_limit, profiles
-from firmware.charging.profile_store import ProfileStore
+from firmware.smart_charging import profile_limit, profiles
+from firmware.smart_charging.profile_store import ProfileStore
 from host_tests.both.profiles_rig import MAX, NOW, Clock, Lines, Station, profile
 from host_tests.flash import Flash
 from host_tests.test_profiles_oracle import run

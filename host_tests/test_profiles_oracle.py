@@ -12,8 +12,8 @@ from functools import cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.charging import profile_limit, profile_rare, profile_store, profiles
-from firmware.ocpp import composite_schedule, smart_charging
+from firmware.ocpp.handlers import composite_schedule, smart_charging
+from firmware.smart_charging import profile_limit, profile_rare, profile_store, profiles
 from host_tests.both.profiles_rig import MAX, NOW, Station, profile
 
 EXAMPLES = int(os.environ.get("PROFILE_EXAMPLES", "60"))

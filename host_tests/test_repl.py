@@ -18,7 +18,7 @@ sys.path.insert(0, %r)
 import asyncio
 from firmware.base import log
 from firmware.ocpp import keys
-from firmware import repl
+from firmware.console import repl
 
 class Part:
     transaction = %r
@@ -50,14 +50,14 @@ asyncio.run(Station().run())
 def start(tmp_path, micropython):
     """Starts a board with this program; with aiorepl's package or without."""
     micropython(64)
-    runtimes.compile_device()
+    runtimes.compile_mpy()
     boards = []
 
     def made(package, transaction=None, password=""):
         pty = PtyBoard(tmp_path, translate=False)
         boards.append(pty)
-        text = MAIN % (str(runtimes.DEVICE), transaction, password)
-        (pty.flash / "main.py").write_text(runtimes.device_script(text))
+        text = MAIN % (str(runtimes.MPY), transaction, password)
+        (pty.flash / "main.py").write_text(text)
         if package:
             (pty.flash / "lib").mkdir()
             source = runtimes.STANDINS / "aiorepl.py"

@@ -14,11 +14,9 @@ import sys
 import pytest
 import trustme
 
-from host_tests.station import BITS, ROOMY, RUNTIMES, Rig, play
+from host_tests.station import BITS, RUNTIMES, Rig, play
 from host_tests.test_diagnostics import Server
 from tools import runtimes
-
-STATION_HEAP = ROOMY  # transfers, and TLS
 
 OLD = "an old password of more than 16"
 NEW = "0123456789abcdef0123456789ABCDEF01234567"  # 20 bytes in hexadecimal
@@ -331,12 +329,12 @@ def test_a_ca_that_is_none_is_said_at_once(runtime, tmp_path):
     if runtime != "cpython":
         if runtimes.find(BITS[runtime]) is None:
             pytest.skip(runtimes.why_missing(BITS[runtime]))
-        runtimes.compile_device()
+        runtimes.compile_mpy()
         command = [*runtimes.command(BITS[runtime]), "-m", "main"]
     done = subprocess.run(
         [*command, "--state", str(tmp_path / "state"), "--ca", str(path)],
-        cwd=runtimes.DEVICE,
-        env=runtimes.environment(build=runtimes.DEVICE),
+        cwd=runtimes.MPY,
+        env=runtimes.environment(),
         input="quit\n",
         capture_output=True,
         text=True,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from firmware.selftest import _ADVICE, _TESTS
+from firmware.console.selftest import _ADVICE, _TESTS
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.virtual import run as virtual_run
 

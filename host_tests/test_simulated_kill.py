@@ -15,7 +15,7 @@ from tools import runtimes
 # A car charges 300 times faster than real time; every reading is told, as a Modbus answer would.
 CHARGE = """
 import sys, time
-from firmware.board.simulated import Board
+from firmware.board.simulated.board import Board
 class Clock:
     speed = 1
     now = 0

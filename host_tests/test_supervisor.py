@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from firmware.board.simulated import Board
+from firmware.board.simulated.board import Board
 from firmware.charging.evse import Evse
-from firmware.charging.metering import Meter
 from firmware.charging.session import Session
+from firmware.metering.meter import Meter
 from firmware.ocpp.sampler import Sampler
 from firmware.sensing.modbus import Master, ModbusError
 from host_tests import virtual

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.charging.balance import MIN_MA, Balance, room
+from firmware.metering.load_balancing import MIN_MA, Balance, room
 from firmware.sensing import tic, tic_encode
 
 EXAMPLES = settings(max_examples=200, deadline=None)

@@ -4,8 +4,8 @@ import pytest
 
 from firmware.base.journal import Journal
 from firmware.base.store import Store
-from firmware.charging import measurands
-from firmware.charging.transactions import Transactions
+from firmware.metering import measurands
+from firmware.transactions.transactions import Transactions
 from host_tests.both.transactions_rig import BUILD, HERE, NOW, Clock, Log, short
 from host_tests.flash import BLOCK, Flash
 

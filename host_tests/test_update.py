@@ -15,11 +15,9 @@ from aiohttp import web
 from firmware import VERSION
 from firmware.base.store import Files, Store
 from host_tests.both import bundles
-from host_tests.station import BITS, ROOMY, RUNTIMES, Rig, play
+from host_tests.station import BITS, RUNTIMES, Rig, play
 from host_tests.test_diagnostics import ftp
 from tools import bundle, runtimes
-
-STATION_HEAP = ROOMY  # transfers
 
 START = "import sys; exec(open('boot.py').read()); exec(open('main.py').read())"
 PAST = "2026-11-22T00:00:00Z"
@@ -48,7 +46,7 @@ def application(runtime, version=None, **replaced):
         if suffix == ".py":
             files[f"firmware/{module}.py"] = source.encode()
         else:
-            path, _ = runtimes.shipped_at("firmware." + module.replace("/", "."))
+            path = f"firmware/{module}.mpy"
             assert path in files
             files[path] = mpy(source)
     return files
@@ -259,7 +257,7 @@ def test_versions_that_fail(runtime, tmp_path):
             # it runs, and finds nobody: it gives itself up
             lost = {"ocpp/dialing": "raise OSError('not today')\n"}
             if runtime == "cpython":  # and does not wait ten minutes for it
-                source = (runtimes.ROOT / "firmware/ocpp/update.py").read_text()
+                source = (runtimes.ROOT / "firmware/ocpp/handlers/firmware_update.py").read_text()
                 lost["ocpp/update"] = source.replace("_TRIAL_S = 600", "_TRIAL_S = 1")
             server.data = packed(runtime, **lost)
             point = await point_of(rig)

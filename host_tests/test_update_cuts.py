@@ -10,7 +10,8 @@ import pytest
 
 from firmware.base import slots
 from firmware.base.store import Store
-from firmware.ocpp import download, jobs, update
+from firmware.ocpp import download, jobs
+from firmware.ocpp.handlers import firmware_update as update
 from host_tests.both import bundles, test_ota
 from host_tests.flash import Flash
 from tools.runtimes import ROOT

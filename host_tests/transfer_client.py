@@ -3,7 +3,7 @@
 CODE = """
 import asyncio, gc, json, os
 from firmware.net import TlsFailed, tls, transfer
-from firmware.ocpp.diagnostics import Body
+from firmware.ocpp.handlers.diagnostics import Body
 cases = json.loads(sys.argv[1])
 folder = sys.argv[2]
 SLOW = "stall,silent,data stalls,no end,data resets".split(",")

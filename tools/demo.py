@@ -81,15 +81,15 @@ class Demo:
             "micropython": lambda: [*runtimes.command(64), "-m", "main"],
             "micropython32": lambda: [*runtimes.command(32), "-m", "main"],
         }[self.runtime]()
-        runtimes.compile_device()
+        runtimes.compile_mpy()
         command = python + [
             "--supervision-url", url, "--box-id", BOX,
             "--state", state, "--speed", str(self.speed),
         ]  # fmt: skip
         self.process = await asyncio.create_subprocess_exec(
             *command,
-            cwd=ROOT if self.runtime == "cpython" else runtimes.DEVICE,
-            env=runtimes.environment(build=runtimes.DEVICE),
+            cwd=ROOT if self.runtime == "cpython" else runtimes.MPY,
+            env=runtimes.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

@@ -32,12 +32,12 @@ PC_ONLY = (
     "firmware.base.output",
     "firmware.base.sockets_cpython",
     "firmware.board.serial_pc",
-    "firmware.board.sim",
-    "firmware.board.simulated",
+    "firmware.board.simulated.commands",
+    "firmware.board.simulated.board",
     "firmware.options",
     "firmware.sensing.meter_slave",
     "firmware.sensing.tic_encode",
-    "firmware.simulation",
+    "firmware.simulated_lines",
 )
 BLOCK = 4096  # what a file takes of the flash at least
 SPARE = 128 * 1024  # for the journal, profiles and keys of a station's life

@@ -155,7 +155,7 @@ def main() -> None:
     if bits:
         if runtimes.find(bits) is None:
             parser.error(runtimes.why_missing(bits))
-        errors = {**runtimes.compile_mpy(), **runtimes.compile_device()}
+        errors = {**runtimes.compile_mpy(), **runtimes.compile_mpy()}
         if errors:
             parser.error("not compiled: %s" % errors)
     if words.hex is not None:

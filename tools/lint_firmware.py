@@ -61,7 +61,13 @@ NO_ASYNCIO = set(
     "Queue Semaphore BoundedSemaphore timeout TaskGroup shield to_thread Runner as_completed "
     "get_running_loop iscoroutinefunction Future all_tasks".split()
 )
-FLOAT_FREE = ("firmware/charging/", "firmware/sensing/")
+FLOAT_FREE = (
+    "firmware/charging/",
+    "firmware/metering/",
+    "firmware/sensing/",
+    "firmware/smart_charging/",
+    "firmware/transactions/",
+)
 BIGGEST_PIECE = 8192
 
 

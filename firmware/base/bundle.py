@@ -38,7 +38,7 @@ class Bad(Exception):
     """A bundle that this station does not take; trying again won't help."""
 
 
-async def verify(key: bytes, signature: bytes, digest: bytes) -> bool:  # cold
+async def verify(key: bytes, signature: bytes, digest: bytes) -> bool:
     """Whether `signature` of a SHA-256 digest was made with the key whose modulus is `key` (256
     bytes, exponent 65537). One squaring at a time: others run in between."""
     n = int.from_bytes(key, "big")
@@ -97,7 +97,7 @@ class Unpacker:
         if not self.done:
             raise OSError("the bundle ends after %d bytes" % self.received)
 
-    async def resume(self) -> None:  # cold
+    async def resume(self) -> None:
         """Goes on with what an earlier attempt left in the slot, file by file."""
         try:
             with self.files.open(self.slot + "/bundle", "rb") as f:
@@ -116,7 +116,7 @@ class Unpacker:
             self.received += size
         self.done = True
 
-    async def _digest(self, path, size):  # cold
+    async def _digest(self, path, size):
         """The digest of a file in the slot, "" where it isn't so long."""
         try:
             if self.files.size(self.slot + "/" + path) != size:
@@ -125,7 +125,7 @@ class Unpacker:
         except OSError:
             return ""
 
-    async def _hashed(self, path, skip):  # cold
+    async def _hashed(self, path, skip):
         made = hashlib.sha256()
         with self.files.open(self.slot + "/" + path, "rb") as f:
             f.seek(skip)
@@ -218,7 +218,7 @@ class Unpacker:
         self._left = size
         self._expected = expected
 
-    async def _checked(self, name):  # cold
+    async def _checked(self, name):
         """Checks the manifest in that file."""
         signature = self._begin.partition(b"\n")[2]
         if self._key != UNSIGNED:
@@ -293,12 +293,12 @@ class Unpacker:
                     return
 
 
-def _mpy():  # cold
+def _mpy():
     """The version of .mpy that runs here, 0 where none does."""
     return str(getattr(sys.implementation, "_mpy", 0) & 255)
 
 
-def _lacks(name, version, mpy):  # cold
+def _lacks(name, version, mpy):
     """What this Python is not that a bundle needs; "" when it is."""
     here = sys.implementation
     at = tuple([int(number) for number in version.split(".") if number.encode().isdigit()])
@@ -317,7 +317,7 @@ def forget(files, slot: str) -> None:
         pass  # there was nothing
 
 
-async def wipe(files, folder: str, keep: str = "") -> str:  # cold
+async def wipe(files, folder: str, keep: str = "") -> str:
     """Removes all files below a folder but `keep`; the name of one that stays, or "". Others run
     after each: a whole slot takes a second."""
     stays = ""

@@ -16,7 +16,7 @@ class Clock:
 
     boot = 0  # the number under which the journal knows this clock's ms(), a Reset included
 
-    def __init__(self, speed: int = 1, ticks=runtime.ticks_ms):  # cold
+    def __init__(self, speed: int = 1, ticks=runtime.ticks_ms):
         self.speed = speed
         self._ticks = ticks
         self._last = ticks()
@@ -72,7 +72,7 @@ class Clock:
     def known(self) -> bool:
         return self._offset is not None
 
-    def set(self, epoch: int) -> int:  # cold
+    def set(self, epoch: int) -> int:
         """Tells the wall time in Unix seconds. Returns the correction in seconds (0 at first)."""
         offset = epoch * 1000 - self.ms()
         moved = 0 if self._offset is None else (offset - self._offset) // 1000

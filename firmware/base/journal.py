@@ -69,7 +69,7 @@ class Journal:
         limit: int = 393216,
         reserve: int = 65536,
         seal: int = 3072,
-    ):  # cold
+    ):
         self.files = files
         self._log = log
         self.folder = folder + "/"
@@ -103,11 +103,11 @@ class Journal:
     def name(self, base: int) -> str:
         return "%s%08x.log" % (self.folder, base)
 
-    def measure(self) -> None:  # cold
+    def measure(self) -> None:
         """`room`: bytes that may still be written before the limit or the reserve is touched."""
         self.room = min(self.limit - self.size, self.files.free() - self.reserve)
 
-    def _record(self, f):  # cold
+    def _record(self, f):
         """(position, kind, payload) of the sound record that a file goes on with, else None;
         EOFError at its end."""
         head = f.read(_HEAD)
@@ -118,7 +118,7 @@ class Journal:
             return None
         return int.from_bytes(head[2:], "little"), head[1], body[:-4]
 
-    def batch(self, base: int, offset: int) -> tuple:  # cold
+    def batch(self, base: int, offset: int) -> tuple:
         """The next sound records of a segment: (list, empty at its end; where to go on)."""
         batch = []
         try:
@@ -162,7 +162,7 @@ class Journal:
         self.next += 1
         return position
 
-    def flush(self) -> None:  # cold
+    def flush(self) -> None:
         """Moves what is in the slots to the newest segment: one erase."""
         first = self.flushed + 1
         if first == self.next:
@@ -185,7 +185,7 @@ class Journal:
         self.flushed = self.next - 1
         self.measure()
 
-    def records(self, position: int = 1, cursor=None):  # cold
+    def records(self, position: int = 1, cursor=None):
         """Yields (position, kind, payload) from a position on, in order, up to the newest. Goes on
         rightly when records are appended or compacted meanwhile. `cursor`: a list, empty at first,
         for who goes on later from no earlier position, without having to read all before it. To
@@ -219,7 +219,7 @@ class Journal:
                         position = self.flushed + 1
                         break
 
-    def segment(self, after: int) -> tuple:  # cold
+    def segment(self, after: int) -> tuple:
         """(index, next one's first position) of the first segment from position `after` on; the
         latter is None where that is the newest segment, or there is none."""
         index = 0

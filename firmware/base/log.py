@@ -14,14 +14,14 @@ _MISSING = (
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def to_stderr() -> None:  # cold
+def to_stderr() -> None:
     """What is logged goes to stderr; called once by the program."""
     if logging:  # micropython-lib's handlers have a level too, CPython's other loggers talk
         level = 10 if runtime.MICROPYTHON else 30
         logging.basicConfig(level=level, format="%(message)s", stream=runtime.stderr())
 
 
-def _quiet(text):  # cold
+def _quiet(text):
     """A text from outside must not begin a line of its own, nor move a terminal's cursor."""
     data = bytearray(text.encode())
     for n in range(len(data)):
@@ -34,7 +34,7 @@ def _quiet(text):  # cold
 class Log:
     """One log with a ring of its last lines. `log("link")` gives a writer for one part."""
 
-    def __init__(self, clock=None, keep: int = 16):  # cold
+    def __init__(self, clock=None, keep: int = 16):
         self.level = LEVELS["info"]
         self.keep = keep
         self.clock = clock

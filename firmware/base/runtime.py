@@ -16,15 +16,6 @@ LINK_ERRORS = (OSError, EOFError, ValueError, asyncio.TimeoutError)
 EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
 
 _OUTPUT = "firmware.base.output"  # a PC's
-_PLACE = "/~"  # where MicroPython loads nameless modules from
-
-LEAVES = (
-    "firmware.base.times",
-    "firmware.charging.profiles",  # lint: a name, for `drop`
-    "firmware.charging.profile_limit",  # lint: a name, for `drop`
-    "firmware.ocpp.escapes",  # lint: a name, for `drop`
-    "firmware.ocpp.periods",  # lint: a name, for `drop`
-)
 
 if MICROPYTHON:
     import io
@@ -48,34 +39,6 @@ if MICROPYTHON:
 
         def write(self, data):
             raise OSError(9)  # EBADF
-
-    class _Nameless:
-        """A file system of one module: the one that `load` wants. All that are imported from
-        here have the same name and path, which MicroPython never forgets (tools/nameless.py)."""
-
-        path = ""
-
-        def mount(self, readonly, mkfs):
-            sys.path.insert(0, _PLACE)
-
-        def stat(self, path):
-            if path != "/_.mpy":
-                raise OSError(2)  # ENOENT
-            return os.stat(self.path)
-
-        def open(self, path, mode):
-            return open(self.path, mode)
-
-    def _nameless(name):
-        if not _Nameless.path:
-            import vfs
-
-            vfs.mount(_Nameless(), _PLACE)
-        _Nameless.path = __file__.rpartition("/")[0] + "/" + name + ".mpy"
-        sys.modules.pop("_", None)  # which is loading this one; no short name is "_"
-        module = __import__("_")
-        sys.modules.pop("_", None)
-        return module
 
     def readinto(reader, view):
         """Awaitable: reads some bytes into a memoryview; how many, 0 at the end of the stream,
@@ -177,29 +140,14 @@ def collect() -> None:
 
 
 def load(name: str):
-    """Imports a module by its dotted name, for what is rarely used (see `drop`). In what ships, a
-    short name has no dot, and no place in MicroPython's tables."""
+    """Imports a module by its dotted name (to be replaced by import statements)."""
     if name not in sys.modules:
-        if MICROPYTHON and "." not in name:
-            sys.modules[name] = _nameless(name)
-        else:
-            __import__(name)
+        __import__(name)
     return sys.modules[name]
 
 
 def drop(*names) -> None:
-    """Frees modules' code: out of sys.modules and out of their packages. None of their objects may
-    be alive. On CPython modules stay, since tests hold on to their classes. What only loaded
-    modules use goes with them."""
-    if not MICROPYTHON:
-        return
-    for name in names + LEAVES:
-        if sys.modules.pop(name, None):
-            parent, _, leaf = name.rpartition(".")
-            package = sys.modules.get(parent)
-            if package and hasattr(package, leaf):
-                delattr(package, leaf)
-    gc.collect()
+    """Nothing is unloaded any more (its calls are to go)."""
 
 
 async def wait(event, ms: int) -> bool:
@@ -212,57 +160,13 @@ async def wait(event, ms: int) -> bool:
 
 
 def once(name: str, what: str, *words):
-    """Calls a function of a module that is loaded for it and dropped again."""
-    return away(name, "", what, *words)
-
-
-def away(module: str, owner: str, name: str, *words, **named):
-    """Calls a function of a module, or a method of its class `owner`, as tools/overlay.py puts
-    them there. A module that is not there yet is loaded for it and dropped again: for a method
-    that is a coroutine at its end, so that what it calls need not be loaded each time."""
-    stays = module in sys.modules
-    try:
-        place = load(module)
-        made = getattr(getattr(place, owner) if owner else place, name)(*words, **named)
-        if owner and not stays and hasattr(made, "pend_throw"):  # MicroPython's coroutine
-            stays = True
-            return _until(made, module)
-        return made
-    finally:
-        place = None
-        if not stays:
-            drop(module)
-
-
-def _until(work, module):
-    try:
-        return (yield from work)
-    finally:
-        drop(module)
-
-
-def overlay(module: str, owner: str, names: str):
-    """The `__getattr__` of a class whose methods `names` are away."""
-
-    def find(self, name):
-        if " " + name + " " not in names:
-            raise AttributeError(name)
-        return lambda *words, **named: away(module, owner, name, self, *words, **named)
-
-    return find
+    """Calls a function of a module (to be replaced by import statements)."""
+    return getattr(load(name), what)(*words)
 
 
 async def soon(name: str, what: str, *words):
-    """As `once`, for a coroutine. Others have their turns before and after the loading, which
-    holds the loop."""
-    await asyncio.sleep(0)
-    try:
-        function = getattr(load(name), what)
-        await asyncio.sleep(0)
-        return await function(*words)
-    finally:
-        function = None
-        drop(name)
+    """As `once`, for a coroutine."""
+    return await getattr(load(name), what)(*words)
 
 
 def spawn(tasks: list, work, failed):

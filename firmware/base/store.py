@@ -8,7 +8,7 @@ class Files:
     """The one place with file calls. Paths are relative to `root`, which is made if missing;
     errors are OSError. Tests put a simulated flash in its place."""
 
-    def __init__(self, root: str):  # cold
+    def __init__(self, root: str):
         self.root = root
         at = 0
         while at >= 0:
@@ -26,13 +26,13 @@ class Files:
         """Replaces `new` in one step."""
         os.rename(self.path(old), self.path(new))
 
-    def remove(self, name: str) -> None:  # cold
+    def remove(self, name: str) -> None:
         os.remove(self.path(name))
 
-    def listdir(self, name: str) -> list:  # cold
+    def listdir(self, name: str) -> list:
         return os.listdir(self.path(name))
 
-    def mkdir(self, name: str, path: str | None = None) -> None:  # cold
+    def mkdir(self, name: str, path: str | None = None) -> None:
         """Makes a folder unless it is there."""
         path = path or self.path(name)
         try:
@@ -40,10 +40,10 @@ class Files:
         except OSError:
             os.mkdir(path)
 
-    def size(self, name: str) -> int:  # cold
+    def size(self, name: str) -> int:
         return os.stat(self.path(name))[6]
 
-    def free(self) -> int:  # cold
+    def free(self) -> int:
         """Free bytes; walks the whole file system on a flash, so ask seldom."""
         stat = os.statvfs(self.root)
         return stat[0] * stat[4]
@@ -56,7 +56,7 @@ class Store:
     file names without `/`, and don't begin with `~`.
     """
 
-    def __init__(self, files, folder: str = "store"):  # cold
+    def __init__(self, files, folder: str = "store"):
         self._files = files
         self._folder = folder + "/"
         files.mkdir(folder)
@@ -80,14 +80,14 @@ class Store:
             f.write(data)
         self._files.rename(self._folder + "~", self._folder + name)
 
-    def remove(self, name: str) -> None:  # cold
+    def remove(self, name: str) -> None:
         """Forgets the value, if it is there."""
         try:
             self._files.remove(self._folder + name)
         except OSError:
             pass  # it was not there
 
-    def names(self, prefix: str = "") -> list:  # cold
+    def names(self, prefix: str = "") -> list:
         """The names that begin with `prefix`, sorted."""
         names = self._files.listdir(self._folder[:-1])
         return sorted(n for n in names if n.startswith(prefix) and n != "~")

@@ -43,7 +43,7 @@ class Evse:
 
     alive = False  # for the station's supervisor
 
-    def __init__(self, board, ms, log, limits, faults, socket, phases, switch_ms=60000):  # cold
+    def __init__(self, board, ms, log, limits, faults, socket, phases, switch_ms=60000):
         self.board = board
         self.ms = ms
         self.log = log
@@ -310,7 +310,7 @@ class Evse:
             self._jammed = True
         self.faults.cause(codes.LOCK, self._jammed, now)
 
-    async def unlock(self) -> bool:  # cold
+    async def unlock(self) -> bool:
         """Unlocks once the contactor is open, which ending the transaction is for. Returns whether
         the lock is open; False also for an attached cable, and after 15 s."""
         if not self.socket:

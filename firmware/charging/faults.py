@@ -51,7 +51,7 @@ class Faults:
     asks for state F was raised since the evse looked last.
     """
 
-    def __init__(self, log, store):  # cold
+    def __init__(self, log, store):
         self.log = log
         self.store = store
         self.pulse = False
@@ -119,12 +119,12 @@ class Faults:
         if unplugged and self.active:
             self._clear("Yes")
 
-    def reset(self) -> None:  # cold
+    def reset(self) -> None:
         """A Reset: what unplugging does not recover ends here, unless its cause is there."""
         self._clear("No")
         self.update(False)
 
-    def _clear(self, kind):  # cold
+    def _clear(self, kind):
         for code in list(self.active):
             if code not in self._there and row(code)[2] == kind:
                 self.log.info("%s is over", code)
@@ -133,7 +133,7 @@ class Faults:
                 self._events.append((code, False))
                 self._unsaved = self._unsaved or kind == "No"
 
-    def since(self, code: str) -> int:  # cold
+    def since(self, code: str) -> int:
         """The ms at which an active code was raised; 0 when that was before the last start."""
         return self._raised.get(code, 0)
 

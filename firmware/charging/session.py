@@ -35,7 +35,7 @@ class Session:
 
     alive = False  # for the station's supervisor
 
-    def __init__(self, evse, meter, transactions, config, clock, log):  # cold
+    def __init__(self, evse, meter, transactions, config, clock, log):
         self.evse = evse
         self.meter = meter
         self.transactions = transactions
@@ -65,18 +65,18 @@ class Session:
     def transaction(self):
         return self.transactions.running
 
-    def free_tag(self) -> str:  # cold
+    def free_tag(self) -> str:
         """The idTag where nobody presents one (guide page 16). The key's default reads FreeCharge,
         the guide's wire says freeCharge."""
         tag = self.config.get("DefaultIdTag")
         return "freeCharge" if tag == "FreeCharge" else tag
 
-    def admits(self, id_tag: str, parent: str | None) -> bool:  # cold
+    def admits(self, id_tag: str, parent: str | None) -> bool:
         """Whether no reservation keeps this id away; its parentIdTag is known or None."""
         held = self.reservation
         return not held or id_tag.lower() == held[3].lower() or same(parent, held[4])
 
-    def may_start(self) -> bool:  # cold
+    def may_start(self) -> bool:
         """Whether a transaction could start now, or when the car comes."""
         return self.operative and not (
             self.transaction
@@ -86,7 +86,7 @@ class Session:
             or self.evse.faults.active
         )
 
-    def authorise(self, id_tag: str, parent: str | None = None, profile=None) -> bool:  # cold
+    def authorise(self, id_tag: str, parent: str | None = None, profile=None) -> bool:
         """This id may charge: now if the car is there, else for ConnectionTimeOut."""
         if self.transaction or self.authorised or self.held:
             return False
@@ -97,18 +97,18 @@ class Session:
         self.wake.set()
         return True
 
-    def forget(self) -> None:  # cold
+    def forget(self) -> None:
         """Nobody waits for the car any more."""
         self.authorised = None
         self.wake.set()
 
-    def stop(self, reason: str, id_tag: str | None = None) -> None:  # cold
+    def stop(self, reason: str, id_tag: str | None = None) -> None:
         """Ends the running transaction, or the wait for the car."""
         self.forget()
         if self.transaction and not self.stops:
             self.stops = (reason, id_tag)
 
-    async def stopped(self, reason: str) -> bool:  # cold
+    async def stopped(self, reason: str) -> bool:
         """Ends the running transaction and waits for its last record; whether that came in time:
         a flash that takes nothing, say, never lets it come."""
         if self.transaction:
@@ -121,26 +121,26 @@ class Session:
                 return False
         return True
 
-    def stops_for(self, id_tag: str, parent: str | None) -> bool:  # cold
+    def stops_for(self, id_tag: str, parent: str | None) -> bool:
         """Whether presenting this id ends the running transaction (OCPP 3.5)."""
         running = self.transaction
         return running is not None and (
             running.id_tag.lower() == id_tag.lower() or same(parent, self.parent)
         )
 
-    def frees(self, id_tag: str, parent: str | None) -> bool:  # cold
+    def frees(self, id_tag: str, parent: str | None) -> bool:
         """Whether presenting this id frees the cable that is still locked for it (OCPP 4.10)."""
         return bool(self.kept) and (
             self.kept.lower() == id_tag.lower() or same(parent, self.parent)
         )
 
-    def free(self) -> None:  # cold
+    def free(self) -> None:
         """The cable need not stay locked without a transaction."""
         self.kept = None
         self.evse.hold_lock = self.transaction is not None
         self.wake.set()
 
-    def answered(self, info: dict) -> None:  # cold
+    def answered(self, info: dict) -> None:
         """The idTagInfo of StartTransaction.conf of the running transaction (errata 3.17)."""
         self.parent = info.get("parentIdTag") or self.parent
         if info["status"] == "Accepted":
@@ -200,7 +200,7 @@ class Session:
         evse.enabled = self.transaction is not None and not self.denied
         evse.hold_lock = self.transaction is not None or self.kept is not None
 
-    async def _authorised(self):  # cold
+    async def _authorised(self):
         who = self.authorised
         timeout = self.config.int("ConnectionTimeOut") * 1000
         if self.evse.faults.active or not self.operative or self.held:

@@ -21,7 +21,7 @@ _HEADERS = 4096  # bytes of an answer's headers at most
 _REDIRECTS = 4
 
 
-def _library():  # cold
+def _library():
     """aiohttp, without the WebSocket client that is half of micropython-lib's."""
 
     class Unused:
@@ -122,7 +122,7 @@ class Http:
         if end is not None and sink.received != end:
             raise OSError("HTTP: %d of %d bytes came" % (sink.received, end))
 
-    async def put(self, name: str, body) -> None:  # cold
+    async def put(self, name: str, body) -> None:
         """Uploads with PUT, or POST where the server has none. The place is a folder, except with
         a query: such URLs are made for one file (docs/guide-notes.md)."""
         path = self._at[3]
@@ -148,7 +148,7 @@ class Http:
         if session:
             await session.__aexit__(None, None, None)
 
-    async def _follow(self, method, headers, body=None):  # cold
+    async def _follow(self, method, headers, body=None):
         """Asks, and follows redirects; the status that it ends with."""
         for _ in range(_REDIRECTS):
             await self.close()
@@ -166,14 +166,14 @@ class Http:
             self._move(where)
         raise OSError("HTTP: more than %d redirects" % _REDIRECTS)
 
-    def _move(self, where):  # cold
+    def _move(self, where):
         scheme, host, port, path = self._url(where)
         if self._at[0] == "https" and scheme != "https":
             raise OSError("HTTP: a redirect away from TLS")
         self._at = scheme, host, port, path
         self._place.log.info("redirected to %s://%s:%d", scheme, host, port)
 
-    def _url(self, where):  # cold
+    def _url(self, where):
         scheme, host, port, path = self._at
         if "://" not in where:
             base = "%s://%s:%d" % (scheme, host, port)
@@ -194,7 +194,7 @@ class Http:
         path = "/".join(parts)
         return scheme, host, port, (path if path[:1] == "/" else "/" + path) + mark + query
 
-    async def _ask(self, method, headers, body):  # cold
+    async def _ask(self, method, headers, body):
         """One request on a connection of its own; its status."""
         scheme, host, port, path = self._at
         place = self._place
@@ -231,7 +231,7 @@ class Http:
             raise OSError("HTTP: headers that can't be read")
         return self._response.status
 
-    def _around(self, raw, body):  # cold
+    def _around(self, raw, body):
         async def request_raw(method, url, data, json, ssl, params, headers):
             if self._stream:
                 self._stream = None  # it has been closed

@@ -24,7 +24,7 @@ class Place:
     one. Raises ValueError for a bad URL.
     """
 
-    def __init__(self, url: str, secure, log, known: dict):  # cold
+    def __init__(self, url: str, secure, log, known: dict):
         parts = runtime.once("firmware.net.address", "parse_url", url, "http https ftp ftps")
         self.scheme, self.user, self.password, self.host, self.port, self.path = parts
         self.secure = secure
@@ -38,7 +38,7 @@ class Place:
         path = self.path.partition("?")[0]
         return "%s://%s:%d%s" % (self.scheme, self.host, self.port, path)
 
-    def restart(self, sink, why) -> None:  # cold
+    def restart(self, sink, why) -> None:
         """Begins a download again, where the server can't go on with it."""
         self.restarts += 1
         if self.restarts > _RESTARTS:
@@ -46,7 +46,7 @@ class Place:
         self.log.warning("%s; from the beginning", why)
         sink.restart()
 
-    def client(self):  # cold
+    def client(self):
         """Who speaks the scheme."""
         if self.scheme[0] == "h":
             return runtime.load("firmware.net.http").Http(self)
@@ -82,7 +82,7 @@ async def download(place: Place, sink) -> None:
         runtime.drop(*_MODULES)
 
 
-async def upload(place: Place, name: str, body) -> None:  # cold
+async def upload(place: Place, name: str, body) -> None:
     """Puts `body` as a file `name` into the folder that the place is. Raises as `download`."""
     client = place.client()
     try:

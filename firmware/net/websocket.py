@@ -13,7 +13,7 @@ _LINGER_S = 2
 _SLOWEST = 50  # bytes/s: a link of 100 B/s has more to carry than what we know of
 
 
-def backoff(attempt: int, random: int) -> int:  # cold
+def backoff(attempt: int, random: int) -> int:
     """Milliseconds to wait after failed attempt number `attempt` (from 0), any failure (OCPP-J
     errata 3.4: a 404 too): 1 to 2 s, doubling to 150 to 300 s. `random` is a random byte."""
     longest = min(300000, 2000 << min(attempt, 8))
@@ -40,7 +40,7 @@ def valid_utf8(data) -> bool:
     return True
 
 
-def _valid_beyond_ascii(data, start):  # cold
+def _valid_beyond_ascii(data, start):
     need = low = high = 0
     for at in range(start, len(data), 256):
         for c in data[at : at + 256]:
@@ -59,7 +59,7 @@ def _valid_beyond_ascii(data, start):  # cold
 
 async def connect(
     url: str, headers=(), tls=None, limit=8192, timeout_s=30, known=None, protocol="ocpp1.6"
-) -> "WebSocket":  # cold
+) -> "WebSocket":
     """Opens a link to a ws or wss URL.
 
     `headers`: (name, value) pairs to send as well. `tls`: net/tls.py's context, for wss. `limit`:
@@ -91,7 +91,7 @@ class WebSocket:
     `closed` is None, or (code, reason) once it is gone; `pongs` counts the answers to our pings.
     """
 
-    def __init__(self, streams: tuple, limit: int | bytearray, timeout_s: int):  # cold
+    def __init__(self, streams: tuple, limit: int | bytearray, timeout_s: int):
         self.closed = None
         self.pongs = 0
         self.timeout_s = timeout_s
@@ -269,7 +269,7 @@ class WebSocket:
             return False
         return True
 
-    async def _close_frame(self, data):  # cold
+    async def _close_frame(self, data):
         code = int.from_bytes(data[:2], "big") if data else 1005
         known = 999 < code < 1004 or 1006 < code < 1015 or 2999 < code < 5000
         if len(data) == 1 or data and not known:
@@ -278,10 +278,10 @@ class WebSocket:
             await self._fail(1007, "close reason is not UTF-8")
         await self._end_with(data[:2], code, str(data[2:], "utf-8"))
 
-    async def _fail(self, code, reason):  # cold
+    async def _fail(self, code, reason):
         await self._end_with(code.to_bytes(2, "big") + reason.encode(), code, reason)
 
-    async def _end_with(self, data, code, reason):  # cold
+    async def _end_with(self, data, code, reason):
         """Sends a close frame unless that was done, and closes once the peer has had the chance
         to read it: closing with unread input would reset the connection."""
         try:
@@ -293,7 +293,7 @@ class WebSocket:
         self.drop(code, reason)
         raise Closed(code, reason)
 
-    async def _discard(self):  # cold
+    async def _discard(self):
         while True:
             await self._some(self._ahead)
 
@@ -381,7 +381,7 @@ class WebSocket:
         await self._send(9, [b""])
         await self._life.wait()
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:  # cold
+    async def close(self, code: int = 1000, reason: str = "") -> None:
         """Says goodbye, waits at most 5 s for the peer's answer, and closes."""
         try:
             await asyncio.wait_for(self._goodbye(code, reason), _CLOSE_S)
@@ -390,7 +390,7 @@ class WebSocket:
         finally:
             self.drop(code, reason)
 
-    async def _goodbye(self, code, reason):  # cold
+    async def _goodbye(self, code, reason):
         await self._send(8, [code.to_bytes(2, "big") + reason[:40].encode()])
         while not self.closed:
             if self._receiving:

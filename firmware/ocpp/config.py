@@ -13,7 +13,7 @@ class Configuration:
     `provisioned` the installer's answers; `known(name)` tells what the station itself knows.
     """
 
-    def __init__(self, store, run: dict, provisioned: dict, known):  # cold
+    def __init__(self, store, run: dict, provisioned: dict, known):
         self.store = store
         self.run = run
         self.provisioned = provisioned
@@ -55,7 +55,7 @@ class Configuration:
     def on(self, name: str) -> bool:
         return self.get(name) == "true"
 
-    def put(self, name: str, value: str) -> None:  # cold
+    def put(self, name: str, value: str) -> None:
         """Stores a checked value, old or new after a power cut. Raises OSError when it can't."""
         if self.stored.get(name) != value:
             stored = dict(self.stored)
@@ -63,7 +63,7 @@ class Configuration:
             self.save(stored)
         self.run.pop(name, None)
 
-    def save(self, stored: dict) -> None:  # cold
+    def save(self, stored: dict) -> None:
         """Writes what is to be stored from now on; it counts once it is written."""
         lines = ["%s=%s" % item for item in stored.items()]
         self.store.write("keys", "\n".join(lines).encode())

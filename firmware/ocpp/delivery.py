@@ -10,7 +10,7 @@ _TURNS = 3  # of the loop, in which a status that waits has loaded its code, and
 class Delivery:
     """Sends what the journal still owes. Retries and giving up are the journal's to count."""
 
-    def __init__(self, station):  # cold
+    def __init__(self, station):
         self.station = station
         self.log = station.log("delivery")
         self.wake = asyncio.Event()
@@ -44,7 +44,7 @@ class Delivery:
             if mine:  # else of a transaction that is over
                 station.session.answered(info)
 
-    async def emptied(self, seconds: int) -> None:  # cold
+    async def emptied(self, seconds: int) -> None:
         """Waits until all is delivered, at most so long, and only while there is a link."""
         station = self.station
         for _ in range(seconds * 10):

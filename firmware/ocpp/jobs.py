@@ -37,12 +37,12 @@ class Jobs:
         self._quiet = asyncio.Event()  # there are none
         self._quiet.set()
 
-    def start(self, name, job) -> None:  # cold
+    def start(self, name, job) -> None:
         """See the module's `start`."""
         self.stop(name)
         self._tasks[name] = self._spawn(self._run(name, job, self._tasks.get(name)))
 
-    def stop(self, name: str) -> None:  # cold
+    def stop(self, name: str) -> None:
         """Gives a job up."""
         if name in self._tasks:
             self._tasks[name].cancel()
@@ -90,7 +90,7 @@ class Jobs:
             self._quiet.clear()
             self._spawn(self._tell())
 
-    async def _tell(self):  # cold
+    async def _tell(self):
         station = self.station
         while self._untold:
             message, status = self._untold[0]
@@ -112,7 +112,7 @@ class Jobs:
         elif not await runtime.wait(self._quiet, longest_s * 1000):
             self.station.log("jobs").warning("the central system has not heard all")
 
-    def keep(self, job: list) -> None:  # cold
+    def keep(self, job: list) -> None:
         """Stores what is under way of an update. Ends the job where a new request has taken its
         place: wait_for can swallow the end that `stop` asked for."""
         store = self.station.config.store
@@ -125,7 +125,7 @@ class Jobs:
         while self.station.session.transaction:
             await self.station.clock.sleep_ms(1000)
 
-    def why(self, error: Exception) -> str:  # cold
+    def why(self, error: Exception) -> str:
         """What a log says of a failure."""
         if isinstance(error, runtime.LINK_ERRORS):
             return str(error) or "it took too long"

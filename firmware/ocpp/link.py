@@ -15,7 +15,7 @@ class Link:
     """One WebSocket at a time. `state` is off, connecting or online (the socket stands);
     `lost_ms` since when there has been no link, None while there is one."""
 
-    def __init__(self, station):  # cold
+    def __init__(self, station):
         self.station = station
         self.log = station.log("link")
         self.state = "off"
@@ -34,7 +34,7 @@ class Link:
         self._alive = None  # the task that pings
         self._trial = None  # until when (ms) a new place may take to answer
 
-    def url(self) -> str:  # cold
+    def url(self) -> str:
         """The URL to dial; empty where there is none. The guide's default is somebody's server:
         it is reported, and dialled only when somebody set it."""
         return self.station.config.given("SupervisionUrl") or ""
@@ -45,16 +45,16 @@ class Link:
         runtime.drop(*_DROP)
         return done
 
-    def place(self) -> bytes:  # cold
+    def place(self) -> bytes:
         """Where and as whom; the store's "place" is where we were accepted last."""
         config = self.station.config
         return (config.get("SupervisionUrl") + "\n" + config.get("BoxIdentifier")).encode()
 
-    def accepted_here(self) -> bool:  # cold
+    def accepted_here(self) -> bool:
         """Whether this place once accepted this station."""
         return self.station.config.store.read("place") == self.place()
 
-    def answered(self) -> None:  # cold
+    def answered(self) -> None:
         """BootNotification was answered: somebody is there, unless the place changed since, and
         talks to who we are now."""
         if self.endpoint == self.station.endpoint():
@@ -63,27 +63,27 @@ class Link:
         if store.read("auth-old") or store.read("profile-old"):
             self._place("worked", self)
 
-    def accepted(self) -> None:  # cold
+    def accepted(self) -> None:
         """The central system accepted the station: this is the place to come back to."""
         self._place("remember", self)
 
-    def move(self) -> None:  # cold
+    def move(self) -> None:
         """SupervisionUrl or BoxIdentifier changed: dials the new place, on trial."""
         self._try()
         self.redial()
 
-    def _try(self):  # cold
+    def _try(self):
         before = self.station.config.store.read("place")
         if before and before != self.place() and self.url():
             self._trial = self.station.clock.ms() + _TRIAL_MS
         else:
             self._trial = None
 
-    def redial(self) -> None:  # cold
+    def redial(self) -> None:
         """Closes the connection, and dials without waiting."""
         self._wake.set()
 
-    def ping_changed(self) -> None:  # cold
+    def ping_changed(self) -> None:
         """WebSocketPingInterval or MessageTimeout has another value."""
         if self._socket:
             config = self.station.config
@@ -93,25 +93,25 @@ class Link:
             alive = self._socket.keepalive(every, config.int("MessageTimeout"))
             self._alive = asyncio.create_task(alive)
 
-    def sever(self, cut: bool) -> None:  # cold
+    def sever(self, cut: bool) -> None:
         """The bench's "sim link": the network is gone, or back."""
         if cut != self._cut:
             self._cut = self.station.board.cut = cut
             self._wake.set()
 
-    async def park(self) -> None:  # cold
+    async def park(self) -> None:
         """Gives the connection up for a transfer that needs its memory, until `resume`."""
         self._parked = True
         self._wake.set()
         while self._socket:
             await asyncio.sleep(0.1)
 
-    def resume(self) -> None:  # cold
+    def resume(self) -> None:
         """The transfer is over: dials without waiting."""
         self._parked = False
         self._wake.set()
 
-    async def close(self) -> None:  # cold
+    async def close(self) -> None:
         socket, self._socket = self._socket, None
         if socket:
             await socket.close(1001, "going away")
@@ -165,7 +165,7 @@ class Link:
     def _trial_over(self):
         return self._trial is not None and self.station.clock.ms() >= self._trial
 
-    async def _connect(self):  # cold
+    async def _connect(self):
         self.endpoint = self.station.transactions.endpoint
         try:
             self._socket = await runtime.soon("firmware.ocpp.dialing", "dial", self)
@@ -226,7 +226,7 @@ class Link:
                 await self._socket.close(1000, "reconnecting")
                 return
 
-    def _down(self):  # cold
+    def _down(self):
         self.state = "connecting"
         if self._socket:
             self._socket.drop()

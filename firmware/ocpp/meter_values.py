@@ -6,7 +6,7 @@ Loaded when some are taken, and dropped again.
 import asyncio
 
 from firmware.base import runtime
-from firmware.charging import measurands
+from firmware.metering import measurands
 from firmware.ocpp import CallError
 
 

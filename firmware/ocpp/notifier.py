@@ -13,7 +13,7 @@ _KEEP = 20  # notifications waiting at most; the oldest goes first
 class Notifier:
     """Watches the connector. `status` is connector 1's now."""
 
-    def __init__(self, station):  # cold
+    def __init__(self, station):
         self.station = station
         self.log = station.log("status")
         self.status = "Available"
@@ -80,7 +80,7 @@ class Notifier:
             self._queue.pop(0)
         self._wake.set()
 
-    def _now(self, connector_id):  # cold
+    def _now(self, connector_id):
         ms = self.station.clock.ms()
         if connector_id == 0:
             operative = self.station.session.operative
@@ -88,14 +88,14 @@ class Notifier:
         active = self.station.evse.faults.active
         return 1, self.status, self.info, active[0] if active else None, ms
 
-    def repeat(self) -> None:  # cold
+    def repeat(self) -> None:
         """Accepted or connected again: the current status of both connectors (errata 3.22). The
         one that did not get its turn goes first."""
         self._told = None
         for number in (1, 0) if self._behind % 3 else (0, 1):
             self._put(*self._now(number))
 
-    def trigger(self, connectors: tuple) -> None:  # cold
+    def trigger(self, connectors: tuple) -> None:
         """TriggerMessage: sent while the registration is Pending, too; else in its turn."""
         online = self.station.registration.online.is_set()
         for number in connectors:
@@ -105,7 +105,7 @@ class Notifier:
                 note = self._now(number) + ("",)
                 self.station.spawn(runtime.soon(_SEND, "send", self, note))
 
-    def clear(self) -> None:  # cold
+    def clear(self) -> None:
         """The link is gone: history is not told, the current status will be."""
         if self._queue:
             self._behind += 1

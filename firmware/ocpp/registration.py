@@ -13,7 +13,7 @@ class Registration:
     Pending or Rejected, nothing is sent before, reconnections included. `asked_ms`: when the
     central system was last asked for the time."""
 
-    def __init__(self, station):  # cold
+    def __init__(self, station):
         self.station = station
         self.log = station.log("boot")
         self.online = asyncio.Event()
@@ -22,7 +22,7 @@ class Registration:
         self.asked_ms = 0
         self.forget()
 
-    def boot_again(self) -> None:  # cold
+    def boot_again(self) -> None:
         """TriggerMessage(BootNotification): energy managers ask for it after their restart."""
         self._boot = True
         self._wake.set()
@@ -31,16 +31,16 @@ class Registration:
         """HeartbeatInterval changed."""
         self._wake.set()
 
-    def beat(self) -> None:  # cold
+    def beat(self) -> None:
         """TriggerMessage(Heartbeat)."""
         self.station.spawn(self._beat())
 
-    def forget(self) -> None:  # cold
+    def forget(self) -> None:
         """A new place or identity: what another central system said is void."""
         self.status = "none"
         self.due_ms = 0
 
-    def renew(self) -> None:  # cold
+    def renew(self) -> None:
         """Accepted as one who has another password by now: registers anew."""
         if self.status == "Accepted":
             self.forget()
@@ -71,7 +71,7 @@ class Registration:
     async def _beat(self):
         await runtime.soon("firmware.ocpp.boot", "heartbeat", self)
 
-    def accept(self) -> None:  # cold
+    def accept(self) -> None:
         """Accepted, or accepted before and connected again."""
         self.online.set()
         self.station.notifier.repeat()

@@ -23,9 +23,7 @@ class Rpc:
     against the schemas.
     """
 
-    def __init__(
-        self, handler, log, timeout_s, now_ms, nonce: str = "", check_sent: bool = False
-    ):  # cold
+    def __init__(self, handler, log, timeout_s, now_ms, nonce: str = "", check_sent: bool = False):
         self.handler = handler
         self.log = log
         self.timeout_s = timeout_s
@@ -98,7 +96,7 @@ class Rpc:
         except Exception as error:  # for `reply`
             return error
 
-    def unanswered(self, error) -> None:  # cold
+    def unanswered(self, error) -> None:
         """An answer that took its time came to nothing."""
         if isinstance(error, LinkDown):
             self.log.info("not answered: %s", error)

@@ -10,7 +10,7 @@ class Sampler:
 
     alive = False  # for the station's supervisor
 
-    def __init__(self, station):  # cold
+    def __init__(self, station):
         self.station = station
         self.log = station.log("meter")
         self.wake = asyncio.Event()
@@ -18,7 +18,7 @@ class Sampler:
         self._count = 0  # how many of these are over
         self._mark = None  # the newest clock-aligned interval
 
-    def stop_data(self, reading: dict | None) -> bytes:  # cold
+    def stop_data(self, reading: dict | None) -> bytes:
         """What StopTransaction tells of a transaction's begin or end (errata 3.14)."""
         return self._cold("stop_data", self.station, reading)
 
@@ -26,7 +26,7 @@ class Sampler:
         try:
             return runtime.once("firmware.ocpp.meter_values", what, *words)
         finally:
-            runtime.drop("firmware.charging.measurands")
+            runtime.drop("firmware.metering.measurands")
 
     async def run(self) -> None:
         """The task. Looks once a second of station time, or when something changed."""
@@ -66,13 +66,13 @@ class Sampler:
             self._take("Sample.Clock", "AlignedData", reading, ms - late * 1000)
         self._mark = epoch - late
 
-    def _take(self, context, kind, reading, ms):  # cold
+    def _take(self, context, kind, reading, ms):
         station = self.station
         if reading and not station.meter.error:
             sent, kept = self._cold("masks", station, kind)
             offered = station.evse.offered_ma
             station.transactions.values(context, reading, sent, ms, offered, kept)
 
-    def trigger(self) -> None:  # cold
+    def trigger(self) -> None:
         """TriggerMessage(MeterValues): connector 1 as it is now, never queued."""
         self.station.spawn(runtime.soon("firmware.ocpp.meter_values", "trigger", self.station))

@@ -8,7 +8,7 @@ from firmware.base import runtime
 _TABLE = "firmware.sensing.meter_table"
 
 
-def known(name: str) -> str:  # cold
+def known(name: str) -> str:
     """The model's name as the table spells it; case does not matter. ValueError names them all."""
     names = [row.split()[0] for row in runtime.load(_TABLE).MODELS.strip().split("\n")]
     runtime.drop(_TABLE)
@@ -18,7 +18,7 @@ def known(name: str) -> str:  # cold
     raise ValueError("no such meter: %s (known: %s)" % (name, ", ".join(names)))
 
 
-def line(baud: str, parity: str) -> tuple:  # cold
+def line(baud: str, parity: str) -> tuple:
     """(baud, parity) that a meter was set to, from text. ValueError says which there are."""
     if baud not in "1200 2400 4800 9600 19200 38400 57600 115200".split():
         raise ValueError("baud: 1200, 2400, 4800, 9600, 19200, 38400, 57600 or 115200")
@@ -65,7 +65,7 @@ class Map:
     `mid` (1 = MID-approved), `rows` (address, registers, field, type, factor, divisor) and
     `reads`, the (address, count) of the requests that fetch them all."""
 
-    def __init__(self, name: str, baud: int | None = None, parity: str | None = None):  # cold
+    def __init__(self, name: str, baud: int | None = None, parity: str | None = None):
         self.model = known(name)
         table = runtime.load(_TABLE)
         for row in table.MODELS.split("\n"):
@@ -90,7 +90,7 @@ class Map:
         runtime.drop(_TABLE)
         self.plan(self.most, self.most)
 
-    def plan(self, most: int, gap: int) -> None:  # cold
+    def plan(self, most: int, gap: int) -> None:
         """Groups the rows into reads of at most `most` registers, over at most `gap` unused
         ones. Some meters refuse what others of the same name answer: then less of both."""
         self.reads = []

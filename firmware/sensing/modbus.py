@@ -72,7 +72,7 @@ class Master:
     to the byte, and one that differs is a collision.
     """
 
-    def __init__(self, port, baud: int, clock, timeout: int = 1000, tries=2, echo=False):  # cold
+    def __init__(self, port, baud: int, clock, timeout: int = 1000, tries=2, echo=False):
         self.port = port
         self.clock = clock
         self.timeout = timeout

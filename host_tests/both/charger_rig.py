@@ -1,7 +1,7 @@
 """A charger on a simulated board in stepped time: no loop, no sleep. For the tests of the evse,
 the faults and the board, on every runtime."""
 
-from firmware.board.simulated import Board
+from firmware.board.simulated.board import Board
 from firmware.charging.evse import Evse
 from firmware.charging.faults import Faults
 from firmware.charging.limits import Limits

@@ -12,10 +12,11 @@ import json
 from firmware.base import times
 from firmware.base.journal import Journal
 from firmware.base.store import Store
-from firmware.charging import measurands
-from firmware.charging.profile_store import HEAD, ProfileStore
-from firmware.charging.transactions import Transactions
-from firmware.ocpp import schemas, smart_charging
+from firmware.metering import measurands
+from firmware.ocpp import schemas
+from firmware.ocpp.handlers import smart_charging
+from firmware.smart_charging.profile_store import HEAD, ProfileStore
+from firmware.transactions.transactions import Transactions
 
 A, B = 0xA1B2C3D4, 0x0B0B0B0B  # two central systems
 EPOCH = 1800000000

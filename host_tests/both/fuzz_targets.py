@@ -277,7 +277,8 @@ def keys_seeds():
 
 
 def keys(data):
-    from firmware.ocpp import configuration, keys
+    from firmware.ocpp import keys
+    from firmware.ocpp.handlers import configuration
 
     said = text(data)
     if said is None:
@@ -306,7 +307,7 @@ def measurands_seeds():
 
 
 def measurands(data):
-    from firmware.charging import measurands
+    from firmware.metering import measurands
 
     said = text(data)
     if said is None or any(c < 32 for c in data):  # nor gets it here; some is white space, or not
@@ -823,7 +824,7 @@ def profiles_seeds():
 def profiles(data):
     """A charging profile's record with a good checksum."""
     from firmware.base.store import Store
-    from firmware.charging import profile_store
+    from firmware.smart_charging import profile_store
     from host_tests.both.memory_files import MemoryFiles
 
     files = MemoryFiles()

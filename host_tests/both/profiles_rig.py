@@ -3,10 +3,11 @@
 import json
 
 from firmware.base import runtime, times
-from firmware.charging.governor import Governor
 from firmware.charging.limits import Limits
-from firmware.charging.profile_store import ProfileStore
-from firmware.ocpp import composite_schedule, schemas, smart_charging
+from firmware.ocpp import schemas
+from firmware.ocpp.handlers import composite_schedule, smart_charging
+from firmware.smart_charging.governor import Governor
+from firmware.smart_charging.profile_store import ProfileStore
 
 NOW = 1800000000  # 2027-01-15T08:00:00Z
 

@@ -1,8 +1,8 @@
 """Load balancing: room by phase, reductions at once, pauses, a lost TIC."""
 
-from firmware.charging.balance import Balance, room, rotation
-from firmware.charging.governor import Governor
 from firmware.charging.limits import Limits
+from firmware.metering.load_balancing import Balance, room, rotation
+from firmware.smart_charging.governor import Governor
 from host_tests.both.charger_rig import Store
 
 

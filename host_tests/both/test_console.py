@@ -3,7 +3,7 @@
 import asyncio
 
 from firmware.base import runtime
-from firmware.console import Console
+from firmware.console.console import Console
 
 
 class Station:

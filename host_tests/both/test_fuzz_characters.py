@@ -5,7 +5,8 @@ import gc
 
 from firmware import options
 from firmware.net import address
-from firmware.ocpp import configuration, keys
+from firmware.ocpp import keys
+from firmware.ocpp.handlers import configuration
 
 SHAPES = "%s", "a%sb", "1%s", "0.%s"
 

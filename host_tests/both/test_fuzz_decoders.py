@@ -1,9 +1,7 @@
 """A sample of what `make fuzz` does to the decoders: the same damaged inputs on every Python."""
 
 import gc
-import sys
 
-from firmware.base import runtime
 from host_tests.both import fuzz_targets
 
 SEED = 1
@@ -24,16 +22,6 @@ def _fuzz(names):
                 print("%s, input %d of seed %d: %r" % (name, number, SEED, data))
                 raise
         seeds = data = None
-        _forget()
-
-
-def _forget():
-    """Makes room for the next one's modules."""
-    if runtime.MICROPYTHON:
-        kept = ("firmware", "firmware.base", "firmware.base.runtime")
-        for name in list(sys.modules):
-            if name.startswith("firmware") and name not in kept:
-                runtime.drop(name)
         gc.collect()
 
 

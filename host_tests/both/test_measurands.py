@@ -1,6 +1,6 @@
 """The guide's measurands: lists of them, and readings packed and unpacked."""
 
-from firmware.charging import measurands
+from firmware.metering import measurands
 
 THREE = {
     "energy": 16777217,

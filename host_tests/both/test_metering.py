@@ -3,7 +3,7 @@
 import asyncio
 
 from firmware.base.clock import Clock
-from firmware.charging.metering import Meter
+from firmware.metering.meter import Meter
 from firmware.sensing import meter_slave, meters, modbus
 from host_tests.both.meter_wire import Quiet, Wire
 

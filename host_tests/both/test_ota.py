@@ -41,12 +41,13 @@ class Esp32:
 def load():
     Esp32.Partition = Partition
     sys.modules["esp32"] = Esp32
+    sys.modules.pop("firmware.base.ota", None)
     return runtime.load("firmware.base.ota")
 
 
 def unload():
     sys.modules.pop("esp32")
-    runtime.drop("firmware.base.ota")
+    sys.modules.pop("firmware.base.ota")
 
 
 def test_an_image_is_written_block_by_block():

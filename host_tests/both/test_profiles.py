@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-import sys
 
-from firmware.base import runtime
-from firmware.charging import governor, profiles
-from firmware.ocpp import CallError, schemas, smart_charging
+from firmware.ocpp import CallError, schemas
+from firmware.ocpp.handlers import smart_charging
+from firmware.smart_charging import governor, profiles
 from host_tests.both.profiles_rig import MAX, NOW, Station, profile
-from host_tests.virtual import Skip
 
 DAY = 86400
 MIDNIGHT = NOW - NOW % DAY
@@ -438,62 +436,6 @@ async def test_the_profile_of_a_remote_start():
     assert station.limit() == (6000, None)
     station.profiles.step(None)
     assert len(station.profiles.slots()) == 1
-
-
-async def test_long_work_loads_its_code_once():
-    """Each time it is read from flash and collected holds the loop (MicroPython only)."""
-    if runtime.MICROPYTHON:
-        await _long_work()
-    else:
-        raise Skip("CPython keeps what it has loaded")
-
-
-async def _long_work():
-    station = Station()
-    loaded = []
-    load, drop = runtime.load, runtime.drop
-
-    def loading(name):
-        if name not in sys.modules:
-            loaded.append(name)
-        return load(name)
-
-    def dropping(*names):
-        loaded.append("drop")
-        drop(*names)
-
-    runtime.load, runtime.drop = loading, dropping
-    try:
-        for n in range(30):
-            start = NOW + n * 100
-            message = profile(6 + n, level=n, identity=n, start=start, duration=100)
-            loaded.clear()
-            await station.set(message)
-            # a date and the periods, and away with them; the store's part, and away with it
-            assert len(loaded) <= 5, loaded
-        loaded.clear()
-        assert len(await station.plan(3000)) == 27  # from 32 A on there is no difference
-        assert len(loaded) <= 3 and "drop" not in loaded, loaded
-        station.profiles.flush()
-        governor = station.governor()
-        task = asyncio.create_task(governor.run())
-        await asyncio.sleep(0.01)
-        loaded.clear()
-        station.clock.pass_s(100)
-        governor.wake.set()
-        await asyncio.sleep(0.01)
-        assert governor.evse.limits.get("profile") == 7000
-        assert loaded.count("drop") <= 2 and len(loaded) <= 5, loaded
-        loaded.clear()
-        await asyncio.sleep(1000)
-        assert not loaded  # it knows until when its limit holds
-        await runtime.stop([task])
-        loaded.clear()
-        assert len(list(station.profiles.listing())) == 30
-        assert await station.clear() == "Accepted"
-        assert loaded.count("drop") <= 3 and len(loaded) <= 6, loaded
-    finally:
-        runtime.load, runtime.drop = load, drop
 
 
 async def test_energy_managers_of_many_profiles():

@@ -1,6 +1,7 @@
 """As many charging profiles as there can be."""
 
-from firmware.ocpp import schemas, smart_charging
+from firmware.ocpp import schemas
+from firmware.ocpp.handlers import smart_charging
 from host_tests.both.profiles_rig import Station, Values, profile
 
 

@@ -1,14 +1,11 @@
-"""The largest SetChargingProfile on the device's heap (32-bit MicroPython only)."""
+"""Two hundred of the largest SetChargingProfile there is."""
 
 import gc
 import os
-import sys
 
-from firmware.ocpp import frames, schemas, smart_charging
+from firmware.ocpp import frames, schemas
+from firmware.ocpp.handlers import smart_charging
 from host_tests.both.profiles_rig import Station
-from host_tests.virtual import Skip
-
-ABOVE_REST = 26 << 10
 
 
 def write(frame, identity, level):
@@ -48,30 +45,6 @@ async def receive(station, view):
     if hasattr(answer, "send"):
         answer = await answer
     return answer
-
-
-async def test_a_hundred_periods_within_26_kb():
-    if sys.implementation.name != "micropython" or sys.maxsize > 1 << 32:
-        raise Skip("what a heap of 32 bits takes")
-    station = Station()
-    view = write(bytearray(6500), 1, 1)
-    assert await receive(station, view) == {"status": "Accepted"}  # all is loaded that will be
-    ballast = [None] * 400
-    gc.collect()
-    for i in range(len(ballast)):
-        if gc.mem_free() < ABOVE_REST + 256:
-            break
-        ballast[i] = bytearray(208)
-    gc.collect()
-    rest = gc.mem_free()
-    assert ABOVE_REST - 512 < rest < ABOVE_REST + 512, rest
-    for _ in range(5):
-        assert await receive(station, view) == {"status": "Accepted"}
-        station.clock.pass_s(61)
-        station.profiles.step(None)
-    assert station.values.writes == 5
-    gc.collect()
-    print("%d bytes free before, %d after" % (rest, gc.mem_free()))
 
 
 async def test_two_hundred_of_a_hundred_periods():

@@ -4,7 +4,7 @@ import asyncio
 import os
 
 from firmware.base.clock import Clock as RealClock
-from firmware.board.simulated import Board
+from firmware.board.simulated.board import Board
 from host_tests.both.charger_rig import Clock, Rig
 
 PATH = "/tmp/wallbridge-" + "".join(["%02x" % b for b in os.urandom(6)])

@@ -3,7 +3,7 @@
 import json
 
 from firmware.base import times
-from firmware.charging import measurands
+from firmware.metering import measurands
 from host_tests.both.transactions_rig import ENERGY, NOW, POWER, Station, raises, short
 
 # what is sent

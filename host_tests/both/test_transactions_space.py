@@ -1,7 +1,7 @@
 """Transactions: values for StopTransaction, a full flash, what is tidied away."""
 
 from firmware.base import times
-from firmware.charging import measurands
+from firmware.metering import measurands
 from host_tests.both.transactions_rig import ENERGY, MANY, POWER, Station, raises, short
 from host_tests.virtual import Skip
 

@@ -1,7 +1,7 @@
 """Transactions: the times of what happened, and to whom it is told."""
 
 from firmware.base import times
-from firmware.charging import measurands
+from firmware.metering import measurands
 from host_tests.both.transactions_rig import BUILD, ENERGY, HERE, NOW, Station, short, stamps
 
 # times

@@ -5,8 +5,8 @@ import gc
 from firmware.base import times
 from firmware.base.journal import Journal
 from firmware.base.store import Store
-from firmware.charging import measurands
-from firmware.charging.transactions import Transactions
+from firmware.metering import measurands
+from firmware.transactions.transactions import Transactions
 from host_tests.both.memory_files import MemoryFiles
 
 BUILD = 1795305600

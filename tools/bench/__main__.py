@@ -155,7 +155,7 @@ def bench_modules() -> None:
     charged = run32(["-c", code])
     with tempfile.TemporaryDirectory() as state:
         code = f"import sys; sys.argv[1:] = [{state!r}]\n{RESIDENT}"
-        code = runtimes.device_script(code)
+        code = code
         station = run32(["-c", code], typed="quit\n", build=DEVICE).stdout
     loaded = set(station.partition("\nresident ")[2].split())
     resident = {name for name in files if ships.get(name, name) in loaded}
@@ -245,7 +245,7 @@ def main() -> int:
     what = options.what or PARTS
     if set(what) - set(PARTS):
         parser.error(f"what is {what[0]!r}? There are: {', '.join(PARTS)}")
-    for refusal in {**runtimes.compile_mpy(), **runtimes.compile_device()}.values():
+    for refusal in {**runtimes.compile_mpy(), **runtimes.compile_mpy()}.values():
         print(f"not compiled: {refusal}")
     if "modules" in what:
         bench_modules()

@@ -67,9 +67,9 @@ class Station:
             self.process = await asyncio.create_subprocess_exec(
                 *runtimes.command(32, self.heap),
                 "-c",
-                f"import sys; sys.argv[1:] = {words!r}\n" + runtimes.device_script(self.script),
-                cwd=runtimes.DEVICE,
-                env=runtimes.environment(build=runtimes.DEVICE),
+                f"import sys; sys.argv[1:] = {words!r}\n" + self.script,
+                cwd=runtimes.MPY,
+                env=runtimes.environment(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -250,7 +250,7 @@ async def main(words) -> int:
     parser.add_argument("--log", action="store_true", help="the station's log")
     parser.add_argument("--key", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args(words)
-    for refusal in runtimes.compile_device().values():
+    for refusal in runtimes.compile_mpy().values():
         print(f"not compiled: {refusal}")
     keys = [word for key in options.key for word in ("--key", key)]
     if options.peaks:
@@ -260,7 +260,7 @@ async def main(words) -> int:
         try:
             await table(station)
         except Exception:
-            print(runtimes.readable(station.log.read_text()[-6000:], runtimes.DEVICE))
+            print(station.log.read_text()[-6000:])
             raise
         if options.modules:
             print("loaded in the end:\n    " + "\n    ".join(sorted(station.modules)))

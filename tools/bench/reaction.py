@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 SCRIPT = """
 import sys, asyncio, os
 from firmware import app
-from firmware.board import simulated
+from firmware.board.simulated import board as simulated
 
 class Car:
     \"\"\"At a moment that has nothing to do with the samples, wakes up and stops.\"\"\"
@@ -174,7 +174,7 @@ def row(title, times) -> None:
 def names() -> dict[str, list[str]]:
     """What the coroutines of the device's build are called in the sources."""
     found: dict[str, list[str]] = {}
-    project = runtimes.project(runtimes.SHIPPED, runtimes.DEVICE)
+    project = runtimes.project(runtimes.SHIPPED, runtimes.MPY)
     for path in sorted((runtimes.ROOT / "firmware").rglob("*.py")):
         for name in re.findall(r"async def (\w+)", path.read_text()):
             found.setdefault(project.names.get(name, name), []).append(f"{path.stem}.{name}")
@@ -198,7 +198,7 @@ async def main(words) -> int:
     parser.add_argument("--heap", default="256k", help="the station's heap")
     parser.add_argument("--runs", type=int, default=40)
     options = parser.parse_args(words)
-    for refusal in runtimes.compile_device().values():
+    for refusal in runtimes.compile_mpy().values():
         print(f"not compiled: {refusal}")
     print(f"\n{'pilot leaves C, permit falls; ms':44} {'least':>7} {'median':>7} {'worst':>7}")
     station = Station(options.heap, "1", [], script(options.runs))

@@ -20,10 +20,11 @@ import asyncio
 from firmware.base import logbook
 from firmware.base.journal import Journal
 from firmware.base.store import Store
-from firmware.charging import measurands
-from firmware.charging.profile_store import ProfileStore
-from firmware.charging.transactions import Transactions
-from firmware.ocpp import schemas, smart_charging
+from firmware.metering import measurands
+from firmware.ocpp import schemas
+from firmware.ocpp.handlers import smart_charging
+from firmware.smart_charging.profile_store import ProfileStore
+from firmware.transactions.transactions import Transactions
 from host_tests.flash import BLOCK, GEOMETRY, Flash
 from tools.bench import messages
 

@@ -13,8 +13,9 @@ import os
 
 from firmware.base import runtime
 from firmware.base.store import Files, Store
-from firmware.charging.profile_store import ProfileStore
-from firmware.ocpp import composite_schedule, schemas, smart_charging
+from firmware.ocpp import schemas
+from firmware.ocpp.handlers import composite_schedule, smart_charging
+from firmware.smart_charging.profile_store import ProfileStore
 from tools.bench import reference
 
 try:
@@ -24,7 +25,7 @@ except ImportError:  # CPython has no such loop
 
 NOW = 1800000000
 DAY = 86400
-LIMIT = "firmware.charging.profile_limit"
+LIMIT = "firmware.smart_charging.profile_limit"
 RUNS = 15  # of which the best counts: a PC has other things to do
 RECIPES = ("all day", "mixed", "in turn")
 

@@ -1,0 +1,1 @@
+"""The simulated board: a car, a contactor, a lock, a meter, the mains."""

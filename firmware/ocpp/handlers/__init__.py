@@ -1,0 +1,1 @@
+"""The central system's calls, one module a feature."""

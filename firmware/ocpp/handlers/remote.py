@@ -1,0 +1,53 @@
+"""RemoteStartTransaction and RemoteStopTransaction (OCPP 5.11, 5.12, errata 3.32, 3.33)."""
+
+from firmware.base import runtime
+
+
+def RemoteStartTransaction(station, payload):
+    """Accepted when a transaction could be attempted; Authorize comes first where
+    AuthorizeRemoteTxRequests says so, or where a reservation is for a parentIdTag."""
+    session = station.session
+    tag = payload["idTag"]
+    admitted = session.admits(tag, None)
+    if (
+        station.registration.status != "Accepted"
+        or payload.get("connectorId", 1) != 1
+        or not tag  # which is nobody
+        or not session.may_start()
+        or not (admitted or session.reservation[4])
+        or station.busy()
+    ):
+        return {"status": "Rejected"}
+    profile = payload.get("chargingProfile")
+    if profile:
+        record = runtime.once(
+            "firmware.ocpp.handlers.smart_charging", "for_start", station, profile
+        )
+        if not record:
+            return {"status": "Rejected"}
+        profile = station.governor.take, record
+    ask = station.config.on("AuthorizeRemoteTxRequests") or not admitted
+
+    def start():
+        if ask:
+            asking = runtime.soon(
+                "firmware.ocpp.authorize", "present", station, tag, True, profile
+            )
+            station.spawn(asking)
+        else:
+            session.authorise(tag, None, profile)
+
+    return {"status": "Accepted"}, start
+
+
+def RemoteStopTransaction(station, payload):
+    """Accepted when the transaction runs here; an id that the central system gave, 0 and
+    negative ones included."""
+    running = station.session.transaction
+    if (
+        station.registration.status != "Accepted"
+        or not running
+        or running.transaction_id != payload["transactionId"]
+    ):
+        return {"status": "Rejected"}
+    return {"status": "Accepted"}, lambda: station.session.stop("Remote")

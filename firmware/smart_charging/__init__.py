@@ -1,0 +1,1 @@
+"""Charging profiles: what is installed, what it allows now, and who moves the limit."""
