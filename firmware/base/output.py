@@ -64,7 +64,7 @@ def _terminal(stream):
     if hasattr(stream, "isatty"):
         return stream.isatty()
     try:
-        import termios
+        import termios  # type: ignore  # (the device's library has none)
 
         termios.tcgetattr(2 if stream is sys.stderr else 1)
         return True

@@ -15,7 +15,12 @@ LINK_ERRORS = (OSError, EOFError, ValueError, asyncio.TimeoutError)
 # Seconds from the Unix epoch to the epoch of time.time(): 2000 on the device, 1970 elsewhere.
 EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
 
-_OUTPUT = "firmware.base.output"  # a PC's
+# MicroPython collects garbage after each so many bytes of allocations, and not only when the heap
+# is full: what lives then lies close together, and large blocks stay free.
+_COLLECT_AFTER = 4096
+
+if not DEVICE:
+    from firmware.base.output import Output
 
 if MICROPYTHON:
     import io
@@ -134,7 +139,7 @@ def heap_free() -> int:
 
 
 def collect() -> None:
-    """Frees garbage now, on small heaps: what is made next then lies close together."""
+    """Collects garbage now, where the heap is small (MicroPython)."""
     if MICROPYTHON:
         gc.collect()
 
@@ -151,10 +156,10 @@ def drop(*names) -> None:
 
 
 async def wait(event, ms: int) -> bool:
-    """Until the event is set, at most so many real milliseconds. Whether it is set."""
+    """Waits until the event is set, at most so many real milliseconds; returns whether it is."""
     try:
         await asyncio.wait_for(event.wait(), ms / 1000)
-    except asyncio.TimeoutError:  # as long as that was to be waited
+    except asyncio.TimeoutError:  # it was not set in time, which the result says
         pass
     return event.is_set()
 
@@ -170,20 +175,20 @@ async def soon(name: str, what: str, *words):
 
 
 def spawn(tasks: list, work, failed):
-    """A piece of work as a task; it is in `tasks` until it ends, `failed(error)` is told what
-    it raises. asyncio may hold on to a task for long after its end, but not to what it ran."""
-    tasks.append(asyncio.create_task(_piece(tasks, [work], failed)))
-    return tasks[-1]
+    """Runs a coroutine as a task of its own and returns the task. It is in `tasks` until it ends;
+    `failed(error)` is told of the exception that it raises."""
+    task = asyncio.create_task(_spawned(tasks, work, failed))
+    tasks.append(task)
+    return task
 
 
-async def _piece(tasks, work, failed):
+async def _spawned(tasks, work, failed):
     try:
-        await work.pop()
+        await work
     except Exception as error:
         failed(error)
     finally:
         tasks.remove(asyncio.current_task())
-        tasks = failed = None
 
 
 class Turn:
@@ -251,20 +256,21 @@ class Stdin:
 
 
 def stdout():
-    """The console's output: writes text, and says how many characters of it there was room for."""
-    return sys.stdout.write if DEVICE else load(_OUTPUT).Output(sys.stdout).put
+    """The console's output: a function that writes a text and returns how many of its characters
+    there was room for, or None for all of them."""
+    return sys.stdout.write if DEVICE else Output(sys.stdout).put
 
 
 def stderr():
     """A stream for log lines."""
-    return sys.stderr if DEVICE else load(_OUTPUT).Output(sys.stderr)
+    return sys.stderr if DEVICE else Output(sys.stderr)
 
 
 def run(work) -> None:
     """Runs a coroutine to its end: the whole program. Ctrl-C and SIGTERM end it in order where
     the runtime has signals."""
     if MICROPYTHON:
-        gc.threshold(4096)  # type: ignore  # what lives then lies low and close together
+        gc.threshold(_COLLECT_AFTER)  # type: ignore[attr-defined]
         try:
             asyncio.run(work)
         except KeyboardInterrupt:  # the user's Ctrl-C on a PC

@@ -1,4 +1,4 @@
-"""Streams, connecting and TLS on CPython."""
+"""Streams, connecting and TLS on CPython; used through `sockets.py`."""
 
 import asyncio
 import socket

@@ -1,6 +1,7 @@
-"""Connecting and TLS on MicroPython; loaded for a connection only, as runtime.SOCKETS."""
+"""Streams, connecting and TLS on MicroPython; used through `sockets.py`."""
 
 import asyncio
+import io
 import select
 import socket
 from errno import EINPROGRESS
@@ -45,6 +46,46 @@ async def streams(sock, tls=None, host=None):
         sock = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
     stream = asyncio.StreamReader(sock, extra)
     return stream, stream
+
+
+class _Closed(io.IOBase):  # type: ignore[name-defined, misc]
+    """A stream for who comes late. One that asyncio can't wait for ends the whole program."""
+
+    def ioctl(self, request, flags):
+        return flags if request == 3 else -22  # MP_STREAM_POLL: ready for anything; EINVAL
+
+    def read(self, n):
+        return b""
+
+    def readinto(self, view):
+        return 0
+
+    def write(self, data):
+        raise OSError(9)  # EBADF
+
+
+def readinto(reader, view):
+    """Awaitable: reads some bytes into a memoryview; how many, 0 at the end of the stream,
+    None when there was nothing yet after all."""
+    return reader.readinto(view)
+
+
+def abort(writer) -> None:
+    """Closes a stream of `streams` at once; who waits for it wakes up. To be called once."""
+    sock, raw = writer.s, writer.e["socket"]
+    writer.s = _Closed()  # the file descriptor's number may soon be in use again
+    sock.close()
+    if sock is not raw:
+        try:
+            raw.setblocking(False)
+            raw.close()  # a failed TLS handshake has left it open
+        except OSError:
+            pass  # no, it was closed
+
+
+def utf8(text: str):
+    """A str's UTF-8 bytes, without a copy where that can be."""
+    return memoryview(text)  # type: ignore[arg-type]
 
 
 def native_free():
