@@ -20,6 +20,7 @@ from pyftpdlib.ioloop import IOLoop
 from pyftpdlib.servers import FTPServer
 
 from firmware.base import runtime as firmware_runtime
+from firmware.base import sockets
 from firmware.ocpp import jobs
 from firmware.ocpp.handlers import diagnostics
 from host_tests.station import RUNTIMES, Rig, play
@@ -344,7 +345,6 @@ def test_the_link_gives_way_to_a_transfer(tmp_path, monkeypatch):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     (tmp_path / "ca.der").write_bytes(der(ca))
-    sockets = firmware_runtime.load(firmware_runtime.SOCKETS)
 
     async def session():
         async with (

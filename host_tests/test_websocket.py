@@ -15,7 +15,7 @@ import websockets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.base import runtime
+from firmware.base import sockets
 from firmware.net import Closed, dial, websocket
 from host_tests import virtual
 from host_tests.both.test_websocket import (
@@ -288,7 +288,7 @@ async def test_a_name_that_takes_long(monkeypatch):
 
 
 async def test_too_little_memory_for_tls(monkeypatch):
-    monkeypatch.setattr(runtime.load(runtime.SOCKETS), "native_free", lambda: 30000)
+    monkeypatch.setattr(sockets, "native_free", lambda: 30000)
     with pytest.raises(OSError, match="30000 are free"):
         await dial.dial("127.0.0.1", 9, tls=object())
 

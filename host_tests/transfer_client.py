@@ -62,8 +62,7 @@ async def play(case, url, have, size):
     return [case, outcome, log.lines]
 
 async def main():
-    from firmware.base import runtime
-    sockets = runtime.load(runtime.SOCKETS)
+    from firmware.base import sockets
     await play("warm", cases[0][1], 0, 1)
     before = files()
     slow = [case for case in cases if case[0] in SLOW]
@@ -73,7 +72,6 @@ async def main():
         if case[0] in SLOW:
             continue
         if len(case) > 4:  # so much memory is free for TLS
-            sys.modules[runtime.SOCKETS] = sockets
             sockets.native_free = lambda: case[4]
         row = await play(*case[:4])
         print(json.dumps(row + [files() - before]))

@@ -23,48 +23,9 @@ if not DEVICE:
     from firmware.base.output import Output
 
 if MICROPYTHON:
-    import io
     from time import ticks_diff, ticks_ms
 
     from micropython import const
-
-    SOCKETS = "firmware.base.sockets_micropython"
-
-    class _Closed(io.IOBase):  # type: ignore[name-defined, misc]
-        """A stream for who comes late. One that asyncio can't wait for ends the whole program."""
-
-        def ioctl(self, request, flags):
-            return flags if request == 3 else -22  # MP_STREAM_POLL: ready for anything; EINVAL
-
-        def read(self, n):
-            return b""
-
-        def readinto(self, view):
-            return 0
-
-        def write(self, data):
-            raise OSError(9)  # EBADF
-
-    def readinto(reader, view):
-        """Awaitable: reads some bytes into a memoryview; how many, 0 at the end of the stream,
-        None when there was nothing yet after all."""
-        return reader.readinto(view)
-
-    def abort(writer) -> None:
-        """Closes a stream of SOCKETS at once; who waits for it wakes up. To be called once."""
-        sock, raw = writer.s, writer.e["socket"]
-        writer.s = _Closed()  # the file descriptor's number may soon be in use again
-        sock.close()
-        if sock is not raw:
-            try:
-                raw.setblocking(False)
-                raw.close()  # a failed TLS handshake has left it open
-            except OSError:
-                pass  # no, it was closed
-
-    def utf8(text: str):
-        """A str's UTF-8 bytes, without a copy where that can be."""
-        return memoryview(text)  # type: ignore[arg-type]
 
     def sleep_ms(ms: int):
         """Awaitable: real milliseconds; callers keep it under six days (32-bit ticks)."""
@@ -82,9 +43,6 @@ if MICROPYTHON:
             return "an error, and no memory to tell which"
 
 else:
-    from firmware.base.sockets_cpython import abort, readinto, utf8  # noqa: F401
-
-    SOCKETS = "firmware.base.sockets_cpython"
 
     def const(value: int) -> int:
         """MicroPython's compiler puts the number where a `_NAME = const(number)` is used."""

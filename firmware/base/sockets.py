@@ -1,29 +1,36 @@
-"""Streams, connections and TLS contexts, in one face for every Python.
+"""Sockets, streams and TLS under one set of names: the two Pythons do this differently.
 
-What each name does is described in `sockets_cpython.py`; `sockets_micropython.py` has the same.
+An `address` is one of the tuples that `socket.getaddrinfo` returns. `streams` is the pair
+(reader, writer) of one connection. A `tls` context comes from `net/tls.py`.
 """
 
-from firmware.base.runtime import MICROPYTHON
+from firmware.base import runtime
 
-if MICROPYTHON:
+if runtime.MICROPYTHON:
     from firmware.base.sockets_micropython import (
         abort,
-        connected,
+        connect,
+        end_tls,
         native_free,
         new_socket,
-        readinto,
-        streams,
+        open_streams,
+        read_into,
+        read_unasked_tls,
+        start_tls,
         tls_context,
         utf8,
     )
 else:
     from firmware.base.sockets_cpython import (  # noqa: F401
         abort,
-        connected,
+        connect,
+        end_tls,
         native_free,
         new_socket,
-        readinto,
-        streams,
+        open_streams,
+        read_into,
+        read_unasked_tls,
+        start_tls,
         tls_context,
         utf8,
     )

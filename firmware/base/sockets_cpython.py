@@ -1,4 +1,4 @@
-"""Streams, connecting and TLS on CPython; used through `sockets.py`."""
+"""Sockets, streams and TLS on CPython; see `sockets.py`."""
 
 import asyncio
 import socket
@@ -10,46 +10,47 @@ AES128-GCM-SHA256 AES256-GCM-SHA384"""
 
 
 def new_socket(address):
-    """A non-blocking socket for one of getaddrinfo's addresses."""
+    """A non-blocking socket that fits this address."""
     sock = socket.socket(*address[:3])
     sock.setblocking(False)
     return sock
 
 
-async def connected(sock, address):
-    """Connects it."""
+async def connect(sock, address) -> None:
+    """Connects a socket to an address of its kind (the last part of getaddrinfo's tuple)."""
     await asyncio.get_running_loop().sock_connect(sock, address)
 
 
-async def streams(sock, tls=None, host=None):
-    """(reader, writer) on a connected socket; the TLS handshake is over by then."""
+async def open_streams(sock, tls=None, host=None) -> tuple:
+    """The streams of a connected socket. With `tls` the handshake is over when this returns."""
     return await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=tls and host)
 
 
-async def readinto(reader, view):
-    """Reads some bytes into a memoryview; how many, 0 at the end."""
+async def read_into(reader, view) -> int:
+    """Reads some bytes into a memoryview; returns how many, 0 at the end of the stream."""
     data = await reader.read(len(view))
     view[: len(data)] = data
     return len(data)
 
 
-def abort(writer):
-    """Closes a stream at once."""
+def abort(writer) -> None:
+    """Closes a stream at once, without waiting for what is still to be sent."""
     writer.transport.abort()
 
 
-def utf8(text):
-    """A str's UTF-8 bytes."""
+def utf8(text: str) -> bytes:
+    """A text's UTF-8 bytes, to be written to a stream."""
     return text.encode()
 
 
-def native_free():
-    """Unknown here."""
+def native_free() -> int | None:
+    """Free bytes of the memory in which TLS lives; None: a PC has enough of it."""
     return None
 
 
 def tls_context(authorities, seen):
-    """For net/tls.py. `authorities`: DER certificates, None to check nothing."""
+    """A client's TLS context: TLS 1.2 or later, trusting the CA certificates in `authorities` (a
+    list in DER; None: nothing is checked). `seen` is called on MicroPython only."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(":".join(_SUITES.split()))
@@ -63,3 +64,20 @@ def tls_context(authorities, seen):
         except ssl.SSLError as error:
             raise ValueError("bad CA certificate: %s" % error)
     return context
+
+
+async def start_tls(streams: tuple, tls, host: str, will_end: bool = False) -> tuple:
+    """Begins TLS on open streams (FTP's AUTH TLS). Returns (reader, writer, the first bytes of
+    what the peer says, if they have come). `will_end` announces that `end_tls` will be called."""
+    reader, writer = streams
+    await writer.start_tls(tls, server_hostname=host)
+    return reader, writer, b""
+
+
+def read_unasked_tls(streams: tuple) -> None:
+    """Nothing to do here: asyncio reads what the peer sends by itself."""
+
+
+async def end_tls(streams: tuple) -> tuple:
+    """Not needed here: a PC has memory for two TLS connections (see `native_free`)."""
+    raise OSError("TLS can't be ended on this Python")

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 
-from firmware.base import runtime
+from firmware.base import runtime, sockets
 
 TLS_ROOM = 40000  # bytes outside of our heap that a link and its handshake take
 _KNOWN = 8  # names whose addresses are kept, and as many again whose lookups hang
@@ -73,7 +73,6 @@ async def dial(host: str, port: int, tls=None, hello=b"", timeout_s=30, known=No
     TLS handshake. Raises OSError, TlsFailed among them.
     """
     known = {} if known is None else known
-    sockets = runtime.load(runtime.SOCKETS)
     if tls:
         gc.collect()
         free = sockets.native_free()
@@ -84,9 +83,9 @@ async def dial(host: str, port: int, tls=None, hello=b"", timeout_s=30, known=No
         sock = sockets.new_socket(address)
         writer, step = None, "connecting"
         try:
-            await asyncio.wait_for(sockets.connected(sock, address[-1]), max(1, timeout_s // 3))
+            await asyncio.wait_for(sockets.connect(sock, address[-1]), max(1, timeout_s // 3))
             step = "TLS handshake" if tls else "sending"
-            streams = sockets.streams(sock, tls, host)
+            streams = sockets.open_streams(sock, tls, host)
             reader, writer = await asyncio.wait_for(streams, timeout_s)
             writer.write(hello)
             await asyncio.wait_for(writer.drain(), timeout_s)
@@ -103,7 +102,7 @@ async def dial(host: str, port: int, tls=None, hello=b"", timeout_s=30, known=No
                 failed = OSError("%s with %s port %d: %s" % (step, host, port, error))
         finally:
             if writer and sock:
-                runtime.abort(writer)
+                sockets.abort(writer)
             elif sock:
                 sock.close()
     raise failed

@@ -8,7 +8,7 @@ never does. Loaded by transfer.py.
 
 import asyncio
 
-from firmware.base import runtime
+from firmware.base import runtime, sockets
 from firmware.net import address, dial
 from firmware.net.transfer import BLOCK
 
@@ -72,7 +72,7 @@ class Ftp:
             size += len(block)
             block = body.read()
         if self._tls:
-            runtime.load("firmware.base.starttls").settle(self._data)
+            sockets.read_unasked_tls(self._data)
         await self._transferred()
         try:
             stored = int((await self._command("SIZE " + path + name))[4:])
@@ -86,7 +86,7 @@ class Ftp:
         """Closes what is open."""
         for streams in (self._data, self._control):
             if streams:
-                runtime.abort(streams[1])
+                sockets.abort(streams[1])
         self._data = self._control = None
 
     # the control connection
@@ -131,7 +131,7 @@ class Ftp:
 
     async def _room(self):
         """Makes room for the TLS of the data, if there is none."""
-        free = runtime.load(runtime.SOCKETS).native_free()
+        free = sockets.native_free()
         if free is None or free >= dial.TLS_ROOM:
             return
         try:
@@ -141,8 +141,7 @@ class Ftp:
                 "FTPS takes two TLS connections: this board has room for one (%d bytes are free)"
                 " and the server keeps both (CCC: %s): use HTTPS" % (free, why)
             )
-        starttls = runtime.load("firmware.base.starttls")
-        self._control = await self._step("ending TLS", starttls.end(self._control))
+        self._control = await self._step("ending TLS", sockets.end_tls(self._control))
 
     async def _secure_control(self):
         if self._ahead:  # somebody between us and the server wants to be taken for it
@@ -151,8 +150,7 @@ class Ftp:
 
     async def _secured(self, streams, keep=False):
         """(reader, writer, first bytes) with TLS on them."""
-        starttls = runtime.load("firmware.base.starttls")
-        work = starttls.start(streams, self._tls, self._place.host, keep)
+        work = sockets.start_tls(streams, self._tls, self._place.host, keep)
         return await self._step("TLS", work)
 
     async def _command(self, line, *good):

@@ -5,7 +5,7 @@ Loaded when a connection is made or has failed, dropped afterwards.
 
 import binascii
 
-from firmware.base import runtime, times
+from firmware.base import sockets, times
 from firmware.net import TlsFailed
 
 # What the runtimes (OpenSSL, mbedTLS) say, the gravest first: one text may hold several. mbedTLS
@@ -70,7 +70,6 @@ def context(ca: bytes | None, insecure: bool = False, seen=None):
     The runtime's own clock counts for the dates. `seen(der, depth) -> 0` is shown each
     certificate of the server's on MicroPython: see `NotBefore`.
     """
-    sockets = runtime.load(runtime.SOCKETS)
     return sockets.tls_context(None if insecure else certificates(ca or b""), seen)
 
 

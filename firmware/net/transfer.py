@@ -11,7 +11,7 @@ _RESTARTS = 2  # from the beginning
 _MODULES = (
     "firmware.net.http", "firmware.net.ftp", "firmware.net.address", "firmware.net.dial",
     "firmware.net.tls",
-    "firmware.base.starttls", runtime.SOCKETS, "aiohttp.aiohttp_ws", "aiohttp",
+    "aiohttp.aiohttp_ws", "aiohttp",
 )  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from firmware.base import runtime
-from firmware.net import Closed
+from firmware.base import runtime, sockets
+from firmware.net import Closed, dial
 
 _PIECE = 256  # bytes that are written at a time, at least
 _AHEAD = 256  # bytes read ahead: a header, or a whole control frame
@@ -74,12 +74,7 @@ async def connect(
     runtime.drop("firmware.net.address")
     host, port, secure, key, request = said
     tls = tls if secure else None
-    try:
-        streams = await runtime.soon(
-            "firmware.net.dial", "dial", host, port, tls, request, timeout_s, known
-        )
-    finally:
-        runtime.drop(runtime.SOCKETS)
+    streams = await dial.dial(host, port, tls, request, timeout_s, known)
     link = WebSocket(streams, limit, timeout_s)
     await runtime.soon("firmware.net.handshake", "shake", link, key, protocol)
     return link
@@ -206,7 +201,7 @@ class WebSocket:
         """Reads what is there, at least a byte."""
         n = None
         while n is None:
-            n = await runtime.readinto(self._reader, view)
+            n = await sockets.read_into(self._reader, view)
         if not n:
             raise EOFError("the peer closed the connection")
         self._life.set()
@@ -305,7 +300,7 @@ class WebSocket:
         if isinstance(text, str):
             text = [text]
         for n in range(len(text)):
-            text[n] = runtime.utf8(text[n])
+            text[n] = sockets.utf8(text[n])
         await self._send(1, text)
 
     async def _send(self, opcode, data):
@@ -404,4 +399,4 @@ class WebSocket:
             self.closed = (code, reason)
             self._gone.set()
             self._life.set()
-            runtime.abort(self._writer)
+            sockets.abort(self._writer)

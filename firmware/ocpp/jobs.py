@@ -9,7 +9,7 @@ TriggerMessage asks for is in `station.doing`.
 import asyncio
 import gc
 
-from firmware.base import runtime
+from firmware.base import runtime, sockets
 from firmware.net import TlsFailed
 from firmware.ocpp import CallError, LinkDown
 
@@ -140,7 +140,7 @@ class Jobs:
 
         def room():
             gc.collect()
-            free = runtime.load(runtime.SOCKETS).native_free()
+            free = sockets.native_free()
             return free is None or free >= runtime.load("firmware.net.dial").TLS_ROOM
 
         async def secure():

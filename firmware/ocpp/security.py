@@ -51,7 +51,7 @@ async def connect(link, url: str) -> websocket.WebSocket:
             seen = tls.NotBefore()
         secure = tls.context(link.ca, insecure, seen)
         del tls
-        runtime.drop("firmware.net.tls", runtime.SOCKETS)
+        runtime.drop("firmware.net.tls")
     box = config.get("BoxIdentifier")
     failed = None
     for password, is_old in passwords(config):

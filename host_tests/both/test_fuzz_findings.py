@@ -40,7 +40,7 @@ async def test_who_comes_to_a_stream_that_was_closed_meanwhile():
     """MicroPython's asyncio ended as a whole, and the station with it."""
     import asyncio
 
-    from firmware.base import runtime
+    from firmware.base import runtime, sockets
     from host_tests.virtual import free_port
 
     async def meet(reader, writer):
@@ -52,7 +52,6 @@ async def test_who_comes_to_a_stream_that_was_closed_meanwhile():
 
     port = free_port()
     server = await asyncio.start_server(meet, "127.0.0.1", port)
-    sockets = runtime.load(runtime.SOCKETS)
     address = (2, 1, 0, "", ("127.0.0.1", port))
     if runtime.MICROPYTHON:
         import socket
@@ -60,9 +59,9 @@ async def test_who_comes_to_a_stream_that_was_closed_meanwhile():
         address = socket.getaddrinfo("127.0.0.1", port, 0, socket.SOCK_STREAM)[0]
     for late in (_read, _read_into, _write):
         sock = sockets.new_socket(address)
-        await sockets.connected(sock, address[-1])
-        reader, writer = await sockets.streams(sock)
-        runtime.abort(writer)
+        await sockets.connect(sock, address[-1])
+        reader, writer = await sockets.open_streams(sock)
+        sockets.abort(writer)
         try:
             assert not await asyncio.wait_for(late(reader, writer), 5)
         except OSError:
@@ -76,9 +75,9 @@ async def _read(reader, writer):
 
 
 async def _read_into(reader, writer):
-    from firmware.base import runtime
+    from firmware.base import sockets
 
-    return await runtime.readinto(reader, memoryview(bytearray(10)))
+    return await sockets.read_into(reader, memoryview(bytearray(10)))
 
 
 async def _write(reader, writer):

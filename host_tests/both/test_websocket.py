@@ -5,7 +5,7 @@ import hashlib
 import os
 from binascii import b2a_base64
 
-from firmware.base import runtime
+from firmware.base import runtime, sockets
 from firmware.net import Closed, Refused, address, dial, websocket
 from host_tests import virtual
 
@@ -402,7 +402,7 @@ async def test_every_address_is_tried_and_the_good_one_remembered():
 
         async def once(port):
             reader, writer = await dial.dial("box.example", port, known=known)
-            runtime.abort(writer)
+            sockets.abort(writer)
 
         dial._look_up = fake
         known = {}

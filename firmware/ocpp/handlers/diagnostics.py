@@ -3,7 +3,7 @@
 import gc
 import sys
 
-from firmware.base import logbook, runtime, times
+from firmware.base import logbook, runtime, sockets, times
 from firmware.charging import faults
 
 MESSAGE = "DiagnosticsStatusNotification"
@@ -192,7 +192,7 @@ def _configuration(station):
 def _memory(station):
     yield "heap_free=%d" % runtime.heap_free()
     gc.collect()
-    yield "native_free=%s" % runtime.load(runtime.SOCKETS).native_free()
+    yield "native_free=%s" % sockets.native_free()
     yield "flash_free=%d" % station.files.free()
     yield "journal_bytes=%d" % station.transactions.journal.size
 
