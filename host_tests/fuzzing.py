@@ -938,10 +938,10 @@ class Siege:
 
     async def _console(self):
         """What is typed: never an end, always a reply."""
-        from firmware.console import usage
+        from firmware.console.commands import COMMANDS
 
         random = self.random
-        words = [line.split(":")[0].split(" ")[0] for line in usage.HELP]
+        words = [row.name for row in COMMANDS for _ in row.help.split("\n")]
         words = [
             w for w in words if w not in ("quit", "reset", "stop", "unlock", "authorize", "sim")
         ]

@@ -1,115 +1,167 @@
-"""What can be typed at the console (docs/operations.md). Each command returns its reply's lines
-and raises ValueError with what to do instead."""
+"""The console's commands (docs/operations.md): `COMMANDS` is the table, `execute` runs a line.
+
+To add a command, write its function and add its row.
+"""
 
 import asyncio
+from collections import namedtuple
 
 from firmware.base import runtime
+from firmware.base.log import LEVELS
+from firmware.console import status
 from firmware.net import websocket
+from firmware.ocpp import effects, keys
+from firmware.ocpp.handlers import configuration
 
-_LOGIN_MS = 600000
-# These change nothing as they stand; with a word more, but `config KEY`, they do.
-_LOOKS = "help status faults profiles meter tic transfers selftest config queue log"
-_ALONE = "help status faults profiles meter tic transfers selftest stop unlock maintenance quit"
+_LOGIN_MS = 600000  # a login holds for so long after the last command
+_GUESS_S = 2  # who types a wrong password waits so long
+_WITHOUT_PASSWORD = ("help", "login")
+
+# From how many arguments on a command changes something. What changes something is logged.
+ALWAYS = 0
+WITH_ARGUMENT = 1
+WITH_VALUE = 2
+NEVER = 99
+
+
+class Failed(ValueError):
+    """A command ran and found that something is wrong: `lines` are its reply all the same."""
+
+    def __init__(self, lines: list, why: str):
+        super().__init__(why)
+        self.lines = lines
 
 
 async def execute(station, line: str):
-    """Runs a line; returns the reply's lines, or (lines, what went wrong)."""
+    """Runs a line that is not blank. Returns the reply's lines, or None for none. Raises
+    ValueError with what to do instead, which may be `Failed`."""
     if not websocket.valid_utf8(memoryview(line.encode())):  # MicroPython takes surrogates
         raise ValueError("not UTF-8")
-    words = line.split()
-    name = words[0]
-    command = _COMMANDS.get(name)
+    arguments = line.split()
+    name = arguments.pop(0)
+    command = find(name)
     if not command:
         raise ValueError("no such command: %s; try help" % name[:40])
-    now = station.clock.ms()
-    if station.config.get("ConsolePassword") and name not in ("help", "login"):
+    _check_login(station, name)
+    if arguments and not _takes_arguments(command):
+        raise ValueError("%s stands alone" % name)
+    if len(arguments) >= command.changes_from:
+        station.log("console").info("%s", _for_log(name, arguments))
+    text = line.strip()[len(name) :].strip()
+    return await command.run(station, arguments, text)
+
+
+def find(name: str):
+    """The table's row of a command; None where there is no such command."""
+    for command in COMMANDS:
+        if command.name == name:
+            return command
+    return None
+
+
+def _check_login(station, name):
+    """Raises ValueError where a password is set and nobody is logged in; else a command that
+    needs the login prolongs it."""
+    if station.config.get("ConsolePassword") and name not in _WITHOUT_PASSWORD:
+        now = station.clock.ms()
         if now >= station.trusted_ms:
             raise ValueError("password needed: login PASSWORD")
         station.trusted_ms = now + _LOGIN_MS
-    if len(words) > 1 and name in _ALONE.split():
-        raise ValueError("%s stands alone" % name)
-    if name not in _LOOKS.split() or len(words) > (2 if name == "config" else 1):
-        text = " ".join(words[:2])[:60]
-        if name == "login":
-            text = ""  # it logs that itself
-        elif name == "config":  # no value, and no key that there is none of: it may be a secret
-            key = runtime.once("firmware.ocpp.keys", "row", words[1])
-            text = "config " + (key[0] if key else "of an unknown key")
-        if text:
-            station.log("console").info("%s", text)
-    return await command(station, words, line)
 
 
-async def _login(station, words, line):
-    if line.strip()[6:].strip() != station.config.get("ConsolePassword"):
+def _takes_arguments(command):
+    """Whether one of the help lines shows an argument."""
+    for line in command.help.split("\n"):
+        if " " in line.partition(":")[0]:
+            return True
+    return False
+
+
+def _for_log(name, arguments):
+    """What the log says of a line: never a key's value, which may be a secret, nor the name of a
+    key that there is none of, which may be a secret typed in the wrong place."""
+    if name == "config":
+        key = keys.row(arguments[0])
+        return "config " + (key[0] if key else "of an unknown key")
+    return " ".join([name] + arguments[:1])[:60]
+
+
+# The functions of the table: `await run(station, arguments, text)`. `arguments` are the words
+# after the name, `text` is all that follows the name. They return and raise what `execute` does.
+
+
+async def _help(station, arguments, text):
+    return "\n".join([command.help for command in COMMANDS]).split("\n")
+
+
+async def _selftest(station, arguments, text):
+    from firmware.console import selftest  # rare: when an installer asks
+
+    lines, failed = await selftest.run(station)
+    if failed:
+        raise Failed(lines, failed)
+    return lines
+
+
+async def _login(station, arguments, text):
+    password = station.config.get("ConsolePassword")
+    if text != password:
         station.security_event("console: a wrong password")
-        await asyncio.sleep(2)  # for whoever tries many
+        await asyncio.sleep(_GUESS_S)
         raise ValueError("a wrong password")
     station.trusted_ms = station.clock.ms() + _LOGIN_MS
-    if station.config.get("ConsolePassword"):
+    if password:
         station.security_event("console: login")
 
 
-async def _selftest(station, words, line):
-    return await runtime.soon("firmware.console.selftest", "run", station)
+async def _status(station, arguments, text):
+    return [status.as_json(station)]
 
 
-async def _help(station, words, line):
-    return runtime.once("firmware.console.usage", "lines")
-
-
-async def _status(station, words, line):
-    return [runtime.once("firmware.console.status", "status", station)]
-
-
-async def _config(station, words, line):
-    from firmware.ocpp import keys
-    from firmware.ocpp.handlers import configuration
-
+async def _config(station, arguments, text):
     config = station.config
-    if len(words) == 1:
-        return ["%s=%s" % (name, _shown(config, name)) for name in keys.names()]
-    if len(words) == 2:
-        key = keys.row(words[1])
+    if not arguments:
+        return [_key_line(config, name) for name in keys.names()]
+    if len(arguments) == 1:
+        key = keys.row(arguments[0])
         if not key:
-            raise ValueError("no such key: %s" % words[1][:50])
-        return ["%s=%s" % (key[0], _shown(config, key[0]))]
-    value = line.split(None, 2)[2].strip()
+            raise ValueError("no such key: %s" % arguments[0][:50])
+        return [_key_line(config, key[0])]
+    value = text[len(arguments[0]) :].strip()
     if value == '""':
         value = ""
-    result, name, why = configuration.change(station, words[1], value)
+    result, name, why = configuration.change(station, arguments[0], value)
     if result == "Accepted":
-        if not name:  # the data reset
-            await runtime.soon("firmware.ocpp.effects", "clear", station)
+        if not name:  # TriggerBackendConfigurationDataReset
+            await effects.clear(station)
         station.key_changed(name)
     elif why:
         station.log("config").info("%s %s: %s", result, name, why)
     return [result]
 
 
-def _shown(config, name):
-    from firmware.ocpp import keys
+def _key_line(config, name):
+    value = config.get(name)
+    if keys.row(name)[1] == "w":  # a secret
+        value = "(set)" if value else "(not set)"
+    return "%s=%s" % (name, value)
 
-    if keys.row(name)[1] == "w":
-        return "(set)" if config.get(name) else "(not set)"
-    return config.get(name)
 
-
-async def _authorize(station, words, line):
-    if len(words) != 2 or len(words[1]) > 20:
+async def _authorize(station, arguments, text):
+    if len(arguments) != 1 or len(arguments[0]) > 20:
         raise ValueError("authorize TAG, a tag of 1 to 20 characters")
     if station.busy():
         raise ValueError("too much at once: wait for the answers")
-    station.present(words[1])
+    station.present(arguments[0])
 
 
-async def _stop(station, words, line):
+async def _stop(station, arguments, text):
     if not station.session.transaction and not station.session.authorised:
         raise ValueError("no transaction runs")
     station.session.stop("Local")
 
 
-async def _unlock(station, words, line):
+async def _unlock(station, arguments, text):
     if not station.reference.socket:
         raise ValueError("an attached cable has no lock")
     if not await station.session.stopped("Local"):
@@ -119,92 +171,49 @@ async def _unlock(station, words, line):
         raise ValueError("the lock did not open: see faults")
 
 
-async def _faults(station, words, line):
-    from firmware.charging import faults
-
-    lines = []
-    for code in station.evse.faults.active:
-        since = (station.clock.ms() - station.evse.faults.since(code)) // 1000
-        lines.append("%s %s, for %d s" % (code, faults.row(code)[1], since))
-    return lines
+async def _faults(station, arguments, text):
+    return status.faults(station)
 
 
-async def _queue(station, words, line):
-    if words[1:] not in ([], ["clear"]):
+async def _queue(station, arguments, text):
+    if arguments not in ([], ["clear"]):
         raise ValueError("queue or queue clear")
-    if len(words) > 1:
+    if arguments:
         return ["%d forgotten" % station.transactions.clear_given_up()]
     return list(station.transactions.listing())
 
 
-async def _profiles(station, words, line):
+async def _profiles(station, arguments, text):
     return station.profiles.listing()
 
 
-_UNITS = (
-    "energy Wh,reactive varh,power dW,p1 dW,p2 dW,p3 dW,i1 mA,i2 mA,i3 mA,"
-    "v1 mV,v2 mV,v3 mV,frequency mHz"
-)
+async def _meter(station, arguments, text):
+    return status.meter_values(station)
 
 
-async def _meter(station, words, line):
-    reading = station.meter.last
-    if not reading:
-        raise ValueError("no reading of the meter: %s" % (station.meter.error or "none yet"))
-    lines = []
-    for item in _UNITS.split(","):
-        name, unit = item.split(" ")
-        if name in reading:
-            lines.append("%s=%d %s" % (name, reading[name], unit))
-    return lines
+async def _tic(station, arguments, text):
+    return status.tic_frame(station)
 
 
-async def _tic(station, words, line):
-    if not station.tic.frame:
-        raise ValueError("no good TIC frame yet")
-    return station.tic.frame.split("\n")
+async def _transfers(station, arguments, text):
+    return status.transfers(station)
 
 
-async def _transfers(station, words, line):
-    jobs = station.jobs
-    if not jobs:
-        return ["nothing"]
-    lines = [message[:-18] + ": " + station.doing[message] for message in station.doing]
-    return (lines or ["waiting"]) + ([jobs.progress] if jobs.progress else [])
-
-
-async def _log(station, words, line):
-    from firmware.base import log
-
-    if len(words) == 1:
+async def _log(station, arguments, text):
+    if not arguments:
         return list(station.log.lines)
-    if words[1] not in log.LEVELS or len(words) > 2:
+    if arguments[0] not in LEVELS or len(arguments) > 1:
         raise ValueError("log debug, info, warning or error")
-    station.log.level = log.LEVELS[words[1]]
+    station.log.level = LEVELS[arguments[0]]
 
 
-async def _reset(station, words, line):
-    if words[1:] not in (["soft"], ["hard"]):
+async def _reset(station, arguments, text):
+    if arguments not in (["soft"], ["hard"]):
         raise ValueError("reset soft or reset hard")
-    station.reset(words[1] == "hard")
+    station.reset(arguments[0] == "hard")
 
 
-async def _quit(station, words, line):
-    if runtime.DEVICE:
-        raise ValueError("only on a PC; the device has maintenance")
-    station.end("quit")
-
-
-async def _sim(station, words, line):
-    if words[1:2] == ["link"] and words[2:] in (["down"], ["up"]):
-        station.link.sever(words[2] == "down")
-        return None
-    if not hasattr(station.board, "command"):
-        raise ValueError("this board is real: sim is for the simulated one")
-    return station.board.command(words[1:])
-
-
-async def _maintenance(station, words, line):
+async def _maintenance(station, arguments, text):
     if not runtime.DEVICE:
         raise ValueError("only on the device")
     if station.session.transaction:
@@ -212,24 +221,86 @@ async def _maintenance(station, words, line):
     station.end("maintenance")
 
 
-_COMMANDS = {
-    "help": _help,
-    "login": _login,
-    "selftest": _selftest,
-    "status": _status,
-    "config": _config,
-    "authorize": _authorize,
-    "stop": _stop,
-    "unlock": _unlock,
-    "faults": _faults,
-    "queue": _queue,
-    "profiles": _profiles,
-    "meter": _meter,
-    "tic": _tic,
-    "transfers": _transfers,
-    "log": _log,
-    "reset": _reset,
-    "quit": _quit,
-    "sim": _sim,
-    "maintenance": _maintenance,
-}
+async def _quit(station, arguments, text):
+    if runtime.DEVICE:
+        raise ValueError("only on a PC; the device has maintenance")
+    station.end("quit")
+
+
+async def _sim(station, arguments, text):
+    if arguments[:1] == ["link"] and arguments[1:] in (["down"], ["up"]):
+        station.link.sever(arguments[1] == "down")
+        return None
+    if not hasattr(station.board, "command"):
+        raise ValueError("this board is real: sim is for the simulated one")
+    return station.board.command(arguments)
+
+
+# A row: the command's name, its lines in `help`, the function that runs it, and from how many
+# arguments on it changes something. A command whose help shows no argument takes none. All but
+# `_WITHOUT_PASSWORD` need the login where a ConsolePassword is set.
+Command = namedtuple("Command", ("name", "help", "run", "changes_from"))
+
+COMMANDS = (
+    Command("help", "help: the commands", _help, NEVER),
+    Command(
+        "selftest",
+        "selftest: looks at each part of the wall box, with advice for what fails",
+        _selftest,
+        NEVER,
+    ),
+    Command(
+        "login",
+        "login PASSWORD: where a ConsolePassword is set; for ten minutes from the last command",
+        _login,
+        NEVER,  # it writes its own log line, without the password
+    ),
+    Command("status", "status: one line of JSON", _status, NEVER),
+    Command(
+        "config",
+        "config [KEY [VALUE]]: the keys; sets one as ChangeConfiguration would",
+        _config,
+        WITH_VALUE,
+    ),
+    Command("authorize", "authorize TAG: presents an id: starts or stops", _authorize, ALWAYS),
+    Command("stop", "stop: stops the transaction", _stop, ALWAYS),
+    Command("unlock", "unlock: unlocks the socket", _unlock, ALWAYS),
+    Command("faults", "faults: the active vendor error codes", _faults, NEVER),
+    Command(
+        "queue",
+        """queue: the transaction messages still to deliver
+queue clear: forgets those that were given up""",
+        _queue,
+        WITH_ARGUMENT,
+    ),
+    Command("profiles", "profiles: the installed charging profiles", _profiles, NEVER),
+    Command("meter", "meter: the newest meter values", _meter, NEVER),
+    Command("tic", "tic: the newest good TIC frame", _tic, NEVER),
+    Command("transfers", "transfers: files on their way", _transfers, NEVER),
+    Command(
+        "log",
+        "log [debug|info|warning|error]: sets the level, or shows the last lines",
+        _log,
+        WITH_ARGUMENT,
+    ),
+    Command("reset", "reset soft|hard: starts again", _reset, ALWAYS),
+    Command(
+        "maintenance",
+        "maintenance: ends the station for Python's own console (device only)",
+        _maintenance,
+        ALWAYS,
+    ),
+    Command("quit", "quit: ends the process (PC only)", _quit, ALWAYS),
+    Command(
+        "sim",
+        """sim plug|unplug|ready|pause|ventilate|sleep: the simulated car
+sim phases 1|3: of the car
+sim draw MA|house MA|volt V|temp C: the simulated world
+sim fault CODE on|off: a fault's physical cause
+sim link down|up: the network
+sim tic historique|standard|off: the simulated TIC line
+sim power off: the power fails""",
+        _sim,
+        ALWAYS,
+    ),
+)

@@ -1,21 +1,34 @@
-"""The serial console: one command a line in; lines, then `ok` or `error: WHY`, out.
+"""The serial console: one command a line in; its reply's lines, then `ok` or `error: WHY`, out.
 
-The commands are in `commands.py`, loaded for each line and dropped before its reply is written.
+The commands are in `commands.py`.
 """
 
 import asyncio
 
 from firmware.base import runtime
+from firmware.console import commands
 
 _LINE = 512  # bytes of a line at most
 _BYTES_MS = 11  # a ms at 115200 baud
 _LOST_MS = 5000  # a peer that has not read for so long loses the rest
 _WAIT_MS = 20
 
+_BACKSPACE = (8, 127)  # what terminals send for it
+_TAB = 9
+_LINE_ENDS = (10, 13)
+_CTRL_U = 21  # clears the line
+_ESCAPE = 27  # with it the keys begin that send more than one character
+_SPACE = 32
+
+# Where in such a key's characters we are.
+_NO_KEY = 0
+_KEY_BEGUN = 1  # after ESC
+_KEY_GOES_ON = 2  # after ESC [ or ESC O: until a letter or a ~
+
 
 class Console:
-    """`write` takes some of the reply's text and says how many characters (None: all); `read`
-    (awaitable) gives some bytes, b"" at the end."""
+    """`await read()` gives some bytes, b"" at the end of the input; `write(text)` writes what
+    there is room for and returns how many characters that was (None: all)."""
 
     echo = runtime.DEVICE  # a PC's terminal does that itself
 
@@ -23,90 +36,93 @@ class Console:
         self.read = read
         self.write = write
         self._line = bytearray()
-        self._skip = False
-        self._key = 0  # within a key that is more than a character: how far
+        self._too_long = False
+        self._key = _NO_KEY
         self._torn = False  # the end of a reply was lost
 
     async def run(self, station) -> None:
-        """The task: until the end of file."""
+        """The task: reads and runs lines until the end of the input, then waits for ever."""
         while True:
             data = await self.read()
             if not data:
-                return await _forever()
+                await asyncio.Event().wait()
             for byte in data:
-                if byte in (10, 13):
-                    line = bytes(self._line)
-                    too_long = self._skip
-                    self._line = bytearray()
-                    self._skip = False
-                    self._key = 0
-                    if self.echo and (line or byte == 13):
-                        self.write("\n")
-                    if too_long:
-                        await self.reply((), "a line of more than %d characters" % _LINE)
-                    elif line.strip():
-                        await self.execute(station, line)
-                elif byte < 32 or byte == 127 or self._key:
-                    self.edit(byte)
+                if byte in _LINE_ENDS:
+                    await self._enter(station, byte)
+                elif byte < _SPACE or byte == 127 or self._key != _NO_KEY:
+                    self._edit(byte)
                 elif len(self._line) < _LINE:
                     self._line.append(byte)
-                    if self.echo and byte & 0xC0 != 0x80:
-                        self.write("*" if b"login " in self._line or byte > 127 else chr(byte))
+                    if self.echo and not _continues(byte):
+                        hidden = b"login " in self._line or byte > 127
+                        self.write("*" if hidden else chr(byte))
                 else:
-                    self._skip = True
+                    self._too_long = True
 
-    def edit(self, byte: int) -> None:
-        """Backspace and Ctrl-U; keys that send more than a character do nothing."""
+    async def _enter(self, station, end):
+        """The line is complete, with this line end."""
+        line = bytes(self._line)
+        too_long = self._too_long
+        self._line = bytearray()
+        self._too_long = False
+        self._key = _NO_KEY
+        if self.echo and (line or end == 13):
+            self.write("\n")
+        if too_long:
+            await self.reply((), "a line of more than %d characters" % _LINE)
+        elif line.strip():
+            await self.execute(station, line)
+
+    def _edit(self, byte):
+        """Handles backspace, Ctrl-U and tab. Keys that send more than one character (arrows, F1)
+        do nothing."""
         line = self._line
-        gone = 0  # characters
-        if self._key == 1:
-            self._key = 2 if byte in (79, 91) else 0  # ESC O and ESC [ go on
-        elif self._key:
-            self._key = 0 if 64 <= byte < 127 else 2
-        elif byte == 27:
-            self._key = 1
-        elif byte == 9 and len(line) < _LINE:
-            line.append(32)
+        remove = 0  # characters
+        if self._key == _KEY_BEGUN:
+            self._key = _KEY_GOES_ON if byte in b"O[" else _NO_KEY
+        elif self._key == _KEY_GOES_ON:
+            self._key = _NO_KEY if 64 <= byte < 127 else _KEY_GOES_ON
+        elif byte == _ESCAPE:
+            self._key = _KEY_BEGUN
+        elif byte == _TAB and len(line) < _LINE:
+            line.append(_SPACE)
             if self.echo:
                 self.write(" ")
-        elif byte == 21:
-            gone = len(line)
-            self._skip = False
-        elif byte in (8, 127):
-            gone = 1
-        while gone and line:
+        elif byte == _CTRL_U:
+            remove = len(line)
+            self._too_long = False
+        elif byte in _BACKSPACE:
+            remove = 1
+        while remove and line:
             last = line[-1]
             line = self._line = line[:-1]
-            if last & 0xC0 != 0x80:  # UTF-8: not within a character
-                gone -= 1
+            if not _continues(last):
+                remove -= 1
                 if self.echo:
                     self.write("\b \b")
 
     async def execute(self, station, line: bytes) -> None:
         """Runs one command and writes its reply. Nothing typed can stop the station."""
+        lines = ()
         try:
-            lines = await runtime.soon(
-                "firmware.console.commands", "execute", station, line.decode()
-            )
-            if isinstance(lines, tuple):
-                await self.reply(*lines)
-            else:
-                await self.reply(lines or ())
-        except ValueError as why:  # UnicodeError too
-            await self.reply((), str(why) or "not understood")
+            await self.reply(await commands.execute(station, line.decode()) or ())
+            return
+        except commands.Failed as why:
+            lines = why.lines
+            failed = str(why)
+        except ValueError as why:  # a UnicodeError, too
+            failed = str(why) or "not understood"
         except Exception as error:
             station.log("console").error("%s", runtime.trace(error))
-            await self.reply((), "%s: see the log" % type(error).__name__)
-        finally:
-            lines = None
-            runtime.drop("firmware.ocpp.handlers.configuration", "firmware.ocpp.keys")
+            failed = "%s: see the log" % type(error).__name__
+        await self.reply(lines, failed)
 
     async def reply(self, lines, error: str = "") -> None:
-        """Others have their turns between the lines, however slow the peer is. One that does not
-        read loses the rest."""
-        told = ["error: " + error if error else "ok"]
-        ended = None
-        for part in ([""] if self._torn else (), lines, told):
+        """Writes the lines, then `ok` or the error. Other tasks have their turns between the
+        lines, however slow the peer is; a peer that does not read loses the rest."""
+        last = ["error: " + error if error else "ok"]
+        cancelled = None  # a reset: the reply is written to its end, without waiting for room
+        for part in ([""] if self._torn else (), lines, last):
             for line in part:
                 line += "\n"
                 pause = len(line) // _BYTES_MS + 1 if runtime.DEVICE else 0
@@ -116,21 +132,22 @@ class Console:
                     taken = self.write(line)
                     line = "" if taken is None else line[taken:]
                     if taken == 0:
-                        if ended:
-                            raise ended
+                        if cancelled:
+                            raise cancelled
                         if left <= 0:
                             return
                         left -= _WAIT_MS
                         await runtime.sleep_ms(_WAIT_MS)
                 self._torn = False
                 try:
-                    if not ended:
+                    if not cancelled:
                         await runtime.sleep_ms(pause)
-                except asyncio.CancelledError as why:  # a reset: no more turns for others
-                    ended = why
-        if ended:
-            raise ended
+                except asyncio.CancelledError as why:
+                    cancelled = why
+        if cancelled:
+            raise cancelled
 
 
-async def _forever():
-    await asyncio.Event().wait()
+def _continues(byte):
+    """Whether a byte of UTF-8 continues the character that an earlier byte began."""
+    return byte & 0xC0 == 0x80

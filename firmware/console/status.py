@@ -1,13 +1,29 @@
-"""What the console's `status` says: one line of JSON."""
+"""What the console shows of a station: its status, faults, meter values, TIC frame, transfers."""
 
 import json
 
 from firmware.base import runtime, times
-from firmware.charging import faults
+from firmware.charging import faults as vendor_codes
+
+_METER_UNITS = (
+    ("energy", "Wh"),
+    ("reactive", "varh"),
+    ("power", "dW"),
+    ("p1", "dW"),
+    ("p2", "dW"),
+    ("p3", "dW"),
+    ("i1", "mA"),
+    ("i2", "mA"),
+    ("i3", "mA"),
+    ("v1", "mV"),
+    ("v2", "mV"),
+    ("v3", "mV"),
+    ("frequency", "mHz"),
+)
 
 
-def status(station) -> str:
-    """The line."""
+def as_json(station) -> str:
+    """The `status` line: one JSON object, whose fields docs/operations.md explains."""
     evse = station.evse
     running = station.session.transaction
     reading = station.meter.last or {}
@@ -25,7 +41,7 @@ def status(station) -> str:
     return json.dumps(
         {
             "status": station.notifier.status,
-            "error": faults.row(active[0])[4] if active else "NoError",
+            "error": vendor_codes.row(active[0])[4] if active else "NoError",
             "vendor_error": active[0] if active else "",
             "plugged": evse.plugged,
             "pilot": evse.pilot,
@@ -45,7 +61,7 @@ def status(station) -> str:
             "tic": {
                 "detected": station.tic.detected,
                 "mode": station.config.int("TICmode"),
-                "found": _tic_found(station.tic),
+                "found": _tic_standard(station.tic),
             },
             "uptime_s": station.clock.ms() // 1000,
             "heap_free": runtime.heap_free(),
@@ -54,8 +70,43 @@ def status(station) -> str:
     )
 
 
-def _tic_found(tic):
-    """Which TIC the newest frame was of; None without one."""
+def _tic_standard(tic):
+    """Which of the two TIC standards the newest frame follows; None without a frame."""
     if not (tic.detected and tic.frame):
         return None
     return "standard" if "ADSC=" in tic.frame else "historique"
+
+
+def faults(station) -> list:
+    """A line for each active vendor error code: the code, what it means, for how long."""
+    lines = []
+    for code in station.evse.faults.active:
+        seconds = (station.clock.ms() - station.evse.faults.since(code)) // 1000
+        lines.append("%s %s, for %d s" % (code, vendor_codes.row(code)[1], seconds))
+    return lines
+
+
+def meter_values(station) -> list:
+    """A line for each value of the newest reading. Raises ValueError where there is none."""
+    reading = station.meter.last
+    if not reading:
+        raise ValueError("no reading of the meter: %s" % (station.meter.error or "none yet"))
+    return ["%s=%d %s" % (n, reading[n], unit) for n, unit in _METER_UNITS if n in reading]
+
+
+def tic_frame(station) -> list:
+    """The labels of the newest good TIC frame. Raises ValueError where there is none."""
+    if not station.tic.frame:
+        raise ValueError("no good TIC frame yet")
+    return station.tic.frame.split("\n")
+
+
+def transfers(station) -> list:
+    """The files on their way: each with its OCPP status, and how far the one in transfer is."""
+    jobs = station.jobs
+    if not jobs:
+        return ["nothing"]
+    lines = []
+    for message, state in station.doing.items():
+        lines.append(message[: -len("StatusNotification")] + ": " + state)
+    return (lines or ["waiting"]) + ([jobs.progress] if jobs.progress else [])
