@@ -43,12 +43,9 @@ def application(runtime, version=None, **replaced):
         assert len(version) == len(VERSION) and VERSION.encode() in files[name]
         files[name] = files[name].replace(VERSION.encode(), version.encode())
     for module, source in replaced.items():
-        if suffix == ".py":
-            files[f"firmware/{module}.py"] = source.encode()
-        else:
-            path = f"firmware/{module}.mpy"
-            assert path in files
-            files[path] = mpy(source)
+        path = f"firmware/{module}{suffix}"
+        assert path in files
+        files[path] = source.encode() if suffix == ".py" else mpy(source)
     return files
 
 
@@ -257,8 +254,10 @@ def test_versions_that_fail(runtime, tmp_path):
             # it runs, and finds nobody: it gives itself up
             lost = {"ocpp/dialing": "raise OSError('not today')\n"}
             if runtime == "cpython":  # and does not wait ten minutes for it
-                source = (runtimes.ROOT / "firmware/ocpp/handlers/firmware_update.py").read_text()
-                lost["ocpp/update"] = source.replace("_TRIAL_S = 600", "_TRIAL_S = 1")
+                module = "ocpp/handlers/firmware_update"
+                source = (runtimes.ROOT / f"firmware/{module}.py").read_text()
+                assert "_TRIAL_S = 600" in source
+                lost[module] = source.replace("_TRIAL_S = 600", "_TRIAL_S = 1")
             server.data = packed(runtime, **lost)
             point = await point_of(rig)
             await point.ask("UpdateFirmware", location=server.url, retrieve_date=PAST)
