@@ -122,10 +122,10 @@ def station(made, cause: str) -> Station:
         made.options.tic_pause_s,
     )  # fmt: skip
     built = Station(
-        made.board, clock, log, config, reference, evse, meter, tic, transactions, governor
-    )
+        made.board, clock, log, config, reference, evse, meter, tic, transactions, governor,
+        cause,
+    )  # fmt: skip
     built.files = made.files
     built.link.ca = made.ca
     built.link.insecure = made.options.insecure
-    built.session.cause = cause
     return built

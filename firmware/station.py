@@ -27,7 +27,18 @@ class Station:
     """
 
     def __init__(
-        self, board, clock, log, config, reference, evse, meter, tic, transactions, governor
+        self,
+        board,
+        clock,
+        log,
+        config,
+        reference,
+        evse,
+        meter,
+        tic,
+        transactions,
+        governor,
+        restart_reason,
     ):
         self.board = board
         self.clock = clock
@@ -48,20 +59,28 @@ class Station:
         self.doing = {}  # what TriggerMessage asks of transfers: message -> status, else Idle
         self.jobs = None  # the transfers under way (ocpp/jobs.py)
         self.files = None  # the flash, for what is too large for the store
-        self.session = Session(evse, meter, transactions, config, clock, log("session"))
         self.rpc = Rpc(self._handle, log("rpc"), self.message_timeout, clock.ms)
         governor.turn = self.rpc.turn
         self.registration = Registration(self)
         self.notifier = Notifier(self)
         self.delivery = Delivery(self)
         self.sampler = Sampler(self)
+        self.session = Session(
+            evse,
+            meter,
+            transactions,
+            config,
+            clock,
+            log("session"),
+            self._starts_by_itself,
+            self.sampler.stop_data,
+            restart_reason,
+        )
         self.link = Link(self)
         self._reading = None
         self._tasks = []
         self._ended = asyncio.Event()
         self._outcome = ""
-        self.session.by_itself = self._by_itself
-        self.session.stop_data = self.sampler.stop_data
         self.transactions.on_record = self.delivery.wake.set
         self.transactions.endpoint = self.endpoint()
         tic.set_mode(config.int("TICmode"))
@@ -98,7 +117,7 @@ class Station:
         """A number for where and as whom we talk: messages belong to it. 0: to nobody."""
         return binascii.crc32(self.link.place()) if self.config.get("SupervisionUrl") else 0
 
-    def _by_itself(self):
+    def _starts_by_itself(self):
         """Whether a car just plugged in is charged without asking (guide page 16)."""
         if not (self.transactions.endpoint or self.config.get("SupervisionUrl")):
             return True  # and has been since the link noticed
@@ -117,13 +136,13 @@ class Station:
     def present(self, id_tag: str) -> None:
         """An id is presented locally: stops, or asks and starts."""
         session = self.session
-        waiting = session.authorised
-        if session.stops_for(id_tag, None):
-            session.stop("Local", id_tag)
-        elif session.frees(id_tag, None):
-            session.free()
+        waiting = session.authorization
+        if session.id_tag_stops_transaction(id_tag, None):
+            session.stop_transaction("Local", id_tag)
+        elif session.id_tag_releases_cable(id_tag, None):
+            session.release_cable()
         elif waiting and waiting.id_tag.lower() == id_tag.lower():
-            session.forget()  # presented again: never mind (OCPP 4.9, B1)
+            session.cancel_authorization()  # presented again: never mind (OCPP 4.9, B1)
         else:
             self.spawn(runtime.soon("firmware.ocpp.authorize", "present", self, id_tag))
 
@@ -181,8 +200,8 @@ class Station:
         if outcome == "quit" or not self._outcome:  # typed while a reset is under way, too
             self._outcome = outcome
         self._ended.set()
-        if self.session.used and outcome != "quit":
-            self.config.store.write("used", b"1")
+        if outcome != "quit":
+            self.session.save_for_restart()
 
     def spawn(self, work):
         """A piece of work of its own, as a task; what goes wrong in it is logged and no more."""
@@ -223,7 +242,7 @@ class Station:
             self.notifier.look()
             if self.evse.changed:
                 self.evse.changed = False
-                self.session.look()
+                self.session.evse_changed()
             await self.board.wait(pause)
 
     def _metered(self):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from firmware.charging import start_stop
+from firmware.charging.session import Session
 from firmware.transactions.transactions import Transactions
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.talk import change, notes, settled, statuses, told
@@ -609,15 +609,15 @@ def test_reset_retries(retries, monkeypatch, tmp_path):
     """A transaction that does not end is asked again; after that the journal closes it."""
     tries = []
 
-    async def never(session, *words):
+    async def never(session):
         tries.append(session.clock.ms())
-        session.stops = None  # what was asked for is forgotten
+        session._stop_request = None  # what was asked for is forgotten
 
     async def session():
         async with Rig("cpython", tmp_path, *key("ResetRetries", retries)) as rig:
             house = rig.house
             point = await rig.charge()
-            monkeypatch.setattr(start_stop, "stop", never)
+            monkeypatch.setattr(Session, "_end_transaction", never)
             assert (await point.ask("Reset", type="Hard")).status == "Accepted"
             await settled(rig, 15)
             await house.heard_of("BootNotification", count=2, timeout=100)

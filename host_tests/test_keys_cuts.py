@@ -3,21 +3,28 @@
 import pytest
 
 from firmware.base.store import Store
-from firmware.charging import reservation
+from firmware.charging.reservation import Reservation
+from firmware.charging.session import Session
 from firmware.ocpp.config import Configuration
 from firmware.ocpp.handlers import configuration
 from host_tests.flash import Flash
 
 
 class Station:
-    """What `change` and a reservation need of a station."""
+    """What `change` and the session's reservation need of a station."""
 
     def __init__(self, flash):
         self.store = Store(flash.mount())
         self.config = Configuration(self.store, {}, {}, lambda name: "known")
         self.reference = self.link = self.log = self.transactions = self
         self.socket = True
-        self.ca = self.interrupted = self.reservation = None
+        self.ca = self.interrupted = None
+        self.session = Session(
+            None, None, self, self.config, self, self, lambda: False, lambda reading: b""
+        )
+
+    def ms(self):
+        return 0
 
     def info(self, text, *args):
         pass
@@ -33,7 +40,7 @@ def prepared():
     station = Station(flash)
     station.set("CpoName", "before")
     station.set("MeterValueSampleInterval", "77")
-    reservation.keep(station, [1, 5, 1900000000, "TAG", ""])
+    station.session.reserve(Reservation(1, 5, 1900000000, "TAG", ""))
     flash.unmount()
     return bytes(flash.memory)
 
@@ -47,22 +54,24 @@ def data_reset(station):
 
 
 def replace(station):
-    reservation.keep(station, [0, 6, 1900000000, "OTHER", "P"])
+    station.session.reserve(Reservation(0, 6, 1900000000, "OTHER", "P"))
 
 
 def cancel(station):
-    reservation.end(station, "was cancelled")
+    station.session.end_reservation("was cancelled")
 
 
 def look(memory):
     """What a station finds after the cut."""
     station = Station(Flash(memory=bytearray(memory)))
-    reservation.load(station)
+    station.session.load_reservation()
     config = station.config
+    kept = station.session.reservation
     return (
         config.get("CpoName"),
         config.get("MeterValueSampleInterval"),
-        station.reservation and tuple(station.reservation),
+        kept
+        and (kept.connector_id, kept.reservation_id, kept.expiry, kept.id_tag, kept.parent_id_tag),
     )
 
 
@@ -84,7 +93,7 @@ def test_old_or_new_whenever_the_power_fails(act, after, tmp_path):
     for cut in range(1, 1000):
         flash = Flash(memory=bytearray(memory), seed=cut)
         station = Station(flash)
-        reservation.load(station)
+        station.session.load_reservation()
         flash.cut_at = flash.steps + cut
         try:
             act(station)

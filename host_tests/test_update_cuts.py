@@ -41,7 +41,6 @@ class Station:
         self.config = self.jobs = self.session = self.registration = self.online = self
         self.clock = self.link = self
         self.transaction = self.status = None
-        self.used = self.held = False
         self.status = "Accepted" if registers else "none"
 
     # the clock, the registration, the log
@@ -64,6 +63,12 @@ class Station:
         pass
 
     debug = warning = error = security_event = info
+
+    # the session
+    def refuse_transactions(self):
+        pass
+
+    accept_transactions = refuse_transactions
 
     # the jobs
     def stop(self, name):

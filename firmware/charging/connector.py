@@ -15,12 +15,12 @@ def status(evse, session, before: str, ms: int) -> str:
     if not session.operative:
         return "Unavailable"
     if not running:
-        if session.authorised:
+        if session.authorization:
             return "Preparing"
         if session.reservation:
             return "Reserved"
         if evse.plugged:
-            return "Finishing" if session.used else "Preparing"
+            return "Finishing" if session.car_already_charged else "Preparing"
         return "Available"
     if not evse.plugged:
         ends = session.config.on("StopTransactionOnEVSideDisconnect")

@@ -1,217 +1,396 @@
-"""When a transaction starts and stops (OCPP 3.5, 4.8, 4.10; guide page 16)."""
+"""When a transaction starts and stops (OCPP 3.5, 4.8, 4.10; guide page 16).
+
+A session is the use of the connector by one driver: an idTag is authorized and the car plugged
+in, in either order; the transaction starts, stops, and the car is unplugged.
+"""
 
 import asyncio
+from collections import namedtuple
 
-from firmware.base import runtime
+from firmware.charging import reservation
+from firmware.charging.reservation import same_id_tag
 
-_COLD = "firmware.charging.start_stop"
-_RESERVATION = "firmware.charging.reservation"
+NO_ID_TAG = ""  # no idTag unlocks the cable, only unplugging it at the car does
+_CHARGED = "used"  # the store's name for `car_already_charged`, over a restart
 _STOP_S = 20  # the car's time to stop, and the meter's to answer
-_SEEN_MS = 2000  # after a start, the pilot has told by then whether a car is there
+_CAR_SEEN_MS = 2000  # after a start, the pilot has told by then whether a car is there
+_CONTACTOR_OPENS_MS = 7000
+_METER_MS = 3000  # what a meter's answer may take at the beginning and end of a transaction
+_METER_AFTER_START_MS = 30000
+_ALIVE_MS = 50
+
+# Why the running transaction is to stop: OCPP's reason, and the idTag that stops it or None.
+StopRequest = namedtuple("StopRequest", ("reason", "id_tag"))
 
 
-class Authorised:
-    """An id that may charge and waits for the car; `profile`: (Governor.take, record) where a
-    TxProfile came with it, or None."""
+class Authorization:
+    """An idTag that may charge and waits for the car. `on_start`: None, or a coroutine function
+    that is called with the transaction once it has started."""
 
-    def __init__(self, id_tag, parent, ms, profile):
+    def __init__(self, id_tag, parent_id_tag, at_ms, on_start):
         self.id_tag = id_tag
-        self.parent = parent
-        self.ms = ms
-        self.profile = profile
+        self.parent_id_tag = parent_id_tag
+        self.at_ms = at_ms
+        self.on_start = on_start
 
 
 class Session:
     """The connector's use by one driver after the other.
 
-    Facts: `transaction` (None or the running one), `authorised` (None or who waits for the car),
-    `asking` (an id is being authorised), `used` (a transaction ended since the car was plugged
-    in), `denied` (the central system refused the id, and energy with it), `reservation` (see
-    charging/reservation.py), `kept` (None, or the id whose cable stays locked until it is
-    presented; "": until the car is unplugged).
+    `starts_by_itself()` says whether a car that was just plugged in charges without
+    authorization; `transaction_data(reading)` gives the packed values that StopTransaction tells
+    of a transaction's begin or end; `restart_reason` is OCPP's reason for the end of a
+    transaction that the last restart has left open.
 
-    Wishes: `operative`, and `held`: nothing new begins, since the station is about to go.
+    Facts: `transaction` (None or the running one), `authorization` (None, or whose idTag waits
+    for the car), `is_authorizing` (the central system is being asked about an idTag),
+    `car_already_charged` (a transaction has ended since the car was plugged in),
+    `id_tag_refused` (the central system refused the running transaction's idTag, so that no
+    energy flows), `reservation` (None or the one that holds), `cable_locked_for_id_tag` (None, or
+    the idTag for which the cable stays locked after the transaction, or NO_ID_TAG),
+    `refuses_transactions` (nothing new begins, since the station is about to restart), and
+    `operative` (OCPP's availability of the connector).
     """
 
     alive = False  # for the station's supervisor
 
-    def __init__(self, evse, meter, transactions, config, clock, log):
+    def __init__(
+        self,
+        evse,
+        meter,
+        transactions,
+        config,
+        clock,
+        log,
+        starts_by_itself,
+        transaction_data,
+        restart_reason: str = "PowerLoss",
+    ):
         self.evse = evse
         self.meter = meter
         self.transactions = transactions
         self.config = config
         self.clock = clock
         self.log = log
+        self.starts_by_itself = starts_by_itself
+        self.transaction_data = transaction_data
+        self.restart_reason = restart_reason
         self.reservation = None
-        self.authorised = None
-        self.asking = False
-        self.used = config.store.read("used") is not None
-        self.denied = False
-        self.kept = None
+        self.authorization = None
+        self.is_authorizing = False
+        self.car_already_charged = config.store.read(_CHARGED) is not None
+        self.id_tag_refused = False
+        self.cable_locked_for_id_tag = None
         self.operative = True
-        self.held = False
-        self.cause = "PowerLoss"  # why a transaction may have been left open
-        self.wake = asyncio.Event()
-        self.parent = None
-        self.stops = None
-        self.done = asyncio.Event()
-        # said by the station: free to start without asking, once for each plugging-in?
-        self.by_itself = lambda: False
-        self.stop_data = lambda reading: b""  # what StopTransaction tells of begin and end
-        self._plugged = self._gone = False
-        self._seen_ms = clock.ms() + _SEEN_MS
+        self.refuses_transactions = False
+        self._parent_id_tag = None  # of the running transaction's idTag, or of the last one's
+        self._stop_request = None
+        self._stopped = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._plugged = False  # when the evse changed last
+        self._was_unplugged = False  # since the last step, however shortly
+        self._car_seen_ms = clock.ms() + _CAR_SEEN_MS
 
     @property
     def transaction(self):
         return self.transactions.running
 
-    def free_tag(self) -> str:
-        """The idTag where nobody presents one (guide page 16). The key's default reads FreeCharge,
-        the guide's wire says freeCharge."""
-        tag = self.config.get("DefaultIdTag")
-        return "freeCharge" if tag == "FreeCharge" else tag
+    # What is told to the session
 
-    def admits(self, id_tag: str, parent: str | None) -> bool:
-        """Whether no reservation keeps this id away; its parentIdTag is known or None."""
-        held = self.reservation
-        return not held or id_tag.lower() == held[3].lower() or same(parent, held[4])
-
-    def may_start(self) -> bool:
-        """Whether a transaction could start now, or when the car comes."""
-        return self.operative and not (
-            self.transaction
-            or self.authorised
-            or self.asking
-            or self.held
-            or self.evse.faults.active
-        )
-
-    def authorise(self, id_tag: str, parent: str | None = None, profile=None) -> bool:
-        """This id may charge: now if the car is there, else for ConnectionTimeOut."""
-        if self.transaction or self.authorised or self.held:
+    def authorize(self, id_tag: str, parent_id_tag: str | None = None, on_start=None) -> bool:
+        """This idTag may charge: now if the car is there, else for ConnectionTimeOut. Returns
+        whether it is taken on; `on_start` as in Authorization."""
+        if self.transaction or self.authorization or self.refuses_transactions:
             return False
-        if not self.admits(id_tag, parent):
+        if not self.reservation_admits(id_tag, parent_id_tag):
             self.log.info("%s refused: the connector is reserved", id_tag)
             return False
-        self.authorised = Authorised(id_tag, parent, self.clock.ms(), profile)
-        self.wake.set()
+        self.authorization = Authorization(id_tag, parent_id_tag, self.clock.ms(), on_start)
+        self._wake.set()
         return True
 
-    def forget(self) -> None:
+    def cancel_authorization(self) -> None:
         """Nobody waits for the car any more."""
-        self.authorised = None
-        self.wake.set()
+        self.authorization = None
+        self._wake.set()
 
-    def stop(self, reason: str, id_tag: str | None = None) -> None:
-        """Ends the running transaction, or the wait for the car."""
-        self.forget()
-        if self.transaction and not self.stops:
-            self.stops = (reason, id_tag)
+    def authorizing_begins(self) -> None:
+        """The central system is being asked whether an idTag may charge."""
+        self.is_authorizing = True
 
-    async def stopped(self, reason: str) -> bool:
-        """Ends the running transaction and waits for its last record; whether that came in time:
-        a flash that takes nothing, say, never lets it come."""
+    def authorizing_ended(self) -> None:
+        self.is_authorizing = False
+
+    def stop_transaction(self, reason: str, id_tag: str | None = None) -> None:
+        """Asks for the end of the running transaction, and ends the wait for the car."""
+        self.cancel_authorization()
         if self.transaction:
-            self.done.clear()
-            self.stop(reason)
+            self._request_stop(reason, id_tag)
+
+    async def stop_transaction_and_wait(self, reason: str) -> bool:
+        """Stops the running transaction and waits for its last record. Returns whether that came
+        within 20 s: a flash that takes nothing, for example, never lets it come."""
+        if self.transaction:
+            self._stopped.clear()
+            self.stop_transaction(reason)
             try:
-                await asyncio.wait_for(self.done.wait(), _STOP_S)
+                await asyncio.wait_for(self._stopped.wait(), _STOP_S)
             except asyncio.TimeoutError:
                 self.log.error("the transaction did not end within %d s", _STOP_S)
                 return False
         return True
 
-    def stops_for(self, id_tag: str, parent: str | None) -> bool:
-        """Whether presenting this id ends the running transaction (OCPP 3.5)."""
-        running = self.transaction
-        return running is not None and (
-            running.id_tag.lower() == id_tag.lower() or same(parent, self.parent)
-        )
-
-    def frees(self, id_tag: str, parent: str | None) -> bool:
-        """Whether presenting this id frees the cable that is still locked for it (OCPP 4.10)."""
-        return bool(self.kept) and (
-            self.kept.lower() == id_tag.lower() or same(parent, self.parent)
-        )
-
-    def free(self) -> None:
+    def release_cable(self) -> None:
         """The cable need not stay locked without a transaction."""
-        self.kept = None
+        self.cable_locked_for_id_tag = None
         self.evse.hold_lock = self.transaction is not None
-        self.wake.set()
+        self._wake.set()
 
-    def answered(self, info: dict) -> None:
+    def refuse_transactions(self) -> None:
+        """From now on nothing new begins: the station is about to restart, or to change to
+        another central system."""
+        self.refuses_transactions = True
+
+    def accept_transactions(self) -> None:
+        self.refuses_transactions = False
+
+    def start_answered(self, info: dict) -> None:
         """The idTagInfo of StartTransaction.conf of the running transaction (errata 3.17)."""
-        self.parent = info.get("parentIdTag") or self.parent
+        self._parent_id_tag = info.get("parentIdTag") or self._parent_id_tag
         if info["status"] == "Accepted":
             return
         if self.config.on("StopTransactionOnInvalidId"):
-            self.stop("DeAuthorized")
+            self.stop_transaction("DeAuthorized")
         else:
-            self.denied = True
-            self.wake.set()
+            self.id_tag_refused = True
+            self._wake.set()
 
-    def look(self) -> None:
-        """The evse has changed: a short unplugging counts too."""
+    def evse_changed(self) -> None:
+        """A fact of the evse is another. To be called for each change, so that a short unplugging
+        counts too."""
         plugged = self.evse.plugged
-        self._gone = self._gone or (self._plugged and not plugged)
+        self._was_unplugged = self._was_unplugged or (self._plugged and not plugged)
         self._plugged = plugged
-        self.wake.set()
+        self._wake.set()
+
+    def save_for_restart(self) -> None:
+        """Before a restart: a car that has charged is not to be taken for one that has just
+        come."""
+        if self.car_already_charged:
+            self.config.store.write(_CHARGED, b"1")
+
+    # What others ask
+
+    def default_id_tag(self) -> str:
+        """The idTag where nobody presents one (guide page 16). The key's default reads FreeCharge,
+        the guide's wire says freeCharge."""
+        tag = self.config.get("DefaultIdTag")
+        return "freeCharge" if tag == "FreeCharge" else tag
+
+    def can_start_transaction(self) -> bool:
+        """Whether a transaction could start now, or when the car comes."""
+        return self.operative and not (
+            self.transaction
+            or self.authorization
+            or self.is_authorizing
+            or self.refuses_transactions
+            or self.evse.faults.active
+        )
+
+    def id_tag_stops_transaction(self, id_tag: str, parent_id_tag: str | None) -> bool:
+        """Whether presenting this idTag ends the running transaction (OCPP 3.5)."""
+        running = self.transaction
+        return running is not None and (
+            same_id_tag(running.id_tag, id_tag) or same_id_tag(parent_id_tag, self._parent_id_tag)
+        )
+
+    def id_tag_releases_cable(self, id_tag: str, parent_id_tag: str | None) -> bool:
+        """Whether presenting this idTag unlocks the cable that is still locked for it
+        (OCPP 4.10)."""
+        locked_for = self.cable_locked_for_id_tag
+        return bool(locked_for) and (
+            same_id_tag(locked_for, id_tag) or same_id_tag(parent_id_tag, self._parent_id_tag)
+        )
+
+    # The reservation
+
+    def reservation_admits(self, id_tag: str, parent_id_tag: str | None) -> bool:
+        """Whether no reservation keeps this idTag away; its parentIdTag is known or None."""
+        return not self.reservation or self.reservation.admits(id_tag, parent_id_tag)
+
+    def reserve(self, new: reservation.Reservation) -> None:
+        """From now on this reservation holds. Raises OSError when the flash does not take it."""
+        new.save(self.config.store)
+        self.reservation = new
+        self.log.info("reserved for %s", new.id_tag)
+
+    def end_reservation(self, why: str) -> None:
+        """The reservation, if there is one, no longer holds. `why` is for the log, after "the
+        reservation"."""
+        if self.reservation:
+            self.reservation = None
+            reservation.remove(self.config.store)
+            self.log.info("the reservation %s", why)
+
+    def load_reservation(self) -> None:
+        """After a restart: the saved reservation holds, unless the transaction that the restart
+        has left open used it up."""
+        self.reservation = reservation.load(self.config.store)
+        interrupted = self.transactions.interrupted
+        if self.reservation and interrupted:
+            if interrupted.reservation_id == self.reservation.reservation_id:
+                self.end_reservation("was used up")
+
+    def _end_reservation_if_due(self):
+        if not self.reservation:
+            return
+        if self.evse.faults.active or not self.operative:
+            self.end_reservation("ends: out of order")
+        elif (self.clock.epoch() or 0) >= self.reservation.expiry:
+            self.end_reservation("expired")
+
+    # The task
 
     async def run(self) -> None:
         """The task: looks at every change, and at least once a second."""
-        runtime.once(_RESERVATION, "load", self)
-        if self.used:
-            self.config.store.remove("used")
+        self.load_reservation()
+        if self.car_already_charged:
+            self.config.store.remove(_CHARGED)
         if self.transactions.interrupted:
-            await runtime.soon(_COLD, "recover", self)
+            await self._recover_transaction()
         while True:
             await self._step()
             self.alive = True
-            await self.clock.wait(self.wake, 1000)
+            await self.clock.wait(self._wake, 1000)
 
     async def _step(self):
         evse = self.evse
-        if self._gone or (self.used and not evse.plugged and self.clock.ms() > self._seen_ms):
-            self._gone = False
-            if self.transaction and self.config.on("StopTransactionOnEVSideDisconnect"):
-                self.stops = self.stops or ("EVDisconnected", None)
-                await runtime.soon(_COLD, "stop", self)
-            if self.kept == "":
-                self.kept = None
-            self.used = False
-        held = self.reservation
-        if held:
-            if evse.faults.active or not self.operative:
-                runtime.once(_RESERVATION, "end", self, "ends: out of order")
-            elif (self.clock.epoch() or 0) >= held[2]:
-                runtime.once(_RESERVATION, "end", self, "expired")
+        if self._car_is_gone():
+            await self._unplugged()
+        self._end_reservation_if_due()
         if self.transaction:
-            if evse.faults.active and not self.stops:
+            if evse.faults.active:
                 # All twelve codes hold until the unplug, or longer: this charge is over.
-                self.stops = ("Other", None)
-            if self.stops:
-                await runtime.soon(_COLD, "stop", self)
-        elif self.authorised:
-            await self._authorised()
-        elif evse.plugged and not self.used and not evse.faults.active and self.by_itself():
-            if self.may_start() and self.admits(self.free_tag(), None):
-                self.authorise(self.free_tag())
-        evse.enabled = self.transaction is not None and not self.denied
-        evse.hold_lock = self.transaction is not None or self.kept is not None
+                self._request_stop("Other")
+            if self._stop_request:
+                await self._end_transaction()
+        elif self.authorization:
+            await self._start_or_give_up()
+        elif evse.plugged and not self.car_already_charged and not evse.faults.active:
+            if self.starts_by_itself() and self.can_start_transaction():
+                tag = self.default_id_tag()
+                if self.reservation_admits(tag, None):
+                    self.authorize(tag)
+        evse.enabled = self.transaction is not None and not self.id_tag_refused
+        evse.hold_lock = self.transaction is not None or self.cable_locked_for_id_tag is not None
 
-    async def _authorised(self):
-        who = self.authorised
-        timeout = self.config.int("ConnectionTimeOut") * 1000
-        if self.evse.faults.active or not self.operative or self.held:
-            self.forget()
+    def _car_is_gone(self):
+        """Whether the car was unplugged, now or while the station was off."""
+        unplugged_before = (
+            self.car_already_charged
+            and not self.evse.plugged
+            and self.clock.ms() > self._car_seen_ms
+        )
+        return self._was_unplugged or unplugged_before
+
+    async def _unplugged(self):
+        self._was_unplugged = False
+        if self.transaction and self.config.on("StopTransactionOnEVSideDisconnect"):
+            self._request_stop("EVDisconnected")
+            await self._end_transaction()
+        if self.cable_locked_for_id_tag == NO_ID_TAG:
+            self.cable_locked_for_id_tag = None
+        self.car_already_charged = False
+
+    def _request_stop(self, reason, id_tag=None):
+        """The first reason counts."""
+        self._stop_request = self._stop_request or StopRequest(reason, id_tag)
+
+    async def _start_or_give_up(self):
+        """What becomes of the idTag that is authorized and waits."""
+        waiting = self.authorization
+        timeout_ms = self.config.int("ConnectionTimeOut") * 1000
+        if self.evse.faults.active or not self.operative or self.refuses_transactions:
+            self.cancel_authorization()
         elif self.evse.plugged:
-            await runtime.soon(_COLD, "start", self, who)
-        elif timeout and self.clock.ms() - who.ms >= timeout:
-            self.log.info("%s: no car within ConnectionTimeOut", who.id_tag)
-            self.forget()
+            await self._start_transaction(waiting)
+        elif timeout_ms and self.clock.ms() - waiting.at_ms >= timeout_ms:
+            self.log.info("%s: no car within ConnectionTimeOut", waiting.id_tag)
+            self.cancel_authorization()
 
+    # The transaction's records (OCPP 4.8, 4.10)
 
-def same(parent: str | None, other: str | None) -> bool:
-    """Whether two parentIdTags are known and the same (OCPP 3.10; compared as idTags are)."""
-    return bool(parent and other) and parent.lower() == other.lower()
+    async def _start_transaction(self, waiting):
+        """Begins the transaction of whose idTag waits, if the meter answers and the car is there
+        still."""
+        reading = await self._read_meter(_METER_MS)
+        if reading is None or not self.evse.plugged or self.authorization is not waiting:
+            return  # no energy is given away unmeasured; the meter's fault says the rest
+        try:
+            running = self.transactions.start(
+                1,
+                waiting.id_tag,
+                reading.get("energy", 0),
+                self.reservation.reservation_id if self.reservation else None,
+                self.clock.ms(),
+                self.transaction_data(reading),
+            )
+        except OSError as why:
+            self.log.error("no transaction: %s", why)
+            self.cancel_authorization()
+            return
+        self.end_reservation("is used up")
+        self.authorization = None
+        self._parent_id_tag = waiting.parent_id_tag
+        self.id_tag_refused = False
+        self.cable_locked_for_id_tag = None
+        if waiting.on_start:
+            await waiting.on_start(running)
+        self.log.info("transaction started for %s", waiting.id_tag)
+
+    async def _end_transaction(self):
+        """Ends the running transaction, with the last good reading if the meter is silent."""
+        evse = self.evse
+        reason, id_tag = self._stop_request
+        evse.enabled = False
+        # The car has up to 6 s to stop drawing (IEC 61851-1), and what it draws is on its bill.
+        until = self.clock.ms() + _CONTACTOR_OPENS_MS
+        while evse.contactor and self.clock.ms() < until:
+            self.alive = True
+            await self.clock.sleep_ms(100)
+        reading = await self._read_meter(_METER_MS)
+        running = self.transaction
+        energy = (reading or self.meter.last or {}).get("energy", running.meter_start)
+        data = self.transaction_data(reading)
+        self.transactions.stop(reason, energy, self.clock.ms(), id_tag, data)
+        self._stop_request = None
+        self.car_already_charged = evse.plugged
+        self.id_tag_refused = False
+        if reason == "DeAuthorized" and evse.plugged:
+            self.cable_locked_for_id_tag = NO_ID_TAG
+        elif reason == "EVDisconnected":
+            if not self.config.on("UnlockConnectorOnEVSideDisconnect"):
+                self.cable_locked_for_id_tag = running.id_tag
+        self._stopped.set()
+        self.log.info("transaction stopped: %s, %d Wh", reason, energy - running.meter_start)
+
+    async def _recover_transaction(self):
+        """Closes what the last power cut or restart left open, with the register if it answers."""
+        reading = await self._read_meter(_METER_AFTER_START_MS)
+        energy = (reading or {}).get("energy", -1)
+        reach = self.meter.registers.step(energy)  # and what a minute, without record, delivers
+        reach += self.config.int("IMaxUser") * self.config.int("PhaseNumber") * 265 // 60
+        self.transactions.recover(self.restart_reason, energy, reach)
+
+    async def _read_meter(self, wait_ms):
+        """`Meter.read_now`. A meter that says nothing, or takes its time, takes longer than the
+        turn that the supervisor gives this task: it is told that this is a wait, and no hang-up.
+        What makes the waits end is the meter's task, which is watched for itself."""
+        reading = asyncio.create_task(self.meter.read_now(wait_ms))
+        try:
+            while not reading.done():
+                self.alive = True
+                await self.clock.sleep_ms(_ALIVE_MS)
+            return await reading
+        finally:
+            reading.cancel()

@@ -156,17 +156,17 @@ async def _authorize(station, arguments, text):
 
 
 async def _stop(station, arguments, text):
-    if not station.session.transaction and not station.session.authorised:
+    if not station.session.transaction and not station.session.authorization:
         raise ValueError("no transaction runs")
-    station.session.stop("Local")
+    station.session.stop_transaction("Local")
 
 
 async def _unlock(station, arguments, text):
     if not station.reference.socket:
         raise ValueError("an attached cable has no lock")
-    if not await station.session.stopped("Local"):
+    if not await station.session.stop_transaction_and_wait("Local"):
         raise ValueError("the transaction does not end: see log")
-    station.session.free()
+    station.session.release_cable()
     if not await station.evse.unlock():
         raise ValueError("the lock did not open: see faults")
 

@@ -5,27 +5,27 @@ import asyncio
 from firmware.ocpp import CallError, LinkDown
 
 
-async def present(station, id_tag: str, remote: bool = False, profile=None) -> None:
-    """An id was presented that stops nothing by itself: locally, or by a RemoteStart, with a
-    profile as Authorised has it."""
+async def present(station, id_tag: str, remote: bool = False, on_start=None) -> None:
+    """An idTag was presented that stops nothing by itself: locally, or by a RemoteStart.
+    `on_start` as for Session.authorize."""
     session = station.session
     log = station.log("session")
-    session.asking = True
+    session.authorizing_begins()
     try:
         info = await _ask(station, id_tag)
     except (CallError, asyncio.TimeoutError) as why:
         log.warning("Authorize: %s", str(why) or "no answer")
         info = {"status": "Invalid"}
     finally:
-        session.asking = False
+        session.authorizing_ended()
     parent = info.get("parentIdTag")
     if info["status"] != "Accepted":
         log.info("%s may not charge: %s", id_tag, info["status"])
-    elif not remote and session.stops_for(id_tag, parent):
-        session.stop("Local", id_tag)
-    elif not remote and session.frees(id_tag, parent):
-        session.free()
-    elif not session.authorise(id_tag, parent, profile):
+    elif not remote and session.id_tag_stops_transaction(id_tag, parent):
+        session.stop_transaction("Local", id_tag)
+    elif not remote and session.id_tag_releases_cable(id_tag, parent):
+        session.release_cable()
+    elif not session.authorize(id_tag, parent, on_start):
         log.info("%s may not charge here now", id_tag)
 
 

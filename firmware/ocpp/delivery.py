@@ -42,7 +42,7 @@ class Delivery:
             mine = running and record and record[0] == running.position
             info = transactions.delivered(answer)
             if mine:  # else of a transaction that is over
-                station.session.answered(info)
+                station.session.start_answered(info)
 
     async def emptied(self, seconds: int) -> None:
         """Waits until all is delivered, at most so long, and only while there is a link."""

@@ -1,7 +1,5 @@
 """What a key's new value does at once (guide page 15: effective instantly), and the resets."""
 
-from firmware.base import runtime
-
 _FLUSH_S = 10  # how long a reset waits for its last messages to be delivered
 
 
@@ -27,19 +25,15 @@ def changed(station, name: str) -> None:
 async def move(station) -> None:
     """The transaction ends and is delivered as far as it goes, then the new place is dialled. Who
     waits for the car, and a reservation, are known to the old place only."""
-    session = station.session
-    session.forget()
-    if session.reservation:
-        runtime.once("firmware.charging.reservation", "end", session, "stays with its place")
+    station.session.cancel_authorization()
+    station.session.end_reservation("stays with its place")
     await _stop(station, "Other")
     station.link.move()
 
 
 async def clear(station) -> None:
     """The rest of TriggerBackendConfigurationDataReset: what is no key."""
-    session = station.session
-    if session.reservation:
-        runtime.once("firmware.charging.reservation", "end", session, "went with the data reset")
+    station.session.end_reservation("went with the data reset")
     await station.profiles.clear(lambda slot: True)
     station.profiles_changed()
 
@@ -59,5 +53,5 @@ async def restart(station, hard: bool) -> None:
 
 async def _stop(station, reason):
     """Lets nothing begin, and ends what runs; whether it has ended."""
-    station.session.held = True
-    return await station.session.stopped(reason)
+    station.session.refuse_transactions()
+    return await station.session.stop_transaction_and_wait(reason)

@@ -132,7 +132,7 @@ class Link:
             if endpoint != station.transactions.endpoint:
                 station.transactions.endpoint = endpoint
                 station.registration.forget()
-            station.session.held = False
+            station.session.accept_transactions()
             if self._cut or self._parked or not self.url():
                 self.state = "off"
                 await self._wake.wait()

@@ -135,7 +135,7 @@ def _station(station):
     epoch = station.clock.epoch()
     yield "time=" + (times.text(epoch) if epoch else "unknown")
     yield "uptime_s=%d" % (station.clock.ms() // 1000)
-    yield "started_after=" + station.session.cause
+    yield "started_after=" + station.session.restart_reason
     yield "version=" + station.version
     yield "python=" + sys.version
     yield "model=" + station.reference.name

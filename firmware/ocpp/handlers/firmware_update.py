@@ -96,7 +96,7 @@ async def _step(station):
 def _over(station, job, status):
     """It has ended; the next step tells so."""
     station.doing.pop(MESSAGE, None)
-    station.session.held = False
+    station.session.accept_transactions()
     job[0] = status
     station.jobs.keep(job)
     return station.registration.online.wait()
@@ -120,7 +120,7 @@ async def _install(station, log, job, flash):
     if session.transaction:
         station.doing[MESSAGE] = "Downloaded"
         return station.jobs.idle()
-    session.held = True  # nothing begins now
+    session.refuse_transactions()
     station.jobs.say(MESSAGE, "Installing")
     await station.jobs.told(_TOLD_S)
     if session.transaction:
@@ -137,8 +137,6 @@ async def _install(station, log, job, flash):
         return _over(station, job, "InstallationFailed")
     job[0] = "trial"
     station.jobs.keep(job)
-    if session.used:  # or the car would be taken for one that has just come
-        station.config.store.write("used", b"1")
     log.warning("restarting into %s", job[5])
     station.end("update")
     return None

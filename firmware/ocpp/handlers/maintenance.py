@@ -8,9 +8,9 @@ def Reset(station, payload):
 
 
 async def _unlock(station):
-    if not await station.session.stopped("UnlockCommand"):
+    if not await station.session.stop_transaction_and_wait("UnlockCommand"):
         return {"status": "UnlockFailed"}
-    station.session.free()
+    station.session.release_cable()
     return {"status": "Unlocked" if await station.evse.unlock() else "UnlockFailed"}
 
 

@@ -8,16 +8,17 @@ def RemoteStartTransaction(station, payload):
     AuthorizeRemoteTxRequests says so, or where a reservation is for a parentIdTag."""
     session = station.session
     tag = payload["idTag"]
-    admitted = session.admits(tag, None)
+    admitted = session.reservation_admits(tag, None)
     if (
         station.registration.status != "Accepted"
         or payload.get("connectorId", 1) != 1
         or not tag  # which is nobody
-        or not session.may_start()
-        or not (admitted or session.reservation[4])
+        or not session.can_start_transaction()
+        or not (admitted or session.reservation.parent_id_tag)
         or station.busy()
     ):
         return {"status": "Rejected"}
+    on_start = None
     profile = payload.get("chargingProfile")
     if profile:
         record = runtime.once(
@@ -25,17 +26,21 @@ def RemoteStartTransaction(station, payload):
         )
         if not record:
             return {"status": "Rejected"}
-        profile = station.governor.take, record
+
+        async def take_profile(transaction):
+            await station.governor.take(record, transaction)
+
+        on_start = take_profile
     ask = station.config.on("AuthorizeRemoteTxRequests") or not admitted
 
     def start():
         if ask:
             asking = runtime.soon(
-                "firmware.ocpp.authorize", "present", station, tag, True, profile
+                "firmware.ocpp.authorize", "present", station, tag, True, on_start
             )
             station.spawn(asking)
         else:
-            session.authorise(tag, None, profile)
+            session.authorize(tag, None, on_start)
 
     return {"status": "Accepted"}, start
 
@@ -50,4 +55,4 @@ def RemoteStopTransaction(station, payload):
         or running.transaction_id != payload["transactionId"]
     ):
         return {"status": "Rejected"}
-    return {"status": "Accepted"}, lambda: station.session.stop("Remote")
+    return {"status": "Accepted"}, lambda: station.session.stop_transaction("Remote")

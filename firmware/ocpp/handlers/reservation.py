@@ -1,6 +1,6 @@
 """ReserveNow and CancelReservation (OCPP 5.13, 5.1)."""
 
-from firmware.charging import reservation
+from firmware.charging.reservation import Reservation
 
 
 def ReserveNow(station, payload):
@@ -22,21 +22,22 @@ def _reserve(station, payload):
     if not session.operative:
         return "Unavailable"
     number = payload["reservationId"]
-    held = session.reservation
-    if session.transaction or session.authorised or session.asking:
+    current = session.reservation
+    if session.transaction or session.authorization or session.is_authorizing:
         return "Occupied"
-    if held[1] != number if held else station.evse.plugged:
+    replaced = current and current.reservation_id == number
+    if not replaced and (current or station.evse.plugged):
         return "Occupied"
     parent = payload.get("parentIdTag", "")
-    reservation.keep(session, [connector, number, expiry, tag, parent])
+    session.reserve(Reservation(connector, number, expiry, tag, parent))
     return "Accepted"
 
 
 def CancelReservation(station, payload):
     """Accepted when it is there."""
     session = station.session
-    held = session.reservation
-    if not held or held[1] != payload["reservationId"]:
+    current = session.reservation
+    if not current or current.reservation_id != payload["reservationId"]:
         return {"status": "Rejected"}
-    reservation.end(session, "was cancelled")
+    session.end_reservation("was cancelled")
     return {"status": "Accepted"}
