@@ -126,6 +126,6 @@ def station(made, cause: str) -> Station:
         cause,
     )  # fmt: skip
     built.files = made.files
-    built.link.ca = made.ca
-    built.link.insecure = made.options.insecure
+    built.security.ca = made.ca
+    built.security.insecure = made.options.insecure
     return built

@@ -1,18 +1,18 @@
 """One station: its parts, what connects them, and the tasks that keep it going."""
 
 import asyncio
-import binascii
 
 import firmware
 from firmware.base import runtime
 from firmware.charging.session import Session
 from firmware.ocpp import CallError, LinkDown
+from firmware.ocpp.connection import Connection
 from firmware.ocpp.delivery import Delivery
-from firmware.ocpp.link import Link
 from firmware.ocpp.notifier import Notifier
 from firmware.ocpp.registration import Registration
 from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.sampler import Sampler
+from firmware.ocpp.security import Security
 
 _OFFLINE_MS = 60000  # no link for so long means offline (docs/guide-notes.md, guide page 16)
 _WATCH_S = 4  # real seconds in which each part has a turn
@@ -76,13 +76,14 @@ class Station:
             self.sampler.stop_data,
             restart_reason,
         )
-        self.link = Link(self)
+        self.security = Security(self)
+        self.connection = Connection(self)
         self._reading = None
         self._tasks = []
         self._ended = asyncio.Event()
         self._outcome = ""
         self.transactions.on_record = self.delivery.wake.set
-        self.transactions.endpoint = self.endpoint()
+        self.transactions.endpoint = self.connection.present_endpoint_id()
         tic.set_mode(config.int("TICmode"))
         self.keys_used()
 
@@ -113,15 +114,11 @@ class Station:
     def _known(self, name):
         return runtime.once("firmware.ocpp.known", "value", self, name)
 
-    def endpoint(self) -> int:
-        """A number for where and as whom we talk: messages belong to it. 0: to nobody."""
-        return binascii.crc32(self.link.place()) if self.config.get("SupervisionUrl") else 0
-
     def _starts_by_itself(self):
         """Whether a car just plugged in is charged without asking (guide page 16)."""
         if not (self.transactions.endpoint or self.config.get("SupervisionUrl")):
             return True  # and has been since the link noticed
-        lost = self.link.lost_ms
+        lost = self.connection.lost_ms
         return lost is not None and self.clock.ms() - lost >= _OFFLINE_MS and self.trusts()
 
     def trusts(self) -> bool:
@@ -130,7 +127,7 @@ class Station:
         return (
             config.on("LocalAuthorizeOffline")
             and config.on("AllowOfflineTxForUnknownId")
-            and self.link.accepted_here()
+            and self.connection.is_accepted_endpoint()
         )
 
     def present(self, id_tag: str) -> None:
@@ -156,7 +153,7 @@ class Station:
 
     def booted(self) -> None:
         """The central system accepted the station."""
-        self.link.accepted()
+        self.connection.accepted()
         self.transactions.clock_set()
         self.delivery.wake.set()
 
@@ -281,7 +278,7 @@ class Station:
         works = (
             ("control", self._control),
             ("session", self.session.run),
-            ("link", self.link.run),
+            ("link", self.connection.run),
             ("meter", self.meter.run),
             ("sampler", self.sampler.run),
             ("governor", self.governor.run),
@@ -298,7 +295,7 @@ class Station:
             self.board.permit(False)
             await runtime.stop(tasks + self._tasks)
             await runtime.stop(list(self.rpc.tasks))  # of what came until now
-            await self.link.close()
+            await self.connection.close()
             self.profiles.flush()
             self.transactions.save()
             if self.files:

@@ -205,7 +205,7 @@ def test_a_reset_before_the_clock_is_known_loses_no_time(tmp_path):
 
 
 def test_the_clock_is_asked_for_once_a_day_whatever_else_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(registration, "_CLOCK_MS", 1800000)  # of half an hour
+    monkeypatch.setattr(registration, "_ASK_TIME_MS", 1800000)  # of half an hour
 
     async def session():
         async with Rig("cpython", tmp_path, "--key", "ClockAlignedDataInterval=60") as rig:

@@ -273,7 +273,9 @@ def test_what_only_a_device_knows(monkeypatch):
     monkeypatch.setitem(sys.modules, "network", network)
     monkeypatch.setattr(firmware_runtime, "DEVICE", True)
     station = types.SimpleNamespace(
-        link=types.SimpleNamespace(state="online", connections=3, lost_ms=None, known={}),
+        connection=types.SimpleNamespace(
+            state="online", connections=3, lost_ms=None, addresses={}
+        ),
         clock=types.SimpleNamespace(ms=lambda: 5000),
         rpc=types.SimpleNamespace(active_ms=3000),
     )

@@ -16,9 +16,9 @@ class Station:
     def __init__(self, flash):
         self.store = Store(flash.mount())
         self.config = Configuration(self.store, {}, {}, lambda name: "known")
-        self.reference = self.link = self.log = self.transactions = self
+        self.reference = self.log = self.transactions = self
         self.socket = True
-        self.ca = self.interrupted = None
+        self.interrupted = None
         self.session = Session(
             None, None, self, self.config, self, self, lambda: False, lambda reading: b""
         )

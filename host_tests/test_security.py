@@ -164,8 +164,8 @@ def test_who_only_knows_the_old_key_is_found_again_after_any_restart(runtime, tm
             await rig.start()
             point = await rig.online()
             for new in (NEW, NEW[::-1]):  # never learnt either
-                await point.ask("ChangeConfiguration", key="AuthorizationKey", value=new)
                 seen = rig.house.connections
+                await point.ask("ChangeConfiguration", key="AuthorizationKey", value=new)
                 await connections(rig.house, seen + 1)
                 point = await rig.online()
             rig.args = list(words)  # the key is in flash by now

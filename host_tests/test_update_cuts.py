@@ -39,7 +39,7 @@ class Station:
         self.ended = None
         self.version = ""
         self.config = self.jobs = self.session = self.registration = self.online = self
-        self.clock = self.link = self
+        self.clock = self.connection = self.security = self
         self.transaction = self.status = None
         self.status = "Accepted" if registers else "none"
 

@@ -229,7 +229,7 @@ async def _quit(station, arguments, text):
 
 async def _sim(station, arguments, text):
     if arguments[:1] == ["link"] and arguments[1:] in (["down"], ["up"]):
-        station.link.sever(arguments[1] == "down")
+        station.connection.sever(arguments[1] == "down")
         return None
     if not hasattr(station.board, "command"):
         raise ValueError("this board is real: sim is for the simulated one")

@@ -169,30 +169,27 @@ async def _wifi(station):
 
 
 async def _tls(station):
-    link = station.link
-    profile = station.config.int("SecurityProfile")
-    if profile < 2 and link.url()[:6].lower() != "wss://":
+    security = station.security
+    connection = station.connection
+    if station.config.int("SecurityProfile") < 2 and connection.url()[:6].lower() != "wss://":
         return None, "not asked for"
-    if link.state == "online":
-        return True, "the connection stands" + ("" if link.ca else ", but unchecked: no CA")
-    tls = runtime.load("firmware.net.tls")
+    if connection.state == "online":
+        return True, "the connection stands" + ("" if security.ca else ", but unchecked: no CA")
     try:
-        tls.context(link.ca, not link.ca and (profile < 2 or link.insecure))
+        security.tls_context()
     except ValueError as why:
         return False, str(why)
-    finally:
-        runtime.drop("firmware.net.tls")
-    return True, "ready" if link.ca else "ready, but unchecked: no CA"
+    return True, "ready" if security.ca else "ready, but unchecked: no CA"
 
 
 async def _network(station):
-    link = station.link
-    url = link.url()
+    connection = station.connection
+    url = connection.url()
     if not url:
         return None, "standalone: no SupervisionUrl is set"
     status = station.registration.status
-    if link.state != "online" or status != "Accepted":
-        return False, "%s, registration %s, %s" % (link.state, status, url)
+    if connection.state != "online" or status != "Accepted":
+        return False, "%s, registration %s, %s" % (connection.state, status, url)
     return True, "registered at %s" % url
 
 

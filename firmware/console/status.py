@@ -55,7 +55,7 @@ def as_json(station) -> str:
             "transaction": transaction,
             "energy_wh": energy,
             "power_w": reading.get("power", 0) // 10,
-            "link": station.link.state,
+            "link": station.connection.state,
             "registration": station.registration.status,
             "queue": station.transactions.pending,
             "tic": {

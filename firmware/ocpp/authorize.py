@@ -37,6 +37,6 @@ async def _ask(station, id_tag):
             return (await station.rpc.call("Authorize", {"idTag": id_tag}))["idTagInfo"]
         except LinkDown:  # the link says so; now we are offline
             pass
-    elif station.link.lost_ms is None:  # Pending and Rejected are not offline
+    elif station.connection.lost_ms is None:  # Pending and Rejected are not offline
         return {"status": "Invalid"}
     return {"status": "Accepted" if station.trusts() else "Invalid"}

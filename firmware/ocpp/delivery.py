@@ -24,7 +24,7 @@ class Delivery:
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
             self.wake.clear()
-            message = transactions.head(station.link.endpoint)
+            message = transactions.head(station.connection.endpoint_id)
             if not message:
                 await self.wake.wait()
                 continue

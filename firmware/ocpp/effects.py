@@ -10,14 +10,14 @@ def changed(station, name: str) -> None:
         station.security_event("%s changed" % name)  # white paper A01.FR.11
     else:
         station.log("config").info("%s changed", name or "all keys")
-    if station.endpoint() != station.transactions.endpoint:
+    if station.connection.present_endpoint_id() != station.transactions.endpoint:
         station.spawn(move(station))
     elif name in ("AuthorizationKey", "SecurityProfile"):
-        station.link.redial()
+        station.connection.redial()
     station.tic.set_mode(config.int("TICmode"))
     station.keys_used()
-    station.registration.wake()
-    station.link.ping_changed()
+    station.registration.interval_changed()
+    station.connection.pings_changed()
     station.sampler.wake.set()
     station.governor.wake.set()
 
@@ -28,7 +28,7 @@ async def move(station) -> None:
     station.session.cancel_authorization()
     station.session.end_reservation("stays with its place")
     await _stop(station, "Other")
-    station.link.move()
+    station.connection.change_endpoint()
 
 
 async def clear(station) -> None:

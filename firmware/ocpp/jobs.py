@@ -135,7 +135,8 @@ class Jobs:
         """A job of net/transfer.py with this URL. On a board with room for one TLS connection the
         link's is given up for it. Raises one of runtime.LINK_ERRORS, or what a sink raises."""
         station = self.station
-        link = station.link
+        connection = station.connection
+        security = station.security
         parked = []
 
         def room():
@@ -144,17 +145,18 @@ class Jobs:
             return free is None or free >= runtime.load("firmware.net.dial").TLS_ROOM
 
         async def secure():
-            secure = link.url()[:4].lower() == "wss:" or station.config.int("SecurityProfile") == 2
+            profile = station.config.int("SecurityProfile")
+            secure = profile == 2 or connection.url()[:4].lower() == "wss:"
             if secure and not room() and not parked:
                 station.log("jobs").info("the link gives its memory to the transfer")
-                parked.append(link)
-                await link.park()
-            insecure = link.insecure and not link.ca
+                parked.append(connection)
+                await connection.suspend()
+            insecure = security.insecure and not security.ca
             if insecure:
                 station.log("jobs").warning(
                     "TLS without a CA: anybody can pretend to be the server"
                 )
-            context = runtime.load("firmware.net.tls").context(link.ca, insecure)
+            context = runtime.load("firmware.net.tls").context(security.ca, insecure)
             if not room():
                 raise OSError("there is no room for a TLS connection")
             return context
@@ -163,7 +165,7 @@ class Jobs:
         async with self._transfer:
             module = runtime.load("firmware.net.transfer")
             try:
-                place = module.Place(url, secure, station.log("transfer"), link.known)
+                place = module.Place(url, secure, station.log("transfer"), connection.addresses)
                 place.log.info("%s %s", what, place)
                 await asyncio.wait_for(getattr(module, what)(place, *words), _LONGEST_S)
             except TlsFailed as why:
@@ -174,4 +176,4 @@ class Jobs:
                 runtime.drop("firmware.net.transfer")
                 self.progress = ""
                 if parked:
-                    link.resume()
+                    connection.resume()

@@ -1,77 +1,141 @@
-"""BootNotification and Heartbeat (OCPP 4.2, 4.6, errata 3.11)."""
+"""BootNotification and Heartbeat, and the clock that they set (OCPP 4.2, 4.6, errata 3.11)."""
 
 import asyncio
 
-from firmware.base import runtime
+from firmware.base import times
+from firmware.ocpp import CallError
 
-_CLOCK_MS = 86400000
+VENDOR = "Schneider Electric"  # chargePointVendor (guide page 16)
+NONE = "none"  # nobody has told yet
+ACCEPTED = "Accepted"
+
+_ASK_TIME_MS = 86400000  # the central system is asked for the time once a day at least
+_LATEST_EPOCH = 2777000000  # 2058: later, profiles' times would be no small integers on 32 bits
+_RETRY_S = 60  # where the central system gives no interval of its own
+_LONGEST_INTERVAL_S = 86400
 
 
 class Registration:
-    """Whether the central system has accepted this station: `status` is none, Pending, Rejected
-    or Accepted. `online` is set while the link stands and the station is accepted. `due_ms`: while
-    Pending or Rejected, nothing is sent before, reconnections included. `asked_ms`: when the
-    central system was last asked for the time."""
+    """Whether the central system has accepted this station: `status` is NONE, Pending, Rejected
+    or ACCEPTED. `online` is set while the connection stands and the station is accepted."""
 
     def __init__(self, station):
         self.station = station
         self.log = station.log("boot")
         self.online = asyncio.Event()
         self._wake = asyncio.Event()
-        self._boot = False
-        self.asked_ms = 0
+        self._boot_requested = False
+        self._time_asked_ms = 0  # when the central system was last asked for the time
         self.forget()
 
-    def boot_again(self) -> None:
+    def request_boot(self) -> None:
         """TriggerMessage(BootNotification): energy managers ask for it after their restart."""
-        self._boot = True
+        self._boot_requested = True
         self._wake.set()
 
-    def wake(self) -> None:
-        """HeartbeatInterval changed."""
-        self._wake.set()
-
-    def beat(self) -> None:
+    def request_heartbeat(self) -> None:
         """TriggerMessage(Heartbeat)."""
-        self.station.spawn(self._beat())
+        self.station.spawn(self._send_heartbeat())
+
+    def interval_changed(self) -> None:
+        """HeartbeatInterval has another value."""
+        self._wake.set()
 
     def forget(self) -> None:
-        """A new place or identity: what another central system said is void."""
-        self.status = "none"
-        self.due_ms = 0
+        """A new endpoint: what another central system said is void."""
+        self.status = NONE
+        # While Pending or Rejected nothing is sent before, reconnections included.
+        self._next_boot_ms = 0
 
     def renew(self) -> None:
         """Accepted as one who has another password by now: registers anew."""
-        if self.status == "Accepted":
+        if self.status == ACCEPTED:
             self.forget()
 
     async def run(self) -> None:
-        """While the link stands: registers, then sends Heartbeats after silence, and once a day in
-        any case, for the clock (OCPP 4.6)."""
+        """While the connection stands: registers, then sends Heartbeats after silence, and once a
+        day in any case, for the clock (OCPP 4.6)."""
         station = self.station
         clock = station.clock
-        if self.status == "Accepted":
-            self.accept()  # OCPP-J 5.4: no BootNotification at a reconnection
+        if self.status == ACCEPTED:
+            self._go_online()  # OCPP-J 5.4: no BootNotification at a reconnection
         while True:
             now = clock.ms()
-            if self._boot or (self.status != "Accepted" and now >= self.due_ms):
-                self._boot = False
-                await runtime.soon("firmware.ocpp.boot", "notify", self)
+            if self._boot_requested or (self.status != ACCEPTED and now >= self._next_boot_ms):
+                self._boot_requested = False
+                await self._register()
                 continue
-            if self.status != "Accepted":
-                wait = self.due_ms - now
+            if self.status != ACCEPTED:
+                wait = self._next_boot_ms - now
             else:
                 wait = station.rpc.active_ms + station.config.int("HeartbeatInterval") * 1000
-                wait = min(wait, self.asked_ms + _CLOCK_MS) - now
+                wait = min(wait, self._time_asked_ms + _ASK_TIME_MS) - now
                 if wait <= 0:
-                    await self._beat()
+                    await self._send_heartbeat()
                     continue
             await clock.wait(self._wake, wait)
 
-    async def _beat(self):
-        await runtime.soon("firmware.ocpp.boot", "heartbeat", self)
+    async def _register(self):
+        """Sends a BootNotification and takes its answer."""
+        station = self.station
+        request = {
+            "chargePointModel": station.reference.name,
+            "chargePointVendor": VENDOR,
+            "chargePointSerialNumber": station.config.get("BoxIdentifier")[:25],
+            "firmwareVersion": station.version,
+        }
+        if station.meter.model:
+            request["meterType"] = station.meter.model[:25]
+        self._time_asked_ms = station.clock.ms()
+        self._next_boot_ms = 0  # a connection that ends now did not bring an answer
+        try:
+            answer = await station.rpc.call("BootNotification", request)
+        except (CallError, asyncio.TimeoutError) as why:
+            self.log.warning("BootNotification: %s", str(why) or "no answer")
+            self._retry_after(0)
+            return
+        self.status = answer["status"]
+        interval = min(answer["interval"], _LONGEST_INTERVAL_S)
+        self._set_clock(answer["currentTime"])
+        self.log.info("registration %s, interval %d s", self.status, interval)
+        station.connection.boot_answered()
+        if self.status != ACCEPTED:
+            self.online.clear()
+            station.notifier.clear()
+            self._retry_after(interval)
+            return
+        if interval > 0:
+            station.config.put("HeartbeatInterval", str(interval))
+        station.booted()
+        self._go_online()
 
-    def accept(self) -> None:
+    def _retry_after(self, seconds):
+        wait = seconds if seconds > 0 else _RETRY_S
+        self._next_boot_ms = self.station.clock.ms() + wait * 1000
+
+    async def _send_heartbeat(self):
+        station = self.station
+        self._time_asked_ms = station.clock.ms()
+        try:
+            answer = await station.rpc.call("Heartbeat", {})
+            self._set_clock(answer["currentTime"])
+        except (CallError, asyncio.TimeoutError) as why:
+            self.log.warning("Heartbeat: %s", str(why) or "no answer")
+
+    def _set_clock(self, epoch):
+        station = self.station
+        if not station.build_epoch <= epoch < _LATEST_EPOCH:
+            self.log.warning(
+                "%s is before this firmware was built, or far off: clock not set",
+                times.text(epoch),
+            )
+            return
+        moved_s = station.clock.set(epoch)
+        station.set_host_clock(epoch)
+        if moved_s not in (0, -1, 1):
+            self.log.info("clock corrected by %d s", moved_s)
+
+    def _go_online(self):
         """Accepted, or accepted before and connected again."""
         self.online.set()
         self.station.notifier.repeat()

@@ -1,132 +1,179 @@
 """Security profiles 0 to 2 (guide page 18; OCPP security white paper A00, A01, A05).
 
 0: no authentication, with or without TLS. 1: Basic authentication, no TLS. 2: Basic over TLS.
-Loaded for a connection or a change and dropped again. The store keeps "auth-old" (the password
-before a change, until the new one has worked) and "profile-old" (likewise the profile).
+
+A new AuthorizationKey or SecurityProfile may turn out not to work, so the one before is kept in
+the store, as "auth-old" and "profile-old", until the central system has answered a
+BootNotification on a connection that was made with the new one.
 """
 
 from binascii import unhexlify
+from collections import namedtuple
 
 from firmware.base import runtime
-from firmware.net import Refused, TlsFailed, websocket
+from firmware.net import Refused, TlsFailed, address, tls, websocket
 
+KEYS = ("AuthorizationKey", "SecurityProfile")  # whose change this module has a say in
+
+_OLD_PASSWORD = "auth-old"
+_OLD_PROFILE = "profile-old"
 _TRIES = 3  # failed connections after which a new profile is given up
 
+# A password to try, as bytes or None for none. `is_present`: it is the AuthorizationKey of now,
+# not the one from before a change.
+Credential = namedtuple("Credential", ("password", "is_present"))
 
-def passwords(config) -> list:
-    """What to try, in this order, the next one only after an HTTP 401: (password, whether it is
-    from before a change); [(None, True)] in profile 0."""
+
+def credentials(config) -> list:
+    """What to try, in this order, each but the first only after an HTTP 401. Raises ValueError
+    where the keys do not allow for a password that the profile needs."""
     if config.get("SecurityProfile") == "0":
-        return [(None, True)]
+        return [Credential(None, False)]
     if ":" in config.get("BoxIdentifier"):  # RFC 7617
         raise ValueError("a BoxIdentifier with a colon can be nobody's user name")
     found = []
-    old = config.store.read("auth-old")
-    for text, is_old in ((config.get("AuthorizationKey"), False), (old and old.decode(), True)):
-        if text and 32 <= len(text) <= 40 and len(text) % 2 == 0:
+    old = config.store.read(_OLD_PASSWORD)
+    for text, is_present in (
+        (config.get("AuthorizationKey"), True),
+        (old.decode() if old else "", False),
+    ):
+        if 32 <= len(text) <= 40 and len(text) % 2 == 0:
             try:
-                found.append((unhexlify(text), is_old))
+                found.append(Credential(unhexlify(text), is_present))
             except ValueError:  # not hexadecimal: it is text
                 pass
         if text:
-            found.append((text.encode(), is_old))
+            found.append(Credential(text.encode(), is_present))
     if not found:
         raise ValueError("this security profile needs an AuthorizationKey")
     return found
 
 
-async def connect(link, url: str) -> websocket.WebSocket:
-    """Opens the connection as the profile asks for. Raises what `websocket.connect` raises."""
-    config = link.station.config
-    profile = config.int("SecurityProfile")
-    if profile == 2 and url[:5].lower() == "ws://":
-        url = "wss://" + url[5:]
-    secure = seen = None
-    if url[:6].lower() == "wss://":
-        insecure = not link.ca and (profile < 2 or link.insecure)
-        if insecure:
-            link.log.warning("TLS without a CA: anybody can pretend to be the central system")
-        tls = runtime.load("firmware.net.tls")
-        if not link.station.clock.known:
-            seen = tls.NotBefore()
-        secure = tls.context(link.ca, insecure, seen)
-        del tls
-        runtime.drop("firmware.net.tls")
-    box = config.get("BoxIdentifier")
-    failed = None
-    for password, is_old in passwords(config):
-        headers = ()
-        if password is not None:
-            basic = runtime.once("firmware.net.address", "basic", box, password)
-            headers = (("Authorization", basic),)
-        try:
-            socket = await websocket.connect(url, headers, secure, known=link.known)
-            link.by_old = is_old
-            link.profile = profile
-            return socket
-        except TlsFailed as why:
-            link.station.security_event("TLS: " + why.check)
-            if why.check == "not yet valid" and seen and seen.epoch > runtime.host_epoch():
-                _later(link, seen.epoch)
-            raise
-        except Refused as why:
-            if why.status != 401:
+class Security:
+    """How the connection is secured.
+
+    `ca`: the CA certificates, DER or PEM, or None. `insecure`: the operator's word that TLS needs
+    no CA. `profile`: the SecurityProfile of the connection. `proves_key`: the connection was made
+    with the present AuthorizationKey; False where it says nothing about it.
+    """
+
+    def __init__(self, station):
+        self.station = station
+        self.log = station.log("link")
+        self.ca = None
+        self.insecure = False
+        self.profile = 0
+        self.proves_key = False
+
+    def tls_context(self, seen=None):
+        """The connection's TLS context (net/tls.py). Profile 2 needs a CA or the operator's word
+        that there is none: else raises ValueError."""
+        return tls.context(self.ca, self._is_unchecked(), seen)
+
+    def _is_unchecked(self):
+        profile = self.station.config.int("SecurityProfile")
+        return not self.ca and (profile < 2 or self.insecure)
+
+    async def connect(self, url: str, addresses: dict) -> websocket.WebSocket:
+        """Opens a WebSocket as the profile asks for. `addresses`: see `websocket.connect`, which
+        also tells what this raises."""
+        station = self.station
+        profile = station.config.int("SecurityProfile")
+        if profile == 2 and url[:5].lower() == "ws://":
+            url = "wss://" + url[5:]
+        context = not_before = None
+        if url[:6].lower() == "wss://":
+            if self._is_unchecked():
+                self.log.warning("TLS without a CA: anybody can pretend to be the central system")
+            if not station.clock.known:
+                not_before = tls.NotBefore()
+            context = self.tls_context(not_before)
+        box = station.config.get("BoxIdentifier")
+        failed = None
+        for password, is_present in credentials(station.config):
+            headers = ()
+            if password is not None:
+                headers = (("Authorization", address.basic(box, password)),)
+            try:
+                socket = await websocket.connect(url, headers, context, known=addresses)
+                self.proves_key = is_present
+                self.profile = profile
+                return socket
+            except TlsFailed as why:
+                station.security_event("TLS: " + why.check)
+                if why.check == "not yet valid" and not_before:
+                    self._take_first_day(not_before.epoch)
                 raise
-            failed = why
-    if password is not None:
-        link.station.security_event("the central system refused the password")
-    raise failed
+            except Refused as why:
+                if why.status != 401:
+                    raise
+                failed = why
+        if password is not None:
+            station.security_event("the central system refused the password")
+        raise failed
 
+    def _take_first_day(self, epoch):
+        """The station has no clock, and a CA that it trusts has signed a certificate that begins
+        at `epoch`: so it is at least that late (docs/security.md)."""
+        if epoch > runtime.host_epoch():
+            self.log.warning(
+                "no clock yet: taking the certificate's first day, and dialling again"
+            )
+            self.station.set_host_clock(epoch)
 
-def _later(link, epoch):
-    """Without a clock: a CA that we trust has signed a certificate that begins at `epoch`, so
-    it is at least that late (docs/security.md)."""
-    link.log.warning("no clock yet: taking the certificate's first day, and dialling again")
-    link.station.set_host_clock(epoch)
-
-
-def refusal(link, name: str, value: str) -> str:
-    """Why a checked value of AuthorizationKey or SecurityProfile can't be taken, "" if it can;
-    then what is needed to come back from it is kept: what has worked, not what was set since."""
-    config = link.station.config
-    before = config.get(name)
-    if name == "AuthorizationKey":
-        if not value:
-            return "16 to 40 characters"
-        if before and before != value:
-            if not link.by_old or config.store.read("auth-old") is None:
-                config.store.write("auth-old", before.encode())
-            link.by_old = True
+    def prepare_change(self, name: str, value: str) -> str:
+        """Before a checked value of one of KEYS is stored. Returns why it can't be taken, or ""
+        once what is needed to come back from it is kept: what has worked, not what was only set
+        since."""
+        config = self.station.config
+        before = config.get(name)
+        if name == "AuthorizationKey":
+            if not value:
+                return "16 to 40 characters"
+            if before and before != value:
+                if self.proves_key or config.store.read(_OLD_PASSWORD) is None:
+                    config.store.write(_OLD_PASSWORD, before.encode())
+                self.proves_key = False
+            return ""
+        if int(value) <= int(before):
+            return "only a higher profile can be set"
+        if not config.get("AuthorizationKey"):
+            return "no AuthorizationKey is set"
+        if value == "2" and not self.ca:
+            return "no CA certificate is provisioned"
+        if config.store.read(_OLD_PROFILE) is None:
+            config.store.write(_OLD_PROFILE, before.encode())
         return ""
-    if int(value) <= int(before):
-        return "only a higher profile can be set"
-    if not config.get("AuthorizationKey"):
-        return "no AuthorizationKey is set"
-    if value == "2" and not link.ca:
-        return "no CA certificate is provisioned"
-    if config.store.read("profile-old") is None:
-        config.store.write("profile-old", before.encode())
-    return ""
 
+    def awaits_proof(self) -> bool:
+        """Whether this connection was made with something new, which an answer to a
+        BootNotification has to prove."""
+        store = self.station.config.store
+        if store.read(_OLD_PROFILE):
+            return True
+        return self.proves_key and bool(store.read(_OLD_PASSWORD))
 
-def worked(link) -> None:
-    """The central system has answered BootNotification: what was before is void, if the connection
-    was made with what is now. A profile that could still be lowered would be an invitation to cut
-    the line a few times."""
-    store = link.station.config.store
-    if link.profile == link.station.config.int("SecurityProfile"):
-        store.remove("profile-old")
-    if not link.by_old:
-        store.remove("auth-old")
+    def proved(self) -> None:
+        """The central system has answered a BootNotification: what was before is void, where the
+        connection was made with what is now. A profile that could still be lowered would be an
+        invitation to cut the line a few times."""
+        store = self.station.config.store
+        if self.profile == self.station.config.int("SecurityProfile") and store.read(_OLD_PROFILE):
+            store.remove(_OLD_PROFILE)
+        if self.proves_key and store.read(_OLD_PASSWORD):
+            store.remove(_OLD_PASSWORD)
 
-
-def failed(link, attempts: int) -> None:
-    """So many connections failed in a row: a new profile that never worked is given up."""
-    config = link.station.config
-    before = config.store.read("profile-old")
-    if before and attempts >= _TRIES:
-        link.log.error("security profile %s does not connect: back to %s",
-                       config.get("SecurityProfile"), before.decode())  # fmt: skip
-        config.put("SecurityProfile", before.decode())
-        config.store.remove("profile-old")
-        link.station.security_event("SecurityProfile is %s again" % before.decode())
+    def connections_failed(self, attempts: int) -> None:
+        """So many connections in a row came to nothing: a new profile that never worked is given
+        up."""
+        config = self.station.config
+        before = config.store.read(_OLD_PROFILE)
+        if before and attempts >= _TRIES:
+            profile = before.decode()
+            self.log.error(
+                "security profile %s does not connect: back to %s",
+                config.get("SecurityProfile"), profile,
+            )  # fmt: skip
+            config.put("SecurityProfile", profile)
+            config.store.remove(_OLD_PROFILE)
+            self.station.security_event("SecurityProfile is %s again" % profile)

@@ -5,10 +5,10 @@ import asyncio
 from firmware.base import times
 from firmware.charging import faults
 from firmware.ocpp import CallError
+from firmware.ocpp.registration import VENDOR
 
 _TRIES = 3
 _AGAIN_MS = 15000
-VENDOR = "Schneider Electric"
 
 # The table of OCPP 4.9 with B6 (errata 3.20): from, to. From Faulted and to Faulted goes always.
 _ALLOWED = """

@@ -3,6 +3,7 @@
 from firmware.ocpp import keys
 from firmware.ocpp.config import Configuration
 from firmware.ocpp.handlers import configuration
+from firmware.ocpp.security import Security
 
 
 class Memory:
@@ -23,9 +24,12 @@ class Station:
 
     def __init__(self, config, socket=True):
         self.config = config
-        self.reference = self.link = self
+        self.reference = self
         self.socket = socket
-        self.ca = None
+        self.security = Security(self)
+
+    def log(self, part):
+        return None
 
 
 def change(values, name, value, socket=True):

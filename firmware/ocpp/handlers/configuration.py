@@ -6,7 +6,7 @@ Loaded when used: what the station needs all the time is in `config.py`.
 import asyncio
 
 from firmware.base import runtime
-from firmware.ocpp import CallError, keys
+from firmware.ocpp import CallError, keys, security
 
 _KNOWN = "firmware.ocpp.known"
 _RESET = "TriggerBackendConfigurationDataReset"
@@ -87,8 +87,8 @@ def change(station, name: str, value: str) -> tuple:
     why = ""
     try:
         value = check(key, value)
-        if name in ("AuthorizationKey", "SecurityProfile"):
-            why = runtime.once("firmware.ocpp.security", "refusal", station.link, name, value)
+        if name in security.KEYS:
+            why = station.security.prepare_change(name, value)
     except ValueError as error:
         why = str(error)
     if why:

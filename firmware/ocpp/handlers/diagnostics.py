@@ -198,14 +198,14 @@ def _memory(station):
 
 
 def _network(station):
-    link = station.link
-    yield "link=" + link.state
-    yield "connections=%d" % link.connections
+    connection = station.connection
+    yield "link=" + connection.state
+    yield "connections=%d" % connection.connections
     if runtime.DEVICE:
         yield "wifi=%s" % runtime.once("firmware.net.wifi_state", "look")[1]
-    if link.lost_ms is not None:
-        yield "lost_for_s=%d" % ((station.clock.ms() - link.lost_ms) // 1000)
+    if connection.lost_ms is not None:
+        yield "lost_for_s=%d" % ((station.clock.ms() - connection.lost_ms) // 1000)
     yield "silent_for_s=%d" % ((station.clock.ms() - station.rpc.active_ms) // 1000)
-    for place in link.known:
+    for place in connection.addresses:
         if isinstance(place, tuple):
             yield "reached=%s:%s" % place

@@ -12,9 +12,9 @@ def TriggerMessage(station, payload):
     if connector not in (None, 0, 1) or station.busy():
         return {"status": "Rejected"}
     if message == "BootNotification":
-        after = station.registration.boot_again
+        after = station.registration.request_boot
     elif message == "Heartbeat":
-        after = station.registration.beat
+        after = station.registration.request_heartbeat
     elif message == "StatusNotification":
 
         def after():

@@ -22,10 +22,11 @@ class Station:
     def __init__(self):
         self.files = Files(ROOT)
         self.store = Store(self.files)
-        self.config = self.registration = self.online = self.clock = self.link = self
+        self.config = self.registration = self.online = self.clock = self
+        self.connection = self.security = self
         self.jobs = None
         self.doing = {}
-        self.known = {}
+        self.addresses = {}
         self.heap = {}
 
     def epoch(self):

@@ -1,0 +1,280 @@
+"""The connection to the central system: opened, kept up, and found again after each loss (OCPP-J 3
+and 5, errata 3.4).
+
+An endpoint is where and as whom the station talks: the SupervisionUrl and the BoxIdentifier. The
+messages of a transaction belong to the endpoint under which it began. A new endpoint is on trial:
+if it has not answered a BootNotification within ten minutes, the station goes back to the last one
+that accepted it.
+
+`Connection.run` is the task. How a connection is secured, with which password and certificates,
+is in `security.py`; name resolution, TCP and TLS are in `net/`.
+"""
+
+import asyncio
+import binascii
+
+from firmware.base import runtime
+from firmware.net import address, websocket
+from firmware.ocpp import LinkDown
+
+OFF = "off"
+CONNECTING = "connecting"
+ONLINE = "online"
+
+_ACCEPTED_ENDPOINT = "place"  # its name in the store
+_TRIAL_MS = 600000
+_FLUSH_S = 10  # how long a change of endpoint waits for the old one's messages to be delivered
+_OF_USE_MS = 60000  # a connection that lasted so long was no failure
+
+
+class Connection:
+    """One WebSocket at a time. `state` is OFF, CONNECTING or ONLINE (the socket is open);
+    `lost_ms` since when there has been no connection, None while there is one; `connections` how
+    many there were since the start; `endpoint_id` that of the newest one; `addresses` what host
+    names last resolved to (see `dial.dial`)."""
+
+    def __init__(self, station):
+        self.station = station
+        self.log = station.log("link")
+        self.state = OFF
+        self.lost_ms = station.clock.ms()  # which goes on after a Reset
+        self.connections = 0
+        self.endpoint_id = 0
+        self.addresses = {}
+        self._severed = getattr(station.board, "cut", False)  # the bench's world outlives a reset
+        self._suspended = False
+        self._socket = None
+        self._wake = asyncio.Event()  # ends the connection, or the pause before the next one
+        self._pings = None  # the task that sends them
+        self._trial_until_ms = None
+
+    # endpoints
+
+    def url(self) -> str:
+        """The URL to dial; empty where there is none. The guide's default is somebody's server:
+        it is reported, and dialled only when somebody set it."""
+        return self.station.config.given("SupervisionUrl") or ""
+
+    def present_endpoint_id(self) -> int:
+        """A number for the endpoint that the keys tell; 0 where there is no central system."""
+        if not self.station.config.get("SupervisionUrl"):
+            return 0
+        return binascii.crc32(self._present_endpoint())
+
+    def _present_endpoint(self):
+        """As it is stored: the URL, a line break, the identity."""
+        config = self.station.config
+        return (config.get("SupervisionUrl") + "\n" + config.get("BoxIdentifier")).encode()
+
+    def _accepted_endpoint(self):
+        """The one that accepted this station last; None before any did."""
+        return self.station.config.store.read(_ACCEPTED_ENDPOINT)
+
+    def is_accepted_endpoint(self) -> bool:
+        """Whether the present endpoint is the one that accepted this station last."""
+        return self._accepted_endpoint() == self._present_endpoint()
+
+    def boot_answered(self) -> None:
+        """BootNotification was answered: somebody is there, unless the keys tell another endpoint
+        by now, and talks to who we are now."""
+        if self.endpoint_id == self.present_endpoint_id():
+            self._trial_until_ms = None
+        self.station.security.proved()
+
+    def accepted(self) -> None:
+        """The central system accepted the station: this is the endpoint to come back to."""
+        if self.endpoint_id == self.present_endpoint_id() and not self.is_accepted_endpoint():
+            self.station.config.store.write(_ACCEPTED_ENDPOINT, self._present_endpoint())
+
+    def change_endpoint(self) -> None:
+        """SupervisionUrl or BoxIdentifier changed: dials the new endpoint, on trial."""
+        self._begin_trial()
+        self.redial()
+
+    def _begin_trial(self):
+        before = self._accepted_endpoint()
+        if before and before != self._present_endpoint() and self.url():
+            self._trial_until_ms = self.station.clock.ms() + _TRIAL_MS
+        else:
+            self._trial_until_ms = None
+
+    def _trial_failed(self):
+        return self._trial_until_ms is not None and self.station.clock.ms() >= self._trial_until_ms
+
+    def _return_to_accepted_endpoint(self):
+        config = self.station.config
+        url, _, box = self._accepted_endpoint().decode().partition("\n")
+        self.log.error("%s did not answer this station: back to %s", self.url(), url)
+        config.put("SupervisionUrl", url)
+        config.put("BoxIdentifier", box)
+        self._trial_until_ms = None
+
+    # what others ask for
+
+    def redial(self) -> None:
+        """Closes the connection, and dials without waiting."""
+        self._wake.set()
+
+    def pings_changed(self) -> None:
+        """WebSocketPingInterval or MessageTimeout has another value."""
+        if self._socket:
+            config = self.station.config
+            if self._pings:
+                self._pings.cancel()
+            self._pings = asyncio.create_task(
+                self._socket.keepalive(
+                    config.int("WebSocketPingInterval"), config.int("MessageTimeout")
+                )
+            )
+
+    def sever(self, severed: bool) -> None:
+        """The bench's "sim link": the network is gone, or back."""
+        if severed != self._severed:
+            self._severed = self.station.board.cut = severed
+            self._wake.set()
+
+    async def suspend(self) -> None:
+        """Gives the connection up for a transfer that needs its memory, until `resume`."""
+        self._suspended = True
+        self._wake.set()
+        while self._socket:
+            await asyncio.sleep(0.1)
+
+    def resume(self) -> None:
+        """The transfer is over: dials without waiting."""
+        self._suspended = False
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Says goodbye: the station is about to go."""
+        socket, self._socket = self._socket, None
+        if socket:
+            await socket.close(1001, "going away")
+
+    # the task
+
+    async def run(self) -> None:
+        """Connects, serves the connection, and after each failure waits longer."""
+        station = self.station
+        failures = 0  # in a row
+        self._disconnected()  # what a crash of this task has left
+        if "SupervisionUrl" not in station.config.run:
+            self._begin_trial()  # a restart does not end a trial
+        while True:
+            self._wake.clear()
+            if self._trial_failed():
+                self._return_to_accepted_endpoint()
+            self._take_present_endpoint()
+            station.session.accept_transactions()
+            if self._severed or self._suspended or not self.url():
+                self.state = OFF
+                await self._wake.wait()
+                continue
+            self.state = CONNECTING
+            begun = runtime.ticks_ms()
+            owed = station.transactions.pending
+            try:
+                await self._connect()
+                await self._serve()
+            except runtime.LINK_ERRORS + (MemoryError,) as why:
+                self.log.warning("%s", str(why) or "no answer in time")
+            self._disconnected()
+            if self._wake.is_set():  # asked for: at once
+                failures = 0
+                continue
+            lasted = runtime.ticks_diff(runtime.ticks_ms(), begun)
+            if lasted > _OF_USE_MS or station.transactions.pending < owed:
+                failures = 0
+            pause = self._pause_ms(failures)
+            failures += 1
+            if station.registration.status != "Accepted" or failures > 1:
+                station.security.connections_failed(failures)
+            self.log.info("next attempt in %d s", pause // 1000)
+            await runtime.wait(self._wake, pause)
+
+    def _pause_ms(self, failures):
+        """Real milliseconds until the next attempt, not beyond the end of a trial."""
+        pause = websocket.backoff(failures, runtime.urandom(1)[0])
+        if self._trial_until_ms is not None:
+            clock = self.station.clock
+            left = (self._trial_until_ms - clock.ms()) // clock.speed
+            pause = max(0, min(pause, left))
+        return pause
+
+    def _take_present_endpoint(self):
+        """From now on messages belong to the endpoint that the keys tell."""
+        station = self.station
+        endpoint_id = self.present_endpoint_id()
+        if endpoint_id != station.transactions.endpoint:
+            station.transactions.endpoint = endpoint_id
+            station.registration.forget()
+
+    async def _connect(self):
+        station = self.station
+        self.endpoint_id = station.transactions.endpoint
+        url = address.station_url(self.url(), station.config.get("BoxIdentifier"))
+        self.log.info("dialling %s", url)
+        self._socket = await station.security.connect(url, self.addresses)
+        self.connections += 1
+        self.log.info("connected")
+        if station.security.awaits_proof():
+            station.registration.renew()
+
+    async def _serve(self):
+        """Until the connection ends, which raises one of runtime.LINK_ERRORS."""
+        station = self.station
+        socket = self._socket
+        self.state = ONLINE
+        self.lost_ms = None
+        station.rpc.attach(socket)
+        works = (
+            station.registration.run(),
+            station.notifier.run(),
+            station.delivery.run(),
+            self._watch(),
+        )
+        tasks = [asyncio.create_task(self._guard(work, socket)) for work in works]
+        self.pings_changed()
+        try:
+            while True:
+                await station.rpc.received([await socket.recv()])
+        finally:
+            station.rpc.detach()
+            await runtime.stop(tasks + [self._pings])
+
+    async def _guard(self, work, socket):
+        """A part of the connection that ends takes the connection with it."""
+        try:
+            await work
+        except LinkDown:  # said by whoever took the link down
+            pass
+        except runtime.LINK_ERRORS as why:
+            self.log.warning("%s", str(why) or "no answer in time")
+        except Exception as error:
+            socket.drop()  # in any case: to say it may take more memory than there is
+            self.log.error("%s", runtime.trace(error))
+        socket.drop()
+
+    async def _watch(self):
+        """Ends the connection when it is asked for, the trial is over or the bench cuts it."""
+        while not self._trial_failed():
+            if self._trial_until_ms is None:
+                await self._wake.wait()
+            else:
+                await runtime.wait(self._wake, 1000)
+            if self._severed:
+                return
+            if self._wake.is_set():
+                await self.station.delivery.emptied(_FLUSH_S)  # what belongs to this endpoint
+                await self._socket.close(1000, "reconnecting")
+                return
+
+    def _disconnected(self):
+        self.state = CONNECTING
+        if self._socket:
+            self._socket.drop()
+            self._socket = None
+        self.station.registration.online.clear()
+        self.station.notifier.clear()
+        if self.lost_ms is None and not self._suspended:  # which is no loss
+            self.lost_ms = self.station.clock.ms()
