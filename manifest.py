@@ -3,12 +3,13 @@
     make -C micropython/ports/esp32 FROZEN_MANIFEST=$PWD/manifest.py
 
 `boot.py` and `main.py` are frozen too. A slot that is flashed or updated later comes before what
-is frozen.
+is frozen. The tests freeze the same into a desktop MicroPython (host_tests/frozen/manifest.py),
+with `pc=True`: what only a PC loads is added, what only a device has is left out.
 """
 
 import os
 
-# What a device never loads: tools/flash.py leaves the same out.
+# What a device never loads: tools/flash.py sends it to no board either.
 PC_ONLY = (
     "firmware/base/output.py",
     "firmware/base/sockets_cpython.py",
@@ -21,13 +22,14 @@ PC_ONLY = (
     "firmware/simulated_lines.py",
 )
 
-include("$(PORT_DIR)/boards/manifest.py")  # noqa: F821
-require("aiohttp")  # noqa: F821
-require("logging")  # noqa: F821
+if not options.pc:  # noqa: F821
+    include("$(PORT_DIR)/boards/manifest.py")  # noqa: F821
+    require("aiohttp")  # noqa: F821
+    require("logging")  # noqa: F821
 module("boot.py")  # noqa: F821
-module("main.py")  # noqa: F821
+module("main.py", opt=3)  # noqa: F821
 for folder, _, names in sorted(os.walk("firmware")):
     for name in sorted(names):
         path = folder.replace(os.sep, "/") + "/" + name
-        if name.endswith(".py") and path not in PC_ONLY:
-            module(path, opt=0)  # noqa: F821
+        if name.endswith(".py") and (options.pc or path not in PC_ONLY):  # noqa: F821
+            module(path, opt=3)  # noqa: F821

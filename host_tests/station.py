@@ -1,8 +1,9 @@
 """A whole station under test: driven through its console, seen through a real central system.
 
 `Rig("cpython")` runs the firmware in this process, in virtual time where the test's loop is one;
-`Rig("micropython")` and `Rig("micropython32")` start the real MicroPython from .mpy files, with
-the device's heap, and talk to it over pipes.
+`Rig("micropython")` and `Rig("micropython32")` start the real MicroPython from .mpy files, with the
+heap of a board with PSRAM, and talk to it over pipes. `Rig("frozen")` starts the MicroPython that
+has the firmware frozen in, with as little heap as a device without PSRAM has (tools/frozen.py).
 """
 
 import asyncio
@@ -17,11 +18,12 @@ import pytest
 
 from firmware import app, options
 from host_tests import virtual
-from tools import runtimes
+from tools import frozen, runtimes
 from tools.central import House
 
 BITS = {"micropython": 64, "micropython32": 32}
 RUNTIMES = ("cpython", *BITS)
+FROZEN = "frozen"
 BOX = "BOX 1/é"
 
 
@@ -30,10 +32,19 @@ def play(runtime, session):
     with a MicroPython; skips without one."""
     if runtime == "cpython":
         return virtual.run(session)
-    if runtimes.find(BITS[runtime]) is None:
+    missing = why_missing(runtime)
+    if missing:
         session.close()
-        pytest.skip(runtimes.why_missing(BITS[runtime]))
+        pytest.skip(missing)
     return asyncio.run(session)
+
+
+def why_missing(runtime):
+    """Why this MicroPython can't be started here, or None."""
+    if runtime == FROZEN:
+        return frozen.why_missing()
+    bits = BITS[runtime]
+    return None if runtimes.find(bits) else runtimes.why_missing(bits)
 
 
 class Rig:
@@ -69,6 +80,7 @@ class Rig:
         self.house = House(now=self._now if self.inside else None) if house else None
         self.url = ""
         self.process = None
+        self.task = None  # the firmware in this process
 
     @staticmethod
     def _now():
@@ -105,17 +117,22 @@ class Rig:
             work = app.serve(parsed, self._typed.get, self._write)
             self.task = asyncio.create_task(work)
             return
-        runtimes.compile_mpy()
-        if self.runtime == "cpython":
+        folder, environment = runtimes.MPY, runtimes.environment()
+        if self.runtime == FROZEN:
+            command = [*frozen.command(self.heap), "-m", "main"]
+            folder, environment = self.folder, frozen.environment()
+        elif self.runtime == "cpython":
+            runtimes.compile_mpy()
             command = [sys.executable, str(runtimes.ROOT / "main.py")]
         else:
+            runtimes.compile_mpy()
             command = [*runtimes.command(BITS[self.runtime], self.heap), "-m", "main"]
         self.errors = open(self.folder / "station.log", "ab")
         self.process = await asyncio.create_subprocess_exec(
             *command,
             *self.words(),
-            cwd=runtimes.MPY,
-            env=runtimes.environment(),
+            cwd=folder,
+            env=environment,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=self.errors,
@@ -123,8 +140,7 @@ class Rig:
 
     def log(self):
         """What a process wrote to stderr so far."""
-        text = (self.folder / "station.log").read_text(errors="replace")
-        return text if self.runtime == "cpython" else text
+        return (self.folder / "station.log").read_text(errors="replace")
 
     def _write(self, text):
         self._text += text
@@ -223,7 +239,7 @@ class Rig:
                         await self.process.wait()
             self.errors.close()
             self.process = None
-        elif not self.task.done():
+        elif self.task and not self.task.done():
             self._typed.put_nowait(b"quit\n")
             await asyncio.wait_for(self.task, 60)
 

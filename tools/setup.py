@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Sets the workbench up: .venv with the tools, and desktop MicroPython of 64 and of 32 bits.
+"""Sets the workbench up: .venv with the tools, desktop MicroPython, and MicroPython's sources.
 
     python3 tools/setup.py [--strict]
 
-Quick when all is there. MicroPython 1.25 comes as Debian packages with the libraries they need,
-unpacked into .cache (nothing is installed on the machine); a `micropython` on PATH serves as the
-64-bit one. What can't be had is said, and its tests are skipped; with --strict that is an error.
+Quick when all is there. MicroPython 1.25 of 64 and of 32 bits comes as Debian packages with the
+libraries they need, unpacked into .cache (nothing is installed on the machine); a `micropython` on
+PATH serves as the 64-bit one. From the source package of the same version tools/frozen.py builds a
+MicroPython with the firmware frozen in; that needs gcc with its 32-bit libraries. What can't be had
+is said, and its tests are skipped; with --strict that is an error.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +32,10 @@ SUITE = "trixie"  # Debian 13: the one whose packages are built for MicroPython 
 PACKAGES = (
     "micropython libc6 libffi8 libmbedcrypto16 libmbedtls21 libmbedx509-7".split()  # fmt: skip
 )
+# What tools/frozen.py builds from: the sources, and libffi, which a 64-bit machine lacks in 32 bits.
+SOURCE_PACKAGE = "micropython"
+SOURCE_LIBRARY = "libffi-dev"
+SOURCE = CACHE / "micropython" / "source"
 # Debian's name of an architecture: its library folder and its loader.
 LOADERS = {
     "amd64": ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
@@ -84,6 +91,8 @@ def make_venv() -> None:
         raise Trouble(
             f"this is Python {platform.python_version()}; run tools/setup.py with 3.11 or later"
         )
+    if VENV.is_symlink():  # another checkout's: what is in it is that one's affair
+        return
     wanted = requirements()
     made_by = f"{VENV} {sys.version}"
     stamp = hashlib.sha256("\n".join([made_by, *wanted]).encode()).hexdigest()
@@ -163,6 +172,66 @@ def debian_source() -> tuple[str, str]:
     )
 
 
+class Apt:
+    """apt-get with a state of its own, below a folder: it neither needs root nor changes anything
+    on the machine. `with Apt(home, arch, "deb")` has read what the mirror offers."""
+
+    def __init__(self, home: Path, arch: str, kind: str):
+        for tool in ("apt-get", "dpkg"):
+            if not shutil.which(tool):
+                raise Trouble(
+                    f"this machine has no {tool} (not Debian or Ubuntu?); install MicroPython 1.25 "
+                    "or later yourself, so that `micropython` is on PATH: that serves for 64 bits"
+                )
+        self.home = home
+        self.arch = arch
+        self.kind = kind  # "deb" or "deb-src"
+
+    def __enter__(self):
+        home = self.home
+        for folder in ("state/lists/partial", "cache/archives/partial", "downloads"):
+            (home / folder).mkdir(parents=True, exist_ok=True)
+        (home / "state" / "status").touch()
+        self.uri, keyring = debian_source()
+        options = f"[signed-by={keyring}] " if keyring else ""
+        (home / "sources.list").write_text(f"{self.kind} {options}{self.uri} {SUITE} main\n")
+        settings = {
+            "Dir::State": home / "state",
+            "Dir::State::status": home / "state" / "status",
+            "Dir::Cache": home / "cache",
+            "Dir::Etc::sourcelist": home / "sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::Etc::preferences": "/dev/null",
+            "Dir::Etc::preferencesparts": "/dev/null",
+            "APT::Architecture": self.arch,
+            "APT::Architectures": self.arch,
+            "APT::Sandbox::User": "",
+            "APT::Update::Error-Mode": "any",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "3",
+        }
+        self.command = ["apt-get", "-q"]
+        for name, value in settings.items():
+            self.command += ["-o", f"{name}={value}"]
+        self.get("update")
+        return self
+
+    def get(self, *words) -> list[Path]:
+        """Runs apt-get; returns what has been downloaded so far."""
+        quiet = {**os.environ, "LC_ALL": "C.UTF-8"}
+        folder = self.home / "downloads"
+        try:
+            what = f"apt-get {words[0]} for {SUITE}"
+            run([*self.command, *words], what, cwd=folder, env=quiet)
+        except Trouble as trouble:
+            raise Trouble(f"{trouble}\nIs {self.uri} reachable? Then run again.") from None
+        return sorted(folder.iterdir())
+
+    def __exit__(self, *error):
+        for folder in ("state", "cache", "downloads"):
+            shutil.rmtree(self.home / folder, ignore_errors=True)
+
+
 def unpack_debian(arch: str) -> Path:
     """Downloads and unpacks MicroPython with its libraries; returns the root they are in."""
     home = CACHE / "micropython" / arch
@@ -170,50 +239,59 @@ def unpack_debian(arch: str) -> Path:
     mark = home / "complete"
     if mark.exists() and mark.read_text() == " ".join([SUITE, *PACKAGES]):
         return root
-    for tool in ("apt-get", "dpkg"):
-        if not shutil.which(tool):
-            raise Trouble(
-                f"this machine has no {tool} (not Debian or Ubuntu?); install MicroPython 1.25 "
-                "or later yourself, so that `micropython` is on PATH: that serves for 64 bits"
-            )
-    uri, keyring = debian_source()
     say(f"downloading MicroPython and its libraries for {arch} (10 MB)")
     shutil.rmtree(home, ignore_errors=True)
-    for folder in ("state/lists/partial", "cache/archives/partial", "debs"):
-        (home / folder).mkdir(parents=True)
-    (home / "state" / "status").touch()
-    options = f"[signed-by={keyring}] " if keyring else ""
-    (home / "sources.list").write_text(f"deb {options}{uri} {SUITE} main\n")
-    settings = {
-        "Dir::State": home / "state",
-        "Dir::State::status": home / "state" / "status",
-        "Dir::Cache": home / "cache",
-        "Dir::Etc::sourcelist": home / "sources.list",
-        "Dir::Etc::sourceparts": "/dev/null",
-        "Dir::Etc::preferences": "/dev/null",
-        "Dir::Etc::preferencesparts": "/dev/null",
-        "APT::Architecture": arch,
-        "APT::Architectures": arch,
-        "APT::Sandbox::User": "",
-        "APT::Update::Error-Mode": "any",
-        "Acquire::Languages": "none",
-        "Acquire::Retries": "3",
-    }
-    apt = ["apt-get", "-q"]
-    for name, value in settings.items():
-        apt += ["-o", f"{name}={value}"]
-    quiet = {**os.environ, "LC_ALL": "C.UTF-8"}
-    try:
-        run([*apt, "update"], f"apt-get update for {SUITE}", env=quiet)
-        run([*apt, "download", *PACKAGES], "apt-get download", cwd=home / "debs", env=quiet)
-    except Trouble as trouble:
-        raise Trouble(f"{trouble}\nIs {uri} reachable? Then run again.") from None
-    for deb in sorted((home / "debs").glob("*.deb")):
-        run(["dpkg", "-x", deb, root], f"unpacking {deb.name}")
-    for folder in ("state", "cache", "debs"):
-        shutil.rmtree(home / folder)
+    with Apt(home, arch, "deb") as apt:
+        for deb in apt.get("download", *PACKAGES):
+            run(["dpkg", "-x", deb, root], f"unpacking {deb.name}")
     mark.write_text(" ".join([SUITE, *PACKAGES]))
     return root
+
+
+def unpack_source() -> None:
+    """MicroPython's sources into SOURCE/tree, and a 32-bit libffi to link into SOURCE/root."""
+    mark = SOURCE / "complete"
+    wanted = " ".join([SUITE, SOURCE_PACKAGE, SOURCE_LIBRARY])
+    if mark.exists() and mark.read_text() == wanted:
+        return
+    say("downloading MicroPython's sources (16 MB)")
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    with Apt(SOURCE, "i386", "deb-src") as apt:
+        files = apt.get("source", "--download-only", SOURCE_PACKAGE)
+        (archive,) = (path for path in files if ".orig.tar." in path.name)
+        with tarfile.open(archive) as tar:
+            if hasattr(tarfile, "data_filter"):  # Python 3.11.4 and later
+                tar.extraction_filter = tarfile.data_filter
+            tar.extractall(SOURCE / "unpacked")
+    (tree,) = (SOURCE / "unpacked").iterdir()
+    with Apt(SOURCE, "i386", "deb") as apt:
+        for deb in apt.get("download", SOURCE_LIBRARY):
+            run(["dpkg", "-x", deb, SOURCE / "root"], f"unpacking {deb.name}")
+    tree.rename(SOURCE / "tree")
+    (SOURCE / "unpacked").rmdir()
+    mark.write_text(wanted)
+
+
+def make_source() -> None:
+    """Has ready what tools/frozen.py builds from; Trouble when it can't be built here."""
+    why = SOURCE.with_suffix(".missing")
+    why.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if platform.system() != "Linux" or platform.machine() != "x86_64":
+            raise Trouble("the frozen build is for Linux on x86-64")
+        for tool in ("gcc", "make"):
+            if not shutil.which(tool):
+                raise Trouble(f"no {tool}: apt-get install gcc gcc-multilib libc6-dev make")
+        try:
+            words = ["gcc", "-m32", "-x", "c", "-", "-o", "/dev/null"]
+            run(words, "gcc -m32", input="#include <stdio.h>\nint main(void) { return 0; }\n")
+        except Trouble:
+            raise Trouble("gcc can't build for 32 bits: apt-get install gcc-multilib") from None
+        unpack_source()
+    except Trouble as trouble:
+        why.write_text(str(trouble))
+        raise
+    why.unlink(missing_ok=True)
 
 
 def write_wrapper(path: Path, command: str) -> None:
@@ -283,6 +361,11 @@ def main() -> int:
         except Trouble as trouble:
             missing += 1
             say(f"no {bits}-bit MicroPython, its tests will be skipped: {trouble}")
+    try:
+        make_source()
+    except Trouble as trouble:
+        missing += 1
+        say(f"no frozen build, its tests will be skipped: {trouble}")
     if not missing:
         say("ready")
     return 1 if missing and options.strict else 0
