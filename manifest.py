@@ -7,6 +7,9 @@ is frozen. The tests freeze the same into a desktop MicroPython (host_tests/froz
 with `pc=True`: what only a PC loads is added, what only a device has is left out.
 """
 
+# These names are what MicroPython's build gives to a manifest.
+# ruff: noqa: F821
+
 import os
 
 # What a device never loads: tools/flash.py sends it to no board either.
@@ -22,14 +25,14 @@ PC_ONLY = (
     "firmware/simulated_lines.py",
 )
 
-if not options.pc:  # noqa: F821
-    include("$(PORT_DIR)/boards/manifest.py")  # noqa: F821
-    require("aiohttp")  # noqa: F821
-    require("logging")  # noqa: F821
-module("boot.py")  # noqa: F821
-module("main.py", opt=3)  # noqa: F821
+if not options.pc:
+    include("$(PORT_DIR)/boards/manifest.py")
+    require("aiohttp")
+    require("logging")
+module("boot.py")
+module("main.py", opt=3)
 for folder, _, names in sorted(os.walk("firmware")):
     for name in sorted(names):
         path = folder.replace(os.sep, "/") + "/" + name
-        if name.endswith(".py") and (options.pc or path not in PC_ONLY):  # noqa: F821
-            module(path, opt=3)  # noqa: F821
+        if name.endswith(".py") and (options.pc or path not in PC_ONLY):
+            module(path, opt=3)

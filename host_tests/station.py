@@ -1,9 +1,9 @@
 """A whole station under test: driven through its console, seen through a real central system.
 
 `Rig("cpython")` runs the firmware in this process, in virtual time where the test's loop is one;
-`Rig("micropython")` and `Rig("micropython32")` start the real MicroPython from .mpy files, with the
-heap of a board with PSRAM, and talk to it over pipes. `Rig("frozen")` starts the MicroPython that
-has the firmware frozen in, with as little heap as a device without PSRAM has (tools/frozen.py).
+`Rig("micropython")` and `Rig("micropython32")` start the real MicroPython from .mpy files, with
+the heap of a board with PSRAM, and talk to it over pipes. `Rig("frozen")` starts the MicroPython
+that has the firmware frozen in, in less heap than a device without PSRAM has (tools/frozen.py).
 """
 
 import asyncio

@@ -25,20 +25,8 @@ from tools import board, runtimes  # noqa: E402
 from tools.board import Board, Trouble  # noqa: E402
 
 OLDEST = (1, 25)
-LIBRARIES = ("aiohttp", "logging")
+LIBRARIES = tuple(runtimes.manifest()[1])
 LIBRARY_FILES = "lib.json"  # on the board: their files' SHA-256
-# Of the firmware, what a device never loads.
-PC_ONLY = (
-    "firmware.base.output",
-    "firmware.base.sockets_cpython",
-    "firmware.board.serial_pc",
-    "firmware.board.simulated.commands",
-    "firmware.board.simulated.board",
-    "firmware.options",
-    "firmware.sensing.meter_slave",
-    "firmware.sensing.tic_encode",
-    "firmware.simulated_lines",
-)
 BLOCK = 4096  # what a file takes of the flash at least
 SPARE = 128 * 1024  # for the journal, profiles and keys of a station's life
 PATIENCE_S = 30  # for what takes its time after a start
@@ -104,7 +92,7 @@ def sha256(data: bytes) -> str:
 def application(everything: bool = False) -> dict[str, bytes]:
     """What goes into a slot: path to content, compiled."""
     try:
-        return runtimes.shipped(() if everything else PC_ONLY)
+        return runtimes.shipped(everything)
     except ValueError as error:
         raise Trouble(str(error)) from None
 

@@ -2,9 +2,9 @@
 
     python -m tools.frozen        builds it, if it is not up to date, and says where it is
 
-Built from MicroPython's sources, which tools/setup.py has ready, and host_tests/frozen/manifest.py,
-into build/frozen; again only when what is frozen has changed. Code lies in the program and not in
-the heap, so the heap that a life needs here is about what it needs on a device.
+Built into build/frozen from MicroPython's sources, which tools/setup.py has ready, by
+host_tests/frozen/manifest.py; again only when what is frozen has changed. Code lies in the program
+and not in the heap, so the heap that a life needs here is about what it needs on a device.
 """
 
 from __future__ import annotations

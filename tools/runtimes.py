@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import subprocess
 import tempfile
+import types
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,17 +113,33 @@ def compile_mpy(names=SOURCES, into: Path = MPY) -> dict[str, str]:
     return errors
 
 
-def shipped(without=()) -> dict[str, bytes]:
-    """What goes into a slot, path to content, but the modules `without`."""
+def shipped(everything: bool = True) -> dict[str, bytes]:
+    """What goes into a slot, path to content; without `everything` only what a device loads."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         errors = compile_mpy(("firmware",), root)
         if errors:
             raise ValueError("\n".join(errors.values()))
         files = {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*.mpy")}
-    for module in without:
-        files.pop(module.replace(".", "/") + ".mpy", None)
+    if not everything:
+        frozen, _ = manifest()
+        files = {p: data for p, data in files.items() if p.replace(".mpy", ".py") in frozen}
     return dict(sorted(files.items()))
+
+
+def manifest() -> tuple[list[str], list[str]]:
+    """What manifest.py freezes for a device: the paths of sources, and the names of libraries."""
+    sources: list[str] = []
+    libraries: list[str] = []
+    names = {
+        "options": types.SimpleNamespace(pc=False),
+        "include": lambda path: None,
+        "require": libraries.append,
+        "module": lambda path, opt=0: sources.append(path),
+    }
+    with contextlib.chdir(ROOT):  # as MicroPython's build does
+        exec((ROOT / "manifest.py").read_text(), names)
+    return sources, libraries
 
 
 def _compile(source, target, name, options):

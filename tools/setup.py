@@ -4,10 +4,10 @@
     python3 tools/setup.py [--strict]
 
 Quick when all is there. MicroPython 1.25 of 64 and of 32 bits comes as Debian packages with the
-libraries they need, unpacked into .cache (nothing is installed on the machine); a `micropython` on
-PATH serves as the 64-bit one. From the source package of the same version tools/frozen.py builds a
-MicroPython with the firmware frozen in; that needs gcc with its 32-bit libraries. What can't be had
-is said, and its tests are skipped; with --strict that is an error.
+libraries they need, unpacked into .cache (nothing is installed on the machine); a `micropython`
+on PATH serves as the 64-bit one. From the source package of the same version tools/frozen.py
+builds a MicroPython with the firmware frozen in; that needs gcc with its 32-bit libraries. What
+can't be had is said, and its tests are skipped; with --strict that is an error.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SUITE = "trixie"  # Debian 13: the one whose packages are built for MicroPython 
 PACKAGES = (
     "micropython libc6 libffi8 libmbedcrypto16 libmbedtls21 libmbedx509-7".split()  # fmt: skip
 )
-# What tools/frozen.py builds from: the sources, and libffi, which a 64-bit machine lacks in 32 bits.
+# What tools/frozen.py builds from: the sources, and a libffi of 32 bits to link to.
 SOURCE_PACKAGE = "micropython"
 SOURCE_LIBRARY = "libffi-dev"
 SOURCE = CACHE / "micropython" / "source"
@@ -180,8 +180,9 @@ class Apt:
         for tool in ("apt-get", "dpkg"):
             if not shutil.which(tool):
                 raise Trouble(
-                    f"this machine has no {tool} (not Debian or Ubuntu?); install MicroPython 1.25 "
-                    "or later yourself, so that `micropython` is on PATH: that serves for 64 bits"
+                    f"this machine has no {tool} (not Debian or Ubuntu?); install MicroPython "
+                    "1.25 or later yourself, so that `micropython` is on PATH: that serves for "
+                    "64 bits"
                 )
         self.home = home
         self.arch = arch
