@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from firmware.base import slots
+from firmware.base import bundle, slots
 from firmware.base.store import Store
 from firmware.ocpp import download, jobs
 from firmware.ocpp.handlers import firmware_update as update
@@ -130,10 +130,7 @@ def running(monkeypatch):
     """Which slot runs is the test's word: this process runs a checkout."""
     now = {}
 
-    def flash(files):
-        return files, now["slot"]
-
-    monkeypatch.setattr(slots, "flash", flash)
+    monkeypatch.setattr(slots, "find", lambda files: slots.Slots(files, now["slot"]))
     monkeypatch.setattr("firmware.base.runtime.wait", lambda event, ms: _nothing())
     return now
 
@@ -155,10 +152,14 @@ def fresh():
     flash = Flash(48)
     files = flash.mount()
     put(files, OLD | BEFORE)
-    slots.write(files, slot="a", trial="0", tries="0")
+    slots.Slots(files).write_boot(slot="a", trial="0", tries="0")
     Store(files).write("update_key", bundles.KEY)
     Store(files).write("keys", b"BoxIdentifier=BOX1")
     return flash
+
+
+def boot_settings(files):
+    return slots.Slots(files).read_boot()
 
 
 def boot(files, folder, running):
@@ -221,7 +222,12 @@ def test_an_update_without_trouble(running, tmp_path):
     flash = fresh()
     assert life(flash.files, tmp_path, running) == ALL
     assert running["slot"] == "b"
-    assert slots.read(flash.files) == {"slot": "b", "trial": "0", "tries": "0", "failed": "0"}
+    assert boot_settings(flash.files) == {
+        "slot": "b",
+        "trial": "0",
+        "tries": "0",
+        "failed": "0",
+    }
     for _ in range(5):  # and it stays
         assert boot(flash.files, tmp_path, running) == "b"
     back = bundles.make([(path[2:], data) for path, data in OLD.items()])
@@ -233,7 +239,7 @@ def test_a_version_that_does_not_reach_the_central_system(running, tmp_path):
     flash = fresh()
     told = life(flash.files, tmp_path, running, works=False)
     assert told == [*ALL[:3], "InstallationFailed"] and running["slot"] == "a"
-    assert slots.read(flash.files)["failed"] == "0"
+    assert boot_settings(flash.files)["failed"] == "0"
 
 
 def test_a_version_that_crashes(running, tmp_path):
@@ -279,14 +285,14 @@ def test_a_whole_image(works, running, tmp_path, monkeypatch):
     told = station.run()
     assert station.ended == "update" and partition.boots == "ota_1"
     assert partition.blocks[("ota_1", 0)] == image[:4096]
-    assert slots.read(flash.files)["image"] == "ota_0"
+    assert boot_settings(flash.files)["image"] == "ota_0"
     partition.runs = "ota_1"
     station = Station(flash.files, slot, registers=works)
     told += station.run()
     assert partition.valid == (1 if works else 0)
-    assert slots.read(flash.files)["image"] == ("" if works else "ota_0")
+    assert boot_settings(flash.files)["image"] == ("" if works else "ota_0")
     if not works:
-        assert station.ended == "update" and slots.read(flash.files)["tries"] == "99"
+        assert station.ended == "update" and boot_settings(flash.files)["tries"] == "99"
         partition.runs = "ota_0"
         told += Station(flash.files, slot).run()
     assert told == [*ALL[:3], "Installed" if works else "InstallationFailed"]
@@ -319,12 +325,12 @@ def test_a_version_that_is_accepted_late(running, tmp_path):
         station.status = status
         step(station)
         if status == "Pending":
-            assert station.ended == "update" and slots.read(flash.files)["tries"] == "99"
+            assert station.ended == "update" and boot_settings(flash.files)["tries"] == "99"
         else:
-            assert station.ended is None and slots.read(flash.files)["trial"] == "0"
+            assert station.ended is None and boot_settings(flash.files)["trial"] == "0"
             assert station.store.read("update").startswith(b"Installed")
             station.store.write("update", b"trial" + station.store.read("update")[9:])
-            slots.write(flash.files, trial="1")
+            slots.Slots(flash.files).write_boot(trial="1")
 
 
 @pytest.mark.parametrize("phase", ["new", "wait", "ready"])
@@ -344,14 +350,14 @@ def test_flashed_by_wire_meanwhile(phase, running, tmp_path):
     if phase == "wait":
         station.store.write("update", "\n".join(["wait", *job[1:]]).encode())
     # make flash: other files, no bundle
-    asyncio.run(bundles.bundle.wipe(files, "b"))
+    asyncio.run(bundle.remove_tree(files, "b"))
     put(files, {"b/" + path: data for path, data in NEW})
-    slots.write(files, slot="b", trial="0", tries="0")
+    slots.Slots(files).write_boot(slot="b", trial="0", tries="0")
     assert boot(files, tmp_path, running) == "b"
     again = bundles.make([(path[2:], data) for path, data in OLD.items()])
     station = Station(files, "b", again)
     assert station.run()[-1] == "Installing" and station.ended == "update"
-    assert slots.read(files)["slot"] == "a" and slots.read(files)["trial"] == "1"
+    assert boot_settings(files)["slot"] == "a" and boot_settings(files)["trial"] == "1"
     assert boot(files, tmp_path, running) == "a"
     assert Station(files, "a").run() == ["Installed"]
 

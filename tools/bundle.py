@@ -6,9 +6,9 @@
     python tools/bundle.py show FILE [--key FOLDER/update.key]
     python tools/bundle.py provision STATE update.key | --unsigned
 
-The format is in firmware/base/bundle.py. `--source` packs .py files, for a station on a PC's
-Python. `provision` gives a station's state folder on a PC the key that it will trust; a real
-station gets it from tools/provision.py.
+The format is in firmware/base/bundle.py and manifest.py. `--source` packs .py files, for a station
+on a PC's Python. `provision` gives a station's state folder on a PC the key that it will trust; a
+real station gets it from tools/provision.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import firmware  # noqa: E402
-from firmware.base.bundle import UNSIGNED, verify  # noqa: E402
+from firmware.base.bundle import UNSIGNED  # noqa: E402
+from firmware.base.rsa import verify  # noqa: E402
 from firmware.base.store import Files, Store  # noqa: E402
 from tools import runtimes  # noqa: E402
 

@@ -1,23 +1,28 @@
-"""A whole MicroPython image, into the board's other OTA slot. Loaded for an update."""
+"""The board's two OTA slots: flash partitions that hold a whole MicroPython image each.
 
-_BLOCK = 4096
+Raises OSError where the board has no OTA slots.
+"""
+
+_BLOCK = 4096  # bytes that are erased and written at a time
 
 
-class Image:
-    """Takes an image; `label` is the partition's. Raises OSError where there is no OTA slot, or
-    none so large."""
+class ImageWriter:
+    """Writes an image of `size` bytes into the OTA slot that does not run; `label` is the slot's
+    name. Raises OSError where it has not so much room."""
 
     def __init__(self, size: int):
-        partition = _running().get_next_update()
+        partition = _running_partition().get_next_update()
         self.label = partition.info()[4]
-        if partition.info()[3] < size:
-            raise OSError("the OTA slot has %d bytes" % partition.info()[3])
+        room = partition.info()[3]
+        if room < size:
+            raise OSError("the OTA slot has %d bytes" % room)
         self._partition = partition
         self._block = bytearray(_BLOCK)
-        self._used = self._number = 0
+        self._used = 0  # bytes of the block
+        self._number = 0  # of the block
 
     def write(self, data) -> None:
-        """The next bytes, any number; a block is erased and written once it is full."""
+        """Takes the next bytes, any number; a block is erased and written once it is full."""
         at = 0
         while at < len(data):
             n = min(_BLOCK - self._used, len(data) - at)
@@ -25,42 +30,41 @@ class Image:
             self._used += n
             at += n
             if self._used == _BLOCK:
-                self.flush()
+                self._write_block()
 
-    def flush(self) -> None:
-        """Writes what there is of a block."""
+    def _write_block(self):
         self._partition.writeblocks(self._number, self._block)
         self._number += 1
         self._used = 0
 
     def close(self) -> None:
-        """No more bytes will come."""
+        """Writes what is left: no more bytes will come."""
         if self._used:
             self._block[self._used :] = b"\xff" * (_BLOCK - self._used)
-            self.flush()
+            self._write_block()
 
 
-def _running():
-    try:
-        from esp32 import Partition
-    except ImportError:
-        raise OSError("this board has no OTA slots")
-    return Partition(Partition.RUNNING)  # type: ignore[arg-type]
+def running_label() -> str:
+    """The label of the OTA slot that runs."""
+    return _running_partition().info()[4]
 
 
-def running() -> str:
-    """The label of the image that runs."""
-    return _running().info()[4]
-
-
-def start(label: str) -> None:
-    """The next reset starts that image, on trial if the bootloader does trials."""
-    _running()
+def boot_next(label: str) -> None:
+    """The next reset starts the image in this slot, on trial if the bootloader does trials."""
+    _running_partition()
     from esp32 import Partition
 
     Partition(label).set_boot()
 
 
-def keep() -> None:
-    """The image that runs has proved itself."""
-    _running().mark_app_valid_cancel_rollback()
+def confirm_running() -> None:
+    """The image that runs has proved itself: a bootloader that does trials keeps it."""
+    _running_partition().mark_app_valid_cancel_rollback()
+
+
+def _running_partition():
+    try:
+        from esp32 import Partition
+    except ImportError:
+        raise OSError("this board has no OTA slots")
+    return Partition(Partition.RUNNING)  # type: ignore[arg-type]

@@ -20,9 +20,9 @@ def again(state: str, words: list) -> None:
     else:
         program = sys.executable
         command = [program] + sys.orig_argv[1:]
-    flash, running = slots.flash(Files(state))
-    if not running:
-        slot = flash.path(slots.read(flash)["slot"])
+    found = slots.find(Files(state))
+    if not found.running:
+        slot = found.files.path(found.read_boot()["slot"])
         at = 0
         while at < len(command) and command[at] not in ("-m", "-c") and command[at][-3:] != ".py":
             at += 1

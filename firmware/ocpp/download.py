@@ -1,6 +1,6 @@
 """The download of an update: on its date, in so many attempts, into the slot (update.py)."""
 
-from firmware.base import bundle, runtime, slots
+from firmware.base import bundle, ota, slots
 
 _MESSAGE = "FirmwareStatusNotification"
 _LINE_BYTES = 32768  # between two lines of progress in the log
@@ -12,7 +12,7 @@ async def step(station, _):
     try:
         return await _attempt(station, job, station.log("update"))
     finally:
-        runtime.drop("firmware.base.bundle", "firmware.base.slots", "firmware.base.ota")
+        pass
 
 
 async def _attempt(station, job, log):
@@ -25,8 +25,8 @@ async def _attempt(station, job, log):
     left = int(job[3])
     if left <= 0:
         return _over(station, job, "DownloadFailed")
-    flash, running = slots.flash(station.files)
-    slot = slots.inactive(flash, running)
+    found = slots.find(station.files)
+    flash, slot = found.files, found.inactive()
     if job[5] != slot:  # somebody has flashed the station by wire since
         job[0] = "new"
         job[5] = slot
@@ -39,7 +39,7 @@ async def _attempt(station, job, log):
         station.jobs.say(_MESSAGE, "Downloading")
     try:
         job[5] = await _download(station, job, flash, log)
-    except bundle.Bad as why:
+    except bundle.BadBundle as why:
         log.error("not installed: %s", why)
         station.security_event("a firmware bundle was refused: %s" % why)
         bundle.forget(flash, job[5])
@@ -66,14 +66,14 @@ async def _download(station, job, flash, log):
     """Brings what the slot does not have yet; what is to be started then."""
     key = station.config.store.read("update_key")
     if key is None:
-        raise bundle.Bad("this station has no key to check it with")
+        raise bundle.BadBundle("this station has no key to check it with")
     if key == bundle.UNSIGNED:
         log.warning("provisioned to take any bundle: its signature is not checked")
     unpacker = bundle.Unpacker(flash, job[5], key, _image)
     try:
         try:
             await unpacker.resume()
-        except bundle.Bad as why:
+        except bundle.BadBundle as why:
             log.debug("not gone on with: %s", why)
             unpacker.restart()
         if not unpacker.done:
@@ -85,7 +85,7 @@ async def _download(station, job, flash, log):
 
 
 def _image(size):
-    return runtime.load("firmware.base.ota").Image(size)
+    return ota.ImageWriter(size)
 
 
 class _Sink:

@@ -910,7 +910,7 @@ def bundle(data):
                 await made.write(data[at : at + 100])
             made.finish()
             outcome = "ok %s" % made.version
-        except bundle.Bad:
+        except bundle.BadBundle:
             outcome = "bad"  # what is text, and how it is shown, differs
         except OSError:
             outcome = "damaged"

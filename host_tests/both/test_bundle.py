@@ -4,7 +4,7 @@ import asyncio
 import binascii
 import hashlib
 
-from firmware.base import bundle
+from firmware.base import bundle, rsa
 from host_tests.both import bundles
 
 FILES = (
@@ -53,7 +53,7 @@ async def outcome(data, key=bundles.KEY, image=None, files=None):
     try:
         await feed(unpacker, data)
         said = "ok"
-    except bundle.Bad as why:
+    except bundle.BadBundle as why:
         said = str(why)
     except OSError as why:
         said = "OSError " + str(why)
@@ -110,10 +110,10 @@ async def test_a_signature_of_another_implementation():
     signature = binascii.unhexlify("".join(OPENSSL.split()))
     digest = hashlib.sha256(b"hello").digest()
     assert signature == bundles.sign(b"hello")
-    assert await bundle.verify(bundles.KEY, signature, digest)
-    assert not await bundle.verify(bundles.KEY, signature, hashlib.sha256(b"hallo").digest())
-    assert not await bundle.verify(bundles.KEY, signature[1:], digest)
-    assert not await bundle.verify(bundles.KEY, b"\xff" * 256, digest)
+    assert await rsa.verify(bundles.KEY, signature, digest)
+    assert not await rsa.verify(bundles.KEY, signature, hashlib.sha256(b"hallo").digest())
+    assert not await rsa.verify(bundles.KEY, signature[1:], digest)
+    assert not await rsa.verify(bundles.KEY, b"\xff" * 256, digest)
 
 
 OPENSSL = """
@@ -264,7 +264,7 @@ async def test_not_going_on_with_what_is_not_right():
     try:
         await unpacker.resume()
         assert False
-    except bundle.Bad:
+    except bundle.BadBundle:
         pass
     unpacker.restart()
     await feed(unpacker, data)

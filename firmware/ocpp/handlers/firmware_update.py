@@ -12,7 +12,7 @@ attempts left, seconds between them, slot. It outlives restarts, and power cuts 
 A slot that doesn't reach it in time restarts, and boot.py goes back: InstallationFailed.
 """
 
-from firmware.base import runtime, slots
+from firmware.base import bundle, ota, runtime, slots
 
 MESSAGE = "FirmwareStatusNotification"
 _ATTEMPTS = 4  # where the central system leaves it to us
@@ -20,7 +20,6 @@ _INTERVAL_S = 60
 _TRIAL_S = 600  # real seconds
 _TOLD_S = 10
 _MOST = 100  # attempts
-_OTA = "firmware.base.ota"
 _DOWNLOAD = "firmware.ocpp.download"
 
 
@@ -34,8 +33,7 @@ def UpdateFirmware(station, payload):
         return {}
     if station.jobs:
         station.jobs.stop("firmware.ocpp.handlers.firmware_update")
-    flash, running = slots.flash(station.files)
-    slot = slots.inactive(flash, running)
+    slot = slots.find(station.files).inactive()
     job = ["new", payload["location"].replace("\n", " ")]
     job.append(str(payload["retrieveDate"]))
     job.append(str(min(payload.get("retries", _ATTEMPTS - 1) + 1, _MOST)))
@@ -50,10 +48,7 @@ def UpdateFirmware(station, payload):
 
 async def step(station, _):
     """See jobs.py."""
-    try:
-        return await _step(station)
-    finally:
-        runtime.drop(_OTA, "firmware.base.slots")
+    return await _step(station)
 
 
 async def _step(station):
@@ -64,14 +59,14 @@ async def _step(station):
         return None
     if phase in ("new", "wait"):
         return _DOWNLOAD
-    flash, running = slots.flash(station.files)
+    found = slots.find(station.files)
     if phase in ("ready", "trial"):
-        words = slots.read(flash)
-        runs = job[5] == _running(job, running)
+        words = found.read_boot()
+        runs = job[5] == _running(job, found.running)
         if runs and (phase == "trial" or words.get("trial") == "1" or words.get("image")):
-            return await _on_trial(station, log, job, flash)
-        if phase == "ready" and not runs and _there(flash, job[5]):
-            return await _install(station, log, job, flash)
+            return await _on_trial(station, log, job, found)
+        if phase == "ready" and not runs and _there(found.files, job[5]):
+            return await _install(station, log, job, found)
         if phase == "ready":
             log.warning("the slot was filled by somebody else: once more")
             job[0] = "new"
@@ -80,9 +75,9 @@ async def _step(station):
     if phase == "trial":
         log.error("the new version did not prove itself")
         station.security_event("a firmware update was undone")
-        if slots.read(flash).get("trial") == "1":  # without a boot.py that goes back
-            slots.write(flash, slot=slots.inactive(flash, job[5]), trial="0", tries="0")
-        slots.write(flash, failed="0")
+        if found.read_boot().get("trial") == "1":  # without a boot.py that goes back
+            found.write_boot(slot=slots.other(job[5]), trial="0", tries="0")
+        found.write_boot(failed="0")
         return _over(station, job, "InstallationFailed")
     if not station.registration.online.is_set():
         return station.registration.online.wait()
@@ -104,18 +99,15 @@ def _over(station, job, status):
 
 def _running(job, slot):
     """What runs of the two that a job's slot is one of."""
-    return slot if len(job[5]) == 1 else runtime.load(_OTA).running()
+    return slot if len(job[5]) == 1 else ota.running_label()
 
 
 def _there(flash, slot):
     """Whether the slot still holds what was unpacked: who flashes it by wire takes this away."""
-    try:
-        return len(slot) > 1 or flash.size(slot + "/bundle") > 0
-    except OSError:
-        return False
+    return len(slot) > 1 or bundle.is_unpacked(flash, slot)
 
 
-async def _install(station, log, job, flash):
+async def _install(station, log, job, found):
     session = station.session
     if session.transaction:
         station.doing[MESSAGE] = "Downloaded"
@@ -127,11 +119,10 @@ async def _install(station, log, job, flash):
         return station.jobs.idle()
     try:
         if len(job[5]) == 1:
-            slots.write(flash, slot=job[5], trial="1", tries="0", failed="0")
+            found.write_boot(slot=job[5], trial="1", tries="0", failed="0")
         else:
-            ota = runtime.load(_OTA)
-            slots.write(flash, image=ota.running(), tries="0", failed="0")
-            ota.start(job[5])
+            found.write_boot(image=ota.running_label(), tries="0", failed="0")
+            ota.boot_next(job[5])
     except OSError as why:
         log.error("not installed: %s", why)
         return _over(station, job, "InstallationFailed")
@@ -142,15 +133,15 @@ async def _install(station, log, job, flash):
     return None
 
 
-async def _on_trial(station, log, job, flash):
+async def _on_trial(station, log, job, found):
     """In the new version."""
     if station.registration.status == "Accepted":
         log.warning("version %s has proved itself", station.version)
         if len(job[5]) == 1:
-            slots.write(flash, trial="0", tries="0")
+            found.write_boot(trial="0", tries="0")
         else:
-            runtime.load(_OTA).keep()
-            slots.write(flash, image="")
+            ota.confirm_running()
+            found.write_boot(image="")
         return _over(station, job, "Installed")
     if MESSAGE not in station.doing:
         station.doing[MESSAGE] = "Installing"
@@ -158,6 +149,6 @@ async def _on_trial(station, log, job, flash):
     if station.session.transaction:  # let it end, and the central system answer after all
         return runtime.wait(station.registration.online, 60000)
     log.error("version %s did not reach the central system: going back", station.version)
-    slots.write(flash, tries="99")
+    found.write_boot(tries="99")
     station.end("update")
     return None

@@ -1,0 +1,123 @@
+"""The manifest of a firmware bundle: a text that lists what is in it, one line each.
+
+    version 0.2.0
+    needs micropython 1.25 6            implementation, its least version, version of .mpy or 0
+    file firmware/app.mpy 1234 HEX      path in the slot, bytes, SHA-256
+    image 1572864 HEX                   instead of files: a whole MicroPython, for the OTA slots
+    reads 6                             with an image: the version of .mpy that it can read, which
+                                        has to be the slots'; 0: it has the application in itself
+
+These functions take the manifest's lines, split into words, from `read_lines`.
+"""
+
+import sys
+from collections import namedtuple
+
+_MAX_LINE = 200  # bytes
+_MAX_PATH = 100  # characters
+_MAX_VERSION = 50
+_BLOCK = 512  # bytes that are read at a time
+_MAX_FILES_BYTES = 1 << 20  # of all files together
+_MAX_IMAGE_BYTES = 4 << 20
+_PATH_CHARACTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_/."
+
+
+class BadBundle(Exception):
+    """A bundle that this station does not take; to download it again won't help."""
+
+
+# One file, or the image, whose path is "". `size`: bytes; `sha256`: its hash in hexadecimal.
+Entry = namedtuple("Entry", ("path", "size", "sha256"))
+
+# What a manifest says about all of the bundle. `size`: bytes of its contents together.
+Summary = namedtuple("Summary", ("version", "size", "is_image"))
+
+
+def read_lines(file):
+    """Yields the words of each line of an open binary file, from where the file stands."""
+    rest = b""
+    while True:
+        data = file.read(_BLOCK)
+        lines = (rest + data).split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            try:
+                yield str(line, "utf-8").split(" ")
+            except ValueError:
+                raise BadBundle("its manifest is no text")
+        if len(rest) > _MAX_LINE or rest and not data:
+            raise BadBundle("its manifest has a line without end")
+        if not data:
+            return
+
+
+def entries(lines):
+    """Yields the Entry of each file, or of the image, in the order of the bundle's contents."""
+    for words in lines:
+        if words[0] in ("file", "image"):
+            yield _entry(words)
+
+
+def check(lines, size_before: int) -> Summary:
+    """Reads a manifest to its end. Raises BadBundle where it is damaged, too large or not for
+    this Python. `size_before`: bytes of the bundle before its contents."""
+    version = reads = lacking = ""
+    files = images = 0
+    size = size_before
+    for words in lines:
+        kind = words[0]
+        if kind == "version" and len(words) == 2:
+            version = words[1][:_MAX_VERSION]
+        elif kind == "needs" and len(words) == 4:
+            lacking = _lacking(words[1], words[2], words[3])
+        elif kind == "reads" and len(words) == 2:
+            reads = words[1]
+        elif kind in ("file", "image"):
+            size += _entry(words).size
+            files += kind == "file"
+            images += kind == "image"
+        else:
+            raise BadBundle("its manifest says %r" % " ".join(words)[:50])
+    if lacking or not version:
+        raise BadBundle(lacking or "it has no version")
+    if not (files and not images or images == 1 and not files):
+        raise BadBundle("it has neither files nor just one image")
+    if images and reads not in ("0", _mpy_version()):
+        raise BadBundle(
+            "its image reads .mpy version %s, here are %s" % (reads or "?", _mpy_version())
+        )
+    if size > (_MAX_IMAGE_BYTES if images else _MAX_FILES_BYTES):
+        raise BadBundle("it is too large: %d bytes" % size)
+    return Summary(version, size, bool(images))
+
+
+def _entry(words) -> Entry:
+    """The Entry of a line that begins with `file` or `image`."""
+    path = ""
+    if words[0] == "file":
+        path = words.pop(1) if len(words) == 4 else "."
+        good = path.startswith("firmware/") and len(path) <= _MAX_PATH
+        good = good and all(c in _PATH_CHARACTERS for c in path.encode())
+        if not good or ".." in path or "//" in path or path[-1:] in "/.":
+            raise BadBundle("it has a file %r" % path[:50])
+    if len(words) != 3 or not words[1].encode().isdigit() or len(words[2]) != 64:
+        raise BadBundle("its manifest is damaged")
+    if words[1].strip("0") == "":
+        raise BadBundle("it has an empty file")
+    return Entry(path, int(words[1]), words[2])
+
+
+def _mpy_version() -> str:
+    """The version of .mpy files that runs here, "0" where none does."""
+    return str(getattr(sys.implementation, "_mpy", 0) & 255)
+
+
+def _lacking(name: str, version: str, mpy: str) -> str:
+    """What a bundle needs that this Python is not; "" when it can run the bundle."""
+    here = sys.implementation
+    wanted = tuple([int(number) for number in version.split(".") if number.encode().isdigit()])
+    if here.name != name or tuple(here.version[: len(wanted)]) < wanted:
+        return "it needs %s %s" % (name, version)
+    if mpy not in ("0", _mpy_version()):
+        return "it needs a Python that reads .mpy version %s" % mpy
+    return ""
