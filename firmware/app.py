@@ -60,7 +60,6 @@ async def serve(options, read=None, write=None, parts=None) -> None:
     the chip's. `read` and `write` are the console's, by default stdin and stdout;
     see `Console`."""
     parts = parts or Parts()
-    parts.reference = Parts()
     _build("parts", parts, options)
     console = parts.console or Console(read or runtime.Stdin().read, write or runtime.stdout())
     cause = options.cause

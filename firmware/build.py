@@ -7,6 +7,7 @@ from firmware.base.clock import Clock
 from firmware.base.journal import Journal
 from firmware.base.log import Log
 from firmware.base.store import Files, Store
+from firmware.charging import models
 from firmware.charging.evse import Evse
 from firmware.charging.faults import Faults
 from firmware.charging.limits import Limits
@@ -34,10 +35,8 @@ def parts(made, options) -> None:
     for name in ("SupervisionUrl", "BoxIdentifier"):
         if name in options.run:
             made.provisioned[name] = options.run[name]
-    models = runtime.load("firmware.charging.models")
-    row = models.find(options.model)
-    models.circuit(row, options.run)
-    _reference(made.reference, row)
+    made.reference = models.find(options.model)
+    models.check_circuit(made.reference, options.run)
     made.ca = None
     if options.ca:
         with open(options.ca, "rb") as f:
@@ -47,14 +46,6 @@ def parts(made, options) -> None:
     else:
         _simulated(made)
     _lines(made, options)
-
-
-def _reference(made, row):
-    """`name`, `phases` and `max_ma` at most, `socket` or attached cable."""
-    made.name = row[0]
-    made.phases = int(row[1])
-    made.max_ma = int(row[2]) * 1000
-    made.socket = row[3] == "socket"
 
 
 def _simulated(made):

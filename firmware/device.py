@@ -51,9 +51,9 @@ def check(given, options) -> None:
             raise ValueError("%s: not an object" % name)
     if "model" not in given:
         raise ValueError("no model")
-    row = models.find(str(given["model"]))
-    options.model = row[0]
-    options.provisioned = _keys(given.get("keys", {}), row)
+    reference = models.find(str(given["model"]))
+    options.model = reference.name
+    options.provisioned = _keys(given.get("keys", {}), reference)
     wifi = given.get("wifi", {})
     for name in wifi:
         if name not in ("ssid", "key"):
@@ -89,7 +89,7 @@ def check(given, options) -> None:
     if options.aiorepl and options.provisioned.get("ConsolePassword"):
         raise ValueError("aiorepl: it asks for no ConsolePassword, so not both")
     options.pins = pins.load(given.get("board", "devkit"), given.get("pins"))
-    for name in ("pp", "lock_close") if row[3] == "socket" else ():
+    for name in ("pp", "lock_close") if reference.socket else ():
         if options.pins[name] == "-":
             raise ValueError("pins: a socket needs %s" % name)
     options.run = {}
@@ -105,7 +105,7 @@ def _number(given, name, default, low, high):
     return int(text)
 
 
-def _keys(given, row):
+def _keys(given, reference):
     from firmware.charging import models
     from firmware.ocpp import keys
     from firmware.ocpp.handlers import configuration
@@ -121,7 +121,7 @@ def _keys(given, row):
             checked[key[0]] = configuration.check(key, str(given[name]))
         except ValueError as why:
             raise ValueError("%s: %s" % (key[0], why))
-    models.circuit(row, checked)
+    models.check_circuit(reference, checked)
     if "PhaseNumber" not in checked or "IMaxUser" not in checked:  # both, or nothing
         checked["IMaxUser"] = "0"
         checked["PhaseNumber"] = checked.get("PhaseNumber", "1")

@@ -54,7 +54,7 @@ def _take(options, name, value):
     elif name == "--model":
         from firmware.charging import models
 
-        options.model = models.find(value)[0]
+        options.model = models.find(value).name
     elif name == "--state":
         options.state = value
     elif name == "--key":

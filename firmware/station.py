@@ -237,8 +237,7 @@ class Station:
             pause = self.evse.step()
             self._metered()
             self.notifier.look()
-            if self.evse.changed:
-                self.evse.changed = False
+            if self.evse.has_changed():
                 self.session.evse_changed()
             await self.board.wait(pause)
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 from firmware.charging import faults
 from host_tests.both.charger_rig import Rig
 
-CODES = [line.split("|")[0] for line in faults.TABLE.strip().split("\n")]
+CODES = [row.code for row in faults.TABLE]
 TICK = 10
 SLACK = 20  # a sample
 
@@ -107,8 +107,8 @@ class Charger(RuleBasedStateMachine):
 
     @rule()
     def ask_to_unlock(self):
-        self.rig.evse._asked = self.rig.socket  # what unlock() does before it waits
-        self.rig.evse._tries = 0
+        if self.rig.socket:
+            self.rig.evse.lock.ask_to_unlock()
 
     @rule()
     def restart(self):

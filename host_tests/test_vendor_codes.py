@@ -8,8 +8,6 @@ import pytest
 from firmware.charging import faults
 from host_tests.station import RUNTIMES, Rig, play
 
-ROWS = [line.split("|") for line in faults.TABLE.strip().split("\n")]
-
 
 @pytest.fixture(params=RUNTIMES)
 def runtime(request):
@@ -29,9 +27,10 @@ def test_each_code_is_raised_told_held_and_cleared(runtime, tmp_path):
     async def session():
         async with Rig(runtime, tmp_path, speed=50) as rig:
             house = rig.house
-            for code, text, unplug, _, error, *_ in ROWS:
-                if unplug == "No":
+            for row in faults.TABLE:
+                if not row.unplugging_recovers:
                     continue
+                code, text, error = row.code, row.info, row.error_code
                 started = len(house.calls("StartTransaction"))
                 await rig.charge()
                 await rig.console(f"sim fault {code} on")

@@ -348,9 +348,10 @@ def main() -> int:
         with Board(board.pick(args.port)) as target:
             given = provision(target, args)
             flash.selftest(target, print)
-    row = models.find(str(given["model"]))
+    reference = models.find(str(given["model"]))
     print(json.dumps(hidden(given), indent=1, ensure_ascii=False))
-    print("%s, %s phases and %s A at most: checked" % (row[0], row[1], row[2]))
+    most = reference.max_ma // 1000
+    print("%s, %s phases and %s A at most: checked" % (reference.name, reference.phases, most))
     return 0
 
 

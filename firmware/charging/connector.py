@@ -1,6 +1,7 @@
 """The connector's status, derived from facts and never kept (OCPP 4.9, 7.7, errata 3.55, 3.64)."""
 
 from firmware.base.runtime import const
+from firmware.sensing.pilot import MIN_MA
 
 # The contactor has 3 s from B to C, and so has a transaction to begin: the status stays so long.
 _CLOSING_MS = const(3000)
@@ -31,7 +32,7 @@ def status(evse, session, before: str, ms: int) -> str:
         and before in ("Preparing", "Finishing", "Reserved", "Available")
     ):
         return "Preparing"
-    if not evse.enabled or evse.switching or evse.offered_ma < 6000 or evse.pilot in "DE":
+    if not evse.enabled or evse.switching or evse.offered_ma < MIN_MA or evse.pilot in "DE":
         return "SuspendedEVSE"
     if evse.pilot == "B":
         return "SuspendedEV"

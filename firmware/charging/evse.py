@@ -4,10 +4,13 @@ Every sample (20 ms) makes one `step`. Fast to open: the first confirmed reading
 drops the permit. Slow to close: C under PWM, half a second long, the plug locked, nothing wrong.
 """
 
-import asyncio
-
 from firmware.charging import faults as codes
+from firmware.charging.lock import Lock
 from firmware.sensing import pilot
+from firmware.sensing.pilot import MIN_MA, STEADY
+
+STATE_F = 0  # per mille: steady -12 V
+BROKEN_OFF = None  # in place of per mille: CP is disconnected from the vehicle
 
 _SAMPLE_MS = 20
 _IDLE_MS = 500  # the longest pause: a wish is noticed within it
@@ -20,18 +23,14 @@ _F_MS = 500  # pulse of state F
 _WAKE_AFTER_MS = 30000  # offered so long and never asked for: the vehicle may sleep
 _WAKE_MS = 4000  # break of CP that wakes it
 _SETTLE_MS = 100  # after a break or F: no reading counts
-_LOCK_MS = 1000  # between tries of the lock
-_LOCK_TRIES = 5
-_PROBE_MS = 10000  # between tries of a lock that failed
 
 
 class Evse:
-    """The facts, read each step; `changed` says that one of them did:
+    """The facts, read each step; `has_changed` tells whether one of them did:
 
     `pilot` "A" to "F", `pilot_since` ms (also when the offer begins), `plugged`, `contactor` (the
     mirror contact), `locked`, `duty` (per mille as driven; 1000 in a break), `offered_ma`,
-    `phases` (as connected), `switching` (phases being switched), `faulty` (how many faults are
-    active), `faults`.
+    `phases` (as connected), `switching` (phases being switched), `faults`.
 
     The wishes: `enabled` (energy may flow), `limits`, `want_phases` (1 or 3), `hold_lock` (locked
     without energy too). A wish is noticed within half a second.
@@ -49,7 +48,6 @@ class Evse:
         self.log = log
         self.limits = limits
         self.faults = faults
-        self.socket = socket
         self.switch_ms = switch_ms
         self.enabled = False
         self.want_phases = phases
@@ -59,42 +57,43 @@ class Evse:
         self.plugged = False
         self.contactor = False
         self.locked = False
-        self.duty = 1000
+        self.duty = STEADY
         self.offered_ma = 0
         self.phases = phases
         self.switching = False
-        self.faulty = 0
-        self.changed = True
-        self._most = phases
-        self._relay = 0  # what the phase relay was told, 0 for nothing yet
-        self._powered = False  # the vehicle has had power since it was plugged in
-        self._now = ms()
-        self._gap = 0
-        self._seen = "A"  # the newest reading
-        self._seen_ms = self._now  # since when the readings agree
-        self._agree = 0  # how many
-        self._bad = 0  # readings that aren't C since two in a row that are
+        now = ms()
+        self.lock = Lock(board, log, faults, now) if socket else None
+        self._changed = True
+        self._active_faults = 0
+        self._mains_phases = phases
+        self._relay_phases = 0  # what the phase relay was told, 0 for nothing yet
+        self._was_powered = False  # the vehicle has had power since it was plugged in
+        self._sampled_ms = now
+        self._gap_ms = 0  # since the sample before
+        self._reading = "A"  # the newest reading of the pilot
+        self._reading_since = now  # since when the readings agree
+        self._agreeing = 0  # how many do
+        self._not_c = 0  # readings that aren't C since two in a row that are
+        self._unreadable_until = 0  # until then readings of the pilot don't count
+        self._permitted = False  # the permit for the contactor
         self._cause_ms = 0  # when the cause of a fault was there last
-        self._masked = 0  # until then readings don't count
-        self._on = False  # the permit
-        self._again_ms = 0  # not before
-        self._duty_ms = self._now - _CHANGE_MS
-        self._forced_ms = 0  # end of a break or of a pulse of F, 0 for none
+        self._open_until = 0  # the contactor does not close before
+        self._duty_ms = now - _CHANGE_MS  # when the duty changed last
+        self._forced_until = 0  # end of a break of CP or of a pulse of F, 0 for none
         self._wake_ms = 0  # when to try to wake the vehicle, 0 for never
-        self._pp = 0
-        self._want_lock = False
-        self._lock_ms = self._now - _LOCK_MS  # the newest pulse
-        self._tries = 0
-        self._tried = True  # a pulse has followed the wish: feedback alone might be stuck
-        self._jammed = False
-        self._asked = False
-        self._answered = asyncio.Event()
-        board.pilot(1000)
+        self._cable_ma = 0  # what PP said at the sample before
+        board.pilot(STEADY)
 
-    def _fact(self, name, value):
+    def has_changed(self) -> bool:
+        """Whether a fact has changed since the last call."""
+        changed = self._changed
+        self._changed = False
+        return changed
+
+    def _set_fact(self, name, value):
         if getattr(self, name) != value:
             setattr(self, name, value)
-            self.changed = True
+            self._changed = True
             self.log.debug("%s: %s", name, value)
 
     def step(self) -> int:
@@ -103,76 +102,86 @@ class Evse:
         self.alive = True
         board.read()
         now = self.ms()
-        self._gap = now - self._now
-        self._now = now
-        self._read(now)
-        self._look(now)
-        offer = self._offer()
-        board.permit(self._permit(now, offer))
-        self._fact("contactor", board.contactor)
-        self._drive(now, offer)
-        if self.socket:
-            self._lock(now)
-        self._switch(now)
-        self.faults.update(self.pilot == "A" and not self._forced_ms)
-        self._fact("faulty", len(self.faults.active))
-        return self._pause(now)
+        self._gap_ms = now - self._sampled_ms
+        self._sampled_ms = now
+        self._read_pilot(now)
+        self._watch_board(now)
+        offer = self._offer_ma()
+        board.permit(self._decide_permit(now, offer))
+        self._set_fact("contactor", board.contactor)
+        self._drive_pilot(now, offer)
+        if self.lock:
+            self._step_lock(now)
+        self._switch_phases(now)
+        self.faults.update(self.pilot == "A" and not self._forced_until)
+        if self._active_faults != len(self.faults.active):
+            self._active_faults = len(self.faults.active)
+            self._changed = True
+        return self._pause_ms(now)
 
-    def _read(self, now):
+    # The vehicle
+
+    def _read_pilot(self, now):
         """The pilot: two readings agree, or C for half a second."""
-        if self._forced_ms or now < self._masked:
-            self._agree = 0
+        if self._forced_until or now < self._unreadable_until:
+            self._agreeing = 0
             return
         high, low = pilot.levels(self.board.burst)
-        seen = pilot.classify(high, low, 0 < self.duty < 1000)
-        if seen != self._seen or not self._agree:
-            self._seen = seen
-            self._seen_ms = now
-            self._agree = 0
-        self._agree += 1
-        if seen == "C":
-            if self._agree > 1:
-                self._bad = 0
-            agreed = now - self._seen_ms >= _CLOSE_MS and self._agree > 2
+        reading = pilot.classify(high, low, 0 < self.duty < STEADY)
+        if reading != self._reading or not self._agreeing:
+            self._reading = reading
+            self._reading_since = now
+            self._agreeing = 0
+        self._agreeing += 1
+        if reading == "C":
+            if self._agreeing > 1:
+                self._not_c = 0
+            agreed = now - self._reading_since >= _CLOSE_MS and self._agreeing > 2
         else:
-            self._bad += 1
-            agreed = self._agree > 1
-        if agreed and seen and seen != self.pilot:
-            self._fact("pilot", seen)
-            self.pilot_since = now
-            self._again_ms = 0
-            if seen in "ABCD":  # E and F say nothing about the plug
-                self._fact("plugged", seen != "A")
-            if seen == "A":
-                self._powered = False
-                self._tries = 0
-                self.limits.set("cable", None)
+            self._not_c += 1
+            agreed = self._agreeing > 1
+        if agreed and reading and reading != self.pilot:
+            self._enter_state(reading, now)
 
-    def _look(self, now):
+    def _enter_state(self, state, now):
+        self._set_fact("pilot", state)
+        self.pilot_since = now
+        self._open_until = 0
+        if state in "ABCD":  # E and F say nothing about the plug
+            self._set_fact("plugged", state != "A")
+        if state == "A":
+            self._was_powered = False
+            self.limits.set("cable", None)
+            if self.lock:
+                self.lock.allow_tries()
+
+    # What can be wrong
+
+    def _watch_board(self, now):
         """The causes of faults that the board shows."""
         board = self.board
-        cause = self.faults.cause
-        cause(codes.LEAKAGE, board.residual_trip, now)
-        cause(codes.GROUND, not board.ground_ok, now)
-        cause(codes.TAMPER, board.tamper, now)
-        cause(codes.RELAY, board.contactor != self._on, now)
-        if self._agree:
-            cause(codes.PILOT, self._seen not in ("A", "B", "C", "D"), now)
-        if self.socket:
+        set_cause = self.faults.set_cause
+        set_cause(codes.LEAKAGE, board.residual_trip, now)
+        set_cause(codes.GROUND, not board.ground_ok, now)
+        set_cause(codes.TAMPER, board.tamper, now)
+        set_cause(codes.RELAY, board.contactor != self._permitted, now)
+        if self._agreeing:
+            set_cause(codes.PILOT, self._reading not in ("A", "B", "C", "D"), now)
+        if self.lock:  # what is plugged into a socket is a cable with its own limit
             ma = pilot.pp_limit(board.pp_ohm)
-            cause(codes.CABLE, self.plugged and not ma, now)
+            set_cause(codes.CABLE, self.plugged and not ma, now)
             least = self.limits.get("cable")
-            if self.plugged and ma and ma == self._pp and (least is None or ma < least):
+            if self.plugged and ma and ma == self._cable_ma and (least is None or ma < least):
                 self.limits.set("cable", ma)
-            self._pp = ma
+            self._cable_ma = ma
         ddeg = board.cable_ddeg
         if ddeg is not None:
             hot = ddeg >= 750 or (None if ddeg >= 600 else False)
-            cause(codes.TEMPERATURE, hot, now)
+            set_cause(codes.TEMPERATURE, hot, now)
             if ddeg < 600:
                 self.limits.set("temperature", None)
             elif ddeg >= 650:  # 15 A, and 1 A less for each degree more, until it has cooled
-                ma = max(6000, 6000 + (74 - ddeg // 10) * 1000)
+                ma = max(MIN_MA, MIN_MA + (74 - ddeg // 10) * 1000)
                 self.limits.set("temperature", min(ma, self.limits.get("temperature") or ma))
 
     def reading(self, values: dict) -> None:
@@ -181,77 +190,84 @@ class Evse:
         alike = values.get("power", 0) * 100 // 253 // self.phases  # a meter that knows no current
         amps = max(values.get("i1", alike), values.get("i2", 0), values.get("i3", 0))
         over = amps > (self.offered_ma + 500) * 11 // 10
-        self.faults.cause(codes.OVERCURRENT, over, now)
+        self.faults.set_cause(codes.OVERCURRENT, over, now)
         volts = [values["v%d" % n] for n in range(1, self.phases + 1) if "v%d" % n in values]
         if volts:
             high = max(volts)
             low = min(volts)
             over = high > 265000 or (None if high >= 253000 else False)
             under = low < 195000 or (None if low <= 207000 else False)
-            self.faults.cause(codes.OVERVOLTAGE, over, now)
-            self.faults.cause(codes.UNDERVOLTAGE, under, now)
+            self.faults.set_cause(codes.OVERVOLTAGE, over, now)
+            self.faults.set_cause(codes.UNDERVOLTAGE, under, now)
 
     def meter_error(self, present: bool) -> None:
         """The meter is lost or says what can't be (its owner decides when), or is well again."""
-        self.faults.cause(codes.METERING, present, self.ms())
+        self.faults.set_cause(codes.METERING, present, self.ms())
 
-    def _permit(self, now, offer):
-        locked = not self.socket or (self.board.lock_closed and self._want_lock and self._tried)
-        if not self.faults.clear:
+    # The contactor
+
+    def _decide_permit(self, now, offer):
+        locked = not self.lock or self.lock.holds
+        if not self.faults.nothing_wrong:
             self._cause_ms = now
-        since = max(self._seen_ms, self._duty_ms, self._lock_ms, self._cause_ms)
-        if self._on:
-            unloaded = self._bad > 1 or (self._bad and self._gap >= _GAP_MS)
+        if self._permitted:
+            unloaded = self._not_c > 1 or (self._not_c and self._gap_ms >= _GAP_MS)
             late = not self.offered_ma and now - self._duty_ms >= _LOAD_MS
             fell = self.contactor and not self.board.contactor  # the heartbeat came too late
-            if unloaded or late or fell or self.faults.active or not locked or self._forced_ms:
-                self._on = False
+            if unloaded or late or fell or self.faults.active or not locked or self._forced_until:
+                self._permitted = False
                 why = "under load" if late else "by itself" if fell else ""
-                self.log.info("opens: %s", self._seen if unloaded else why or self._seen)
-            if fell and self._seen == "C":  # else the pilot window was faster than two readings
-                self._again_ms = now + _AGAIN_MS
-        elif (
-            locked
-            and offer
-            and 0 < self.duty < 1000
-            and self.pilot == "C"
-            and self._agree > 2
-            and self._seen == "C"
-            and now - since >= _CLOSE_MS
-            and now >= self._again_ms
-        ):
-            self._on = True
+                self.log.info("opens: %s", self._reading if unloaded else why or self._reading)
+            if fell and self._reading == "C":  # else the window was faster than two readings
+                self._open_until = now + _AGAIN_MS
+        elif locked and offer and self._asks_for_power(now):
+            self._permitted = True
             self.log.info("closes")
-        self._powered = self._powered or self._on
-        return self._on
+        self._was_powered = self._was_powered or self._permitted
+        return self._permitted
 
-    def _offer(self):
+    def _asks_for_power(self, now):
+        """Whether the vehicle has been in C for long enough, under PWM and with all in order."""
+        since = max(self._reading_since, self._duty_ms, self._cause_ms)
+        if self.lock:
+            since = max(since, self.lock.pulsed_ms)
+        return (
+            0 < self.duty < STEADY
+            and self.pilot == "C"
+            and self._agreeing > 2
+            and self._reading == "C"
+            and now - since >= _CLOSE_MS
+            and now >= self._open_until
+        )
+
+    # The offer
+
+    def _offer_ma(self):
+        """The current to offer now, mA; 0 for none."""
         if not self.enabled or self.pilot not in "BCD" or self.switching or self.faults.active:
             return 0
         ma = self.limits.least()
-        return ma if ma >= 6000 else 0
+        return ma if ma >= MIN_MA else 0
 
-    def _drive(self, now, offer):
+    def _drive_pilot(self, now, offer):
         """The pilot's output: breaks and F first, then the offer."""
-        if self.faults.pulse:
-            self.faults.pulse = False
-            if self.plugged and not self._forced_ms:
-                self._force(0, now, _F_MS)
-        if self._forced_ms:
+        if self.faults.take_pulse() and self.plugged and not self._forced_until:
+            self._force(STATE_F, now, _F_MS)
+        if self._forced_until:
             if not offer:
-                self._fact("offered_ma", 0)
-            if now < self._forced_ms and not (self.faults.active and self.duty):
+                self._set_fact("offered_ma", 0)
+            if now < self._forced_until and not (self.faults.active and self.duty):
                 return
-            self._forced_ms = 0
-            self._masked = now + _SETTLE_MS
-            self.board.pilot(1000)
-            self._fact("duty", 1000)
+            self._forced_until = 0
+            self._unreadable_until = now + _SETTLE_MS
+            self.board.pilot(STEADY)
+            self._set_fact("duty", STEADY)
         begins = offer and not self.offered_ma
         duty = pilot.duty(offer)
-        if duty == 1000 or now - self._duty_ms >= _CHANGE_MS or duty == self.duty:
+        if duty == STEADY or now - self._duty_ms >= _CHANGE_MS or duty == self.duty:
             if duty != self.duty:
                 self._output(duty, now)
-            self._fact("offered_ma", offer)
+            self._set_fact("offered_ma", offer)
             if begins:
                 self.pilot_since = now
                 self._wake_ms = now + _WAKE_AFTER_MS
@@ -260,105 +276,70 @@ class Evse:
         elif self._wake_ms and now >= self._wake_ms:
             self._wake_ms = 0
             self.log.info("no answer to the offer: wakes the vehicle")
-            self._force(None, now, _WAKE_MS)
+            self._force(BROKEN_OFF, now, _WAKE_MS)
 
     def _output(self, permille, now):
         self.board.pilot(permille)
         self._duty_ms = now
-        self._fact("duty", 1000 if permille is None else permille)
+        self._set_fact("duty", STEADY if permille is BROKEN_OFF else permille)
 
     def _force(self, permille, now, ms):
         self._output(permille, now)
-        self._forced_ms = now + ms
+        self._forced_until = now + ms
 
-    def _lock(self, now):
-        """Pulses until the feedback is as wished: five tries, a second apart, then a fault. It
-        never moves while the contactor is closed or may close."""
-        board = self.board
-        closed = board.lock_closed
-        self._fact("locked", closed)
-        wish = self.enabled or self.hold_lock
-        if self._on or board.contactor:
-            want = self._want_lock
-        elif self._asked or not wish:
-            want = False
-        else:
-            want = self._want_lock or (self.pilot in "BCD" and not self.faults.active)
-        if want != self._want_lock:
-            self._want_lock = want
-            self._tries = 0
-            self._tried = False
-        waited = now - self._lock_ms
-        probed = self._jammed and self._tries and waited >= _LOCK_MS
-        if self._asked and not want and (probed or not (closed or self._jammed)):
-            self._asked = False
-            self._answered.set()
-        if closed == want and self._tried and (probed or not self._jammed):
-            self._jammed = False  # once jammed, only a pulse that works says that it is well again
-            self._tries = 0
-        elif waited < (_PROBE_MS if self._jammed and self._tries else _LOCK_MS):
-            return
-        elif not want and (self._on or board.contactor):
-            return
-        elif self._tries < _LOCK_TRIES or self._jammed:
-            board.lock(want)
-            self._tries += 1
-            self._tried = True
-            self._lock_ms = now
-            return
-        else:
-            self._jammed = True
-        self.faults.cause(codes.LOCK, self._jammed, now)
+    # The lock
+
+    def _step_lock(self, now):
+        self.lock.step(
+            now,
+            self._permitted or self.board.contactor,
+            self.enabled or self.hold_lock,
+            self.pilot in "BCD" and not self.faults.active,
+        )
+        self._set_fact("locked", self.lock.closed)
 
     async def unlock(self) -> bool:
         """Unlocks once the contactor is open, which ending the transaction is for. Returns whether
         the lock is open; False also for an attached cable, and after 15 s."""
-        if not self.socket:
-            return False
-        self._tries = 0
-        self._answered.clear()
-        self._asked = True
-        try:
-            await asyncio.wait_for(self._answered.wait(), 15)
-        except asyncio.TimeoutError:
-            self._asked = False
-            self.log.warning("not unlocked: the contactor is closed")
-        return not self.locked
+        return await self.lock.unlock() if self.lock else False
 
-    def _switch(self, now):
+    # The phases
+
+    def _switch_phases(self, now):
         """One phase or three: only with the contactor open, and with CP broken off where the
         vehicle has had power, so that it begins anew."""
-        want = 3 if self.want_phases != 1 and self._most == 3 else 1
-        if want == self._relay or self.faults.active:
-            if self.switching and not self._forced_ms:
-                self._fact("switching", False)
+        want = 3 if self.want_phases != 1 and self._mains_phases == 3 else 1
+        if want == self._relay_phases or self.faults.active:
+            if self.switching and not self._forced_until:
+                self._set_fact("switching", False)
             return
-        if self._on or self.board.contactor or 0 < self.duty < 1000:
-            self._fact("switching", self._relay > 0)
-        elif self._powered and not self._forced_ms:
-            self._fact("switching", True)
-            self._force(None, now, self.switch_ms)
-        elif not self._forced_ms or self.switching:
+        if self._permitted or self.board.contactor or 0 < self.duty < STEADY:
+            self._set_fact("switching", self._relay_phases > 0)
+        elif self._was_powered and not self._forced_until:
+            self._set_fact("switching", True)
+            self._force(BROKEN_OFF, now, self.switch_ms)
+        elif not self._forced_until or self.switching:
             self.board.phases(want)
-            self._relay = want
-            self._fact("phases", want)
-            if self._forced_ms:
-                self._forced_ms = now + self.switch_ms
+            self._relay_phases = want
+            self._set_fact("phases", want)
+            if self._forced_until:
+                self._forced_until = now + self.switch_ms
 
-    def _pause(self, now):
+    def _pause_ms(self, now):
+        """How long the next sample can wait: not, while something is about to change."""
         if (
-            (self._seen != self.pilot and not self._forced_ms)
-            or self._on != self.board.contactor
-            or self.faults.pending
-            or now < self._masked
-            or (self.socket and self._want_lock != self.locked)
-            or (self.switching and not self._forced_ms)
-            or (self.pilot == "C" and 0 < self.duty < 1000 and not self._on)
+            (self._reading != self.pilot and not self._forced_until)
+            or self._permitted != self.board.contactor
+            or self.faults.cause_unconfirmed
+            or now < self._unreadable_until
+            or (self.lock and self.lock.is_moving)
+            or (self.switching and not self._forced_until)
+            or (self.pilot == "C" and 0 < self.duty < STEADY and not self._permitted)
         ):
             return _SAMPLE_MS
         pause = _IDLE_MS
         changed = self._duty_ms
-        for due in (self._forced_ms, self._wake_ms, changed + _CHANGE_MS, changed + _LOAD_MS):
+        for due in (self._forced_until, self._wake_ms, changed + _CHANGE_MS, changed + _LOAD_MS):
             if now < due < now + pause:
                 pause = due - now
         return pause

@@ -1,5 +1,7 @@
 """The vendor error codes (guide page 17): detected, held, told and cleared."""
 
+from collections import namedtuple
+
 GROUND = "0x100206"
 OVERVOLTAGE = "0x200206"
 UNDERVOLTAGE = "0x200208"
@@ -13,132 +15,162 @@ PILOT = "0x100217"
 RELAY = "0x100208"
 TAMPER = "0x10020C"
 
-# The guide's columns: code, description, recoverable by unplug gun, need contact service.
-# Ours: OCPP errorCode, ms until the cause counts as there, ms until it counts as gone,
-# F where the car is told by a pulse of state F (the contactor may not have opened, or the car
-# does not keep to what it is told).
-TABLE = """
-0x100206|Ground fault|Yes|Yes|GroundFailure|1000|0|F
-0x200206|Power Input over voltage|Yes|Yes|OverVoltage|1000|60000|
-0x200208|Power input under voltage|Yes|Yes|UnderVoltage|3000|60000|
-0x100213|Charging over current|Yes|Yes|OverCurrentFailure|7000|0|F
-0x100102|Cable over temperature|Yes|No|HighTemperature|500|0|
-0x10020F|Metering chip data error|Yes|Yes|PowerMeterFailure|0|0|
-0x100215|Current leakage fault|Yes|Yes|GroundFailure|0|0|F
-0x100218|Cable fault|Yes|Yes|OtherError|500|0|
-0x100205|Electronic lock fault|Yes|Yes|ConnectorLockFailure|0|0|
-0x100217|CP signal fault|Yes|Yes|OtherError|500|0|
-0x100208|Relay fault|No|Yes|PowerSwitchFailure|500|0|F
-0x10020C|Tamper detected|Yes|No|OtherError|500|0|
-"""
+# The guide's columns: `code`, `info` (its description), `unplugging_recovers` (recoverable by
+# unplug gun), `needs_service` (need contact service). Ours: `error_code` is OCPP's errorCode,
+# `raise_ms` how long the cause is there until the code is raised, `clear_ms` how long it is gone
+# until that counts, `pulses_f` whether the car is told by a pulse of state F (the contactor may
+# not have opened, or the car does not keep to what it is told).
+VendorError = namedtuple(
+    "VendorError",
+    (
+        "code",
+        "info",
+        "unplugging_recovers",
+        "needs_service",
+        "error_code",
+        "raise_ms",
+        "clear_ms",
+        "pulses_f",
+    ),
+)
+
+
+def _code(code, info, recovers, service, error_code, raise_ms=0, clear_ms=0, pulses_f=False):
+    return VendorError(
+        code, info, recovers == "Yes", service == "Yes", error_code, raise_ms, clear_ms, pulses_f
+    )
+
+
+TABLE = (
+    _code(GROUND, "Ground fault", "Yes", "Yes", "GroundFailure", 1000, 0, True),
+    _code(OVERVOLTAGE, "Power Input over voltage", "Yes", "Yes", "OverVoltage", 1000, 60000),
+    _code(UNDERVOLTAGE, "Power input under voltage", "Yes", "Yes", "UnderVoltage", 3000, 60000),
+    _code(OVERCURRENT, "Charging over current", "Yes", "Yes", "OverCurrentFailure", 7000, 0, True),
+    _code(TEMPERATURE, "Cable over temperature", "Yes", "No", "HighTemperature", 500),
+    _code(METERING, "Metering chip data error", "Yes", "Yes", "PowerMeterFailure"),
+    _code(LEAKAGE, "Current leakage fault", "Yes", "Yes", "GroundFailure", 0, 0, True),
+    _code(CABLE, "Cable fault", "Yes", "Yes", "OtherError", 500),
+    _code(LOCK, "Electronic lock fault", "Yes", "Yes", "ConnectorLockFailure"),
+    _code(PILOT, "CP signal fault", "Yes", "Yes", "OtherError", 500),
+    _code(RELAY, "Relay fault", "No", "Yes", "PowerSwitchFailure", 500, 0, True),
+    _code(TAMPER, "Tamper detected", "Yes", "No", "OtherError", 500),
+)
+_ROWS = {row.code: row for row in TABLE}
 
 _LATCH = "faults"  # the store's name for what survives a power cut
 
 
-def row(code: str) -> list:
-    """A code's row as texts. Raises ValueError for a code that the guide does not have."""
-    at = TABLE.find("\n" + code + "|") + 1
-    if not at:
+def row(code: str) -> VendorError:
+    """A code's row. Raises ValueError for a code that the guide does not have."""
+    if code not in _ROWS:
         raise ValueError("no such vendor error code: %s" % code)
-    return TABLE[at : TABLE.find("\n", at)].split("|")
+    return _ROWS[code]
 
 
 class Faults:
     """What is wrong. `active` holds the codes, oldest first; any of them stops energy.
 
     A code that unplugging recovers is held until the pilot is back in A with its cause gone. The
-    other (relay) survives power cuts until a `reset` with its cause gone. `pulse`: a code that
-    asks for state F was raised since the evse looked last.
+    other (relay) survives power cuts until a `reset` with its cause gone.
     """
 
     def __init__(self, log, store):
         self.log = log
         self.store = store
-        self.pulse = False
-        self._there = {}  # code to ms: since when its cause is there
-        self._gone = {}  # code to ms: since when it seems gone again
-        self._raised = {}
+        self._cause_since = {}  # code to ms: since when its cause is there
+        self._gone_since = {}  # code to ms: since when the cause of an active code seems gone
+        self._raised = {}  # code to ms
         self._events = []
+        self._pulse_f = False  # a code that asks for state F was raised
         self._unsaved = False
         latched = store.read(_LATCH)
         self.active = latched.decode().split() if latched else []
         for code in self.active:
-            log.warning("%s %s: held until a reset with its cause gone", code, row(code)[1])
+            log.warning("%s %s: held until a reset with its cause gone", code, row(code).info)
 
     @property
-    def clear(self) -> bool:
+    def nothing_wrong(self) -> bool:
         """Neither a code nor a cause on its way to one: the contactor may close."""
-        return not (self.active or self._there)
+        return not (self.active or self._cause_since)
 
     @property
-    def pending(self) -> bool:
-        """A cause is there and its code not yet."""
-        return len(self._there) > 0 and any(code not in self.active for code in self._there)
+    def cause_unconfirmed(self) -> bool:
+        """A cause is there, but not yet for long enough to raise its code."""
+        return len(self._cause_since) > 0 and any(
+            code not in self.active for code in self._cause_since
+        )
 
-    def cause(self, code: str, present: bool | None, now: int) -> None:
+    def set_cause(self, code: str, present: bool | None, now: int) -> None:
         """Says whether a code's physical cause is there at `now` (ms). None: between the value
         that raises it and the one that ends it, so it stays what it was."""
         if present is None:
-            present = code in self._there and code in self.active
+            present = code in self._cause_since and code in self.active
         if present:
-            since = self._there.get(code)
+            since = self._cause_since.get(code)
             if since is None:
-                since = self._there[code] = now
-            if code in self._gone:
-                del self._gone[code]
-            if code not in self.active and now - since >= int(row(code)[5]):
+                since = self._cause_since[code] = now
+            if code in self._gone_since:
+                del self._gone_since[code]
+            if code not in self.active and now - since >= row(code).raise_ms:
                 self._raise(code, now)
-        elif code in self._there:
+        elif code in self._cause_since:
             if code in self.active:
-                if code not in self._gone:
-                    self._gone[code] = now
-                if now - self._gone[code] < int(row(code)[6]):
+                if code not in self._gone_since:
+                    self._gone_since[code] = now
+                if now - self._gone_since[code] < row(code).clear_ms:
                     return
-                del self._gone[code]
-            del self._there[code]
+                del self._gone_since[code]
+            del self._cause_since[code]
 
     def _raise(self, code, now):
-        cells = row(code)
-        self.log.error("%s %s", code, cells[1])
+        error = row(code)
+        self.log.error("%s %s", code, error.info)
         self.active.append(code)
         self._raised[code] = now
         self._events.append((code, True))
-        self.pulse = self.pulse or cells[7] == "F"
-        self._unsaved = self._unsaved or cells[2] == "No"
+        self._pulse_f = self._pulse_f or error.pulses_f
+        self._unsaved = self._unsaved or not error.unplugging_recovers
+
+    def take_pulse(self) -> bool:
+        """Whether a code that asks for a pulse of state F was raised since the last call."""
+        pulse = self._pulse_f
+        self._pulse_f = False
+        return pulse
 
     def update(self, unplugged: bool) -> None:
         """After each step, once the permit has been set: writes what must survive, clears what
         unplugging recovers."""
         if self._unsaved:
             self._unsaved = False
-            held = [code for code in self.active if row(code)[2] == "No"]
+            held = [code for code in self.active if not row(code).unplugging_recovers]
             if held:
                 self.store.write(_LATCH, " ".join(held).encode())
             else:
                 self.store.remove(_LATCH)
         if unplugged and self.active:
-            self._clear("Yes")
+            self._clear(True)
 
     def reset(self) -> None:
         """A Reset: what unplugging does not recover ends here, unless its cause is there."""
-        self._clear("No")
+        self._clear(False)
         self.update(False)
 
-    def _clear(self, kind):
+    def _clear(self, by_unplugging):
         for code in list(self.active):
-            if code not in self._there and row(code)[2] == kind:
+            if code not in self._cause_since and row(code).unplugging_recovers == by_unplugging:
                 self.log.info("%s is over", code)
                 self.active.remove(code)
                 self._raised.pop(code, None)
                 self._events.append((code, False))
-                self._unsaved = self._unsaved or kind == "No"
+                self._unsaved = self._unsaved or not by_unplugging
 
     def since(self, code: str) -> int:
         """The ms at which an active code was raised; 0 when that was before the last start."""
         return self._raised.get(code, 0)
 
     def drain(self):
-        """What was raised (True) and cleared (False) since the last call, oldest first."""
+        """(code, raised) of what was raised (True) and cleared (False) since the last call,
+        oldest first."""
         if not self._events:
             return ()
         events = self._events

@@ -54,7 +54,7 @@ def _active(station, *codes):
     """The description of the first of these that is an active fault."""
     for code in codes:
         if code in station.evse.faults.active:
-            return faults.row(code)[1]
+            return faults.row(code).info
     return ""
 
 

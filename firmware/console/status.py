@@ -41,7 +41,7 @@ def as_json(station) -> str:
     return json.dumps(
         {
             "status": station.notifier.status,
-            "error": vendor_codes.row(active[0])[4] if active else "NoError",
+            "error": vendor_codes.row(active[0]).error_code if active else "NoError",
             "vendor_error": active[0] if active else "",
             "plugged": evse.plugged,
             "pilot": evse.pilot,
@@ -82,7 +82,7 @@ def faults(station) -> list:
     lines = []
     for code in station.evse.faults.active:
         seconds = (station.clock.ms() - station.evse.faults.since(code)) // 1000
-        lines.append("%s %s, for %d s" % (code, vendor_codes.row(code)[1], seconds))
+        lines.append("%s %s, for %d s" % (code, vendor_codes.row(code).info, seconds))
     return lines
 
 

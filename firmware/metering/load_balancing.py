@@ -3,7 +3,8 @@
 Computed afresh from each good frame and never by adding to the last limit, which would wind up.
 """
 
-MIN_MA = 6000  # below, there is no charging (IEC 61851-1)
+from firmware.sensing.pilot import MIN_MA
+
 _MARGIN_MA = 1000
 _LOW_FRAMES = 2  # below 6 A for more than these: pause
 _RETRY_MS = 60000

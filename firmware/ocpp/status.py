@@ -56,8 +56,8 @@ async def _send(notifier, connector_id, status, info, fault, ms):
         request["timestamp"] = times.text(epoch)
     if fault:
         row = faults.row(fault)
-        request["errorCode"] = row[4]
-        request["info"] = row[1]
+        request["errorCode"] = row.error_code
+        request["info"] = row.info
         request["vendorId"] = VENDOR
         request["vendorErrorCode"] = fault
     elif info:

@@ -1,5 +1,7 @@
 """Control pilot and proximity (IEC 61851-1): volts to states, current to duty and back, PP."""
 
+MIN_MA = 6000  # below, there is no charging
+STEADY = 1000  # per mille: +12 V without PWM, no offer
 _DIODE_MV = -10000  # a low side above this: no diode in the vehicle
 
 
@@ -43,8 +45,8 @@ def classify(high_mv: int, low_mv: int, pwm: bool) -> str:
 
 def duty(ma: int) -> int:
     """The duty in per mille that offers at most `ma`; 1000 (steady, no offer) below 6 A."""
-    if ma < 6000:
-        return 1000
+    if ma < MIN_MA:
+        return STEADY
     return ma // 60 if ma <= 51000 else min(ma, 80000) // 250 + 640
 
 
@@ -53,7 +55,7 @@ def current(permille: int) -> int:
     if permille < 80 or permille > 970:
         return 0
     if permille <= 850:
-        return max(permille * 60, 6000)
+        return max(permille * 60, MIN_MA)
     return min((permille - 640) * 250, 80000)
 
 

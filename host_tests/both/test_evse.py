@@ -292,12 +292,12 @@ def test_status_facts_follow():
     evse = rig.evse
     assert (evse.offered_ma, evse.duty, evse.phases, evse.switching) == (16000, 266, 3, False)
     assert evse.plugged and evse.locked and evse.contactor and evse.pilot == "C"
-    evse.changed = False
+    assert evse.has_changed()
     rig.run(2000)
-    assert not evse.changed
+    assert not evse.has_changed()
     rig.sim("unplug")
     rig.run(200)
-    assert evse.changed and not evse.plugged and evse.pilot == "A"
+    assert evse.has_changed() and not evse.plugged and evse.pilot == "A"
 
 
 # F, waking
@@ -385,7 +385,6 @@ def test_what_the_pilot_does_right_after_a_break_means_nothing():
                 rig.board.burst[n] = 12000  # the car's resistor is not there yet
 
     rig.board.read = swinging
-    rig.evse.changed = False
     rig.until(lambda: rig.times("pilot", 1000))
     for _ in range(100):
         rig.run(20)

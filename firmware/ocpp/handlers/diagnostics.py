@@ -162,7 +162,7 @@ def _connector(station):
         yield "limit.%s_ma=%s" % (name, ma)
     for code in evse.faults.active:
         since = (station.clock.ms() - evse.faults.since(code)) // 1000
-        yield "fault=%s %s, for %d s" % (code, faults.row(code)[1], since)
+        yield "fault=%s %s, for %d s" % (code, faults.row(code).info, since)
     reading = station.meter.last or {}
     for name in sorted(reading):
         yield "meter.%s=%s" % (name, reading[name])

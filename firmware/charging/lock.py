@@ -1,0 +1,98 @@
+"""The lock of a socket: it keeps the plug in while energy may flow.
+
+Pulses until the feedback is as wished: five tries, a second apart, then a fault, and one try each
+ten seconds until one works. It never moves while the contactor is closed or may close.
+"""
+
+import asyncio
+
+from firmware.charging import faults as codes
+
+_EVERY_MS = 1000  # between tries
+_TRIES = 5
+_PROBE_MS = 10000  # between tries of a lock that failed
+_UNLOCK_S = 15
+
+
+class Lock:
+    """`closed`: the feedback at the newest step; `pulsed_ms`: when it was told to move last."""
+
+    def __init__(self, board, log, faults, now: int):
+        self.board = board
+        self.log = log
+        self.faults = faults
+        self.closed = False
+        self.pulsed_ms = now - _EVERY_MS
+        self._wanted = False
+        self._tries = 0
+        self._tried = True  # a pulse has followed the wish: feedback alone might be stuck
+        self._jammed = False
+        self._unlock_asked = False
+        self._unlock_done = asyncio.Event()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the plug is surely locked: energy may flow."""
+        return self.board.lock_closed and self._wanted and self._tried
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether it is not yet where it should be."""
+        return self._wanted != self.closed
+
+    def allow_tries(self) -> None:
+        """Another car, or another wish of a person: its tries are counted anew."""
+        self._tries = 0
+
+    def step(self, now: int, loaded: bool, wish: bool, may_close: bool) -> None:
+        """Each sample. `loaded`: the contactor is closed or may close; `wish`: it is to be
+        locked; `may_close`: there is a plug, and nothing wrong that would keep it open."""
+        self.closed = closed = self.board.lock_closed
+        if loaded:
+            wanted = self._wanted
+        elif self._unlock_asked or not wish:
+            wanted = False
+        else:
+            wanted = self._wanted or may_close
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._tries = 0
+            self._tried = False
+        waited = now - self.pulsed_ms
+        probed = self._jammed and self._tries and waited >= _EVERY_MS
+        if self._unlock_asked and not wanted and (probed or not (closed or self._jammed)):
+            self._unlock_asked = False
+            self._unlock_done.set()
+        if closed == wanted and self._tried and (probed or not self._jammed):
+            self._jammed = False  # once jammed, only a pulse that works says that it is well again
+            self._tries = 0
+        elif waited < (_PROBE_MS if self._jammed and self._tries else _EVERY_MS):
+            return
+        elif not wanted and loaded:
+            return
+        elif self._tries < _TRIES or self._jammed:
+            self.board.lock(wanted)
+            self._tries += 1
+            self._tried = True
+            self.pulsed_ms = now
+            return
+        else:
+            self._jammed = True
+        self.faults.set_cause(codes.LOCK, self._jammed, now)
+
+    def ask_to_unlock(self) -> None:
+        """It is to open at the next steps, whatever the wish."""
+        self._tries = 0
+        self._unlock_done.clear()
+        self._unlock_asked = True
+
+    async def unlock(self) -> bool:
+        """Unlocks once the contactor is open. Returns whether the lock is open; False after
+        15 s."""
+        self.ask_to_unlock()
+        try:
+            await asyncio.wait_for(self._unlock_done.wait(), _UNLOCK_S)
+        except asyncio.TimeoutError:
+            self._unlock_asked = False
+            self.log.warning("not unlocked: the contactor is closed")
+        return not self.closed
