@@ -5,9 +5,10 @@ import asyncio
 import firmware
 from firmware.base import runtime
 from firmware.charging.session import Session
-from firmware.ocpp import CallError, LinkDown
+from firmware.ocpp import CallError, LinkDown, Unanswered
 from firmware.ocpp.connection import Connection
 from firmware.ocpp.delivery import Delivery
+from firmware.ocpp.handlers import dispatch
 from firmware.ocpp.notifier import Notifier
 from firmware.ocpp.registration import Registration
 from firmware.ocpp.rpc import Rpc
@@ -60,7 +61,6 @@ class Station:
         self.jobs = None  # the transfers under way (ocpp/jobs.py)
         self.files = None  # the flash, for what is too large for the store
         self.rpc = Rpc(self._handle, log("rpc"), self.message_timeout, clock.ms)
-        governor.turn = self.rpc.turn
         self.registration = Registration(self)
         self.notifier = Notifier(self)
         self.delivery = Delivery(self)
@@ -90,22 +90,24 @@ class Station:
     # what connects the parts
 
     async def _handle(self, action, payload):
+        """A call of the central system. At most 2 * _AT_ONCE of them, and of what they have
+        caused, are under way: one more is refused."""
         if self.registration.status == "Rejected":
-            return ()  # OCPP 4.2: not answered
+            raise Unanswered  # OCPP 4.2
         if self.busy(2 * _AT_ONCE):
             raise CallError("GenericError", "too much at once")
-        module, handler = await runtime.soon("firmware.ocpp.handlers.dispatch", "handler", action)
-        try:
-            await asyncio.sleep(0)
-            return handler(self, payload)
-        finally:
-            handler = None
-            runtime.drop(module, "firmware.ocpp.keys")
+        return await dispatch.handler_of(action)(self, payload)
 
     def busy(self, most: int = _AT_ONCE) -> bool:
-        """Whether so much is under way that no more is taken on: each piece of work takes memory
-        while it waits its turn to send. A peer that waits for its answers causes a few."""
-        return len(self._tasks) + len(self.rpc.tasks) >= most
+        """Whether so much is under way, besides the task that asks, that no more is taken on: each
+        piece of work takes memory while it waits its turn to send. A peer that waits for its
+        answers causes a few."""
+        asking = asyncio.current_task()
+        count = 0
+        for tasks in (self._tasks, self.rpc.tasks):
+            for task in tasks:
+                count += task is not asking
+        return count >= most
 
     def message_timeout(self) -> int:
         """MessageTimeout, s. A lambda in `__init__` would keep all that is cold in memory."""
@@ -175,10 +177,9 @@ class Station:
         return self.config.int("IMaxUser") * 1000
 
     async def install(self, record) -> dict:
-        """The answer to a SetChargingProfile, whose code is not needed by now."""
-        async with self.rpc.turn:
-            if not await self.profiles.install(record):
-                return {"status": "Rejected"}
+        """Installs a charging profile; the answer to its SetChargingProfile."""
+        if not await self.profiles.install(record):
+            return {"status": "Rejected"}
         self.profiles_changed()
         return {"status": "Accepted"}
 

@@ -36,7 +36,7 @@ def fails(monkeypatch, owner, name, times=2):
         (WebSocket, "recv"),
         (Rpc, "call"),
         (Rpc, "received"),
-        (Rpc, "resolve"),
+        (Rpc, "_resolve"),
         (Transactions, "head"),
         (Transactions, "delivered"),
     ],

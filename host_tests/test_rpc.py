@@ -49,7 +49,7 @@ def answers(data, handler=lambda action, payload: {"handled": action}):
     rpc = Rpc(handle, Silent(), lambda: 30, lambda: 0)
     link = Link()
     rpc.attach(link)
-    asyncio.run(rpc.received([memoryview(data)]))
+    asyncio.run(rpc.received(memoryview(data)))
     return link.sent
 
 

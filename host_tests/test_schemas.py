@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firmware.ocpp import CallError, schemas, sent
+from firmware.ocpp import CallError, schemas
+from host_tests.both import sent_messages
 from host_tests.ocpp_messages import (
     FROM_STATION,
     MESSAGES,
@@ -29,8 +30,8 @@ from host_tests.ocpp_messages import (
 )
 
 RECEIVED = "".join(schemas.ROWS)
-SENT = "".join(sent.ROWS)
-ALL = schemas.ROWS + sent.ROWS
+SENT = "".join(sent_messages.ROWS)
+ALL = schemas.ROWS + sent_messages.ROWS
 CODES = {
     "type": "TypeConstraintViolation",
     "additionalProperties": "FormationViolation",

@@ -103,7 +103,7 @@ class Station:
 
     # what the test does
     def ask(self):
-        update.UpdateFirmware(self, REQUEST)
+        asyncio.run(update.UpdateFirmware(self, REQUEST))
 
     def run(self, most=100):
         """Its steps, so many at most."""

@@ -149,23 +149,6 @@ async def _spawned(tasks, work, failed):
         tasks.remove(asyncio.current_task())
 
 
-class Turn:
-    """`async with` one: for what needs some KB for a moment. Who comes meanwhile waits for them,
-    half a second at most: whoever has them may be waiting for a slow peer."""
-
-    taken = 0
-
-    async def __aenter__(self):
-        for _ in range(100):
-            if not self.taken:
-                break
-            await asyncio.sleep(0.005)
-        self.taken += 1
-
-    async def __aexit__(self, *error):
-        self.taken -= 1
-
-
 async def stop(tasks) -> None:
     """Cancels tasks and waits for their end. Asks again until they are done: MicroPython's
     wait_for can swallow a cancellation that comes as it times out."""

@@ -1,4 +1,10 @@
-"""OCPP 1.6J. Here is what a call of the central system raises."""
+"""OCPP 1.6J. Here is what a handler of the central system's calls returns or raises, and what
+`Rpc.call` raises."""
+
+# Message types (OCPP-J 4.1.3).
+CALL = 2
+CALLRESULT = 3
+CALLERROR = 4
 
 
 class CallError(Exception):
@@ -16,3 +22,16 @@ class CallError(Exception):
 
 class LinkDown(OSError):
     """There is no link, or it went before the answer came."""
+
+
+class Unanswered(Exception):
+    """Raised by a handler: the call gets no answer at all (OCPP 4.2, while Rejected)."""
+
+
+class Answer:
+    """What a handler returns that has something to do once its answer is out: `payload` is the
+    answer, `then()` a plain function that runs when it has been written, or its link is lost."""
+
+    def __init__(self, payload: dict, then):
+        self.payload = payload
+        self.then = then

@@ -237,7 +237,7 @@ class Connection:
         self.pings_changed()
         try:
             while True:
-                await station.rpc.received([await socket.recv()])
+                await station.rpc.received(await socket.recv())
         finally:
             station.rpc.detach()
             await runtime.stop(tasks + [self._pings])

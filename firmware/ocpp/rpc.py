@@ -1,117 +1,227 @@
-"""Remote calls both ways over one link (OCPP-J 4): what stays between messages. `calling.py`
-is loaded for a call of ours, `frames.py`, `schemas.py` and `receiving.py` for one that comes."""
+"""Remote calls both ways over one link (OCPP-J 4). A message's way, in: `Rpc.received`, the JSON
+reader, the schemas, the handler; and out: the JSON writer, `WebSocket.send`."""
 
 import asyncio
 import binascii
 
 from firmware.base import runtime
-from firmware.ocpp import CallError, LinkDown
+from firmware.ocpp import (
+    CALL,
+    CALLERROR,
+    CALLRESULT,
+    Answer,
+    CallError,
+    LinkDown,
+    Unanswered,
+    encoding,
+    escapes,
+    frames,
+    schemas,
+)
 
-_RECEIVING = "firmware.ocpp.receiving"
+# The answers to these may be anything empty: they tell nothing.
+_EMPTY_ANSWERS = ("MeterValues", "StatusNotification", "StopTransaction")
 
 
 class Rpc:
-    """One CALL at a time goes out, in the order asked for (OCPP-J 4.1.1); what comes in goes to
-    `await handler(action, payload)`, which returns the answer, (answer, after), or a coroutine
-    that does, for what takes its time; () for no answer at all. `after()` runs when the answer is
-    on its way, or has lost its link.
+    """Our CALLs and the central system's, over the link that stands.
+
+    Ours go out one at a time, in the order asked for (OCPP-J 4.1.1), with ids that are unique over
+    reconnections and restarts: `nonce`, by default random, and a counter.
+
+    A CALL that comes in goes to `await handler(action, payload)`, which returns its answer, a dict
+    or an `Answer`, or raises CallError to refuse it, or `Unanswered`. Each is handled by a task of
+    its own; they are begun in the order of arrival, and a handler that waits for nothing has its
+    answer written before the next message is looked at. So the link is read on while a handler
+    waits for a lock to move, and answers that a peer does not read can't pile up. `tasks` are
+    those not yet answered: the handler refuses where there are too many (`Station.busy`).
 
     `timeout_s()` is MessageTimeout, `now_ms()` the clock for `active_ms`: when a message last
-    went out or came in. `turn` is for all that needs some KB for a moment: to read a message
-    and handle it, to make one, to look for a limit. Ids are unique over reconnections and
-    restarts: `nonce`, by default random, and a counter. `check_sent` checks all that goes out
-    against the schemas.
+    went out or came in.
     """
 
-    def __init__(self, handler, log, timeout_s, now_ms, nonce: str = "", check_sent: bool = False):
+    def __init__(self, handler, log, timeout_s, now_ms, nonce: str = ""):
         self.handler = handler
         self.log = log
         self.timeout_s = timeout_s
-        self._now_ms = now_ms
         self.nonce = nonce[:24] or binascii.hexlify(runtime.urandom(8)).decode()
-        self.check_sent = check_sent
-        self.count = 0
-        self._lock = asyncio.Lock()
-        self.turn = runtime.Turn()
-        self.answered = asyncio.Event()
-        self.waiting = None  # the id of the CALL that is out
-        self.answer = None
         self.link = None
-        self.tasks = []  # of answers that take their time
+        self.waiting = None  # the id of our CALL that is out
+        self.tasks = []  # of CALLs that are being handled
         self.active_ms = now_ms()
+        self._now_ms = now_ms
+        self._count = 0  # of our CALLs
+        self._calling = asyncio.Lock()  # held while a CALL of ours is out
+        self._answer = None  # to it: the payload, or an exception to raise
+        self._answered = asyncio.Event()
+        self._beginning = False  # the task of the newest CALL has not begun yet
+        self._answering = asyncio.Lock()  # held while an answer of ours is written
 
     def attach(self, link) -> None:
         """A new link: a WebSocket, or what sends and lives as one."""
         self.link = link
 
     def detach(self) -> None:
-        """The link is gone: calls made on it fail with LinkDown."""
+        """The link is gone: a call made on it fails with LinkDown."""
         self.link = None
         if self.waiting:
-            self.resolve(self.waiting, LinkDown("link lost"))
+            self._resolve(self.waiting, LinkDown("link lost"))
+
+    # what comes in
+
+    async def received(self, message) -> None:
+        """Takes in one text message: what `WebSocket.recv` returned. Returns when the next one may
+        be read. Raises nothing for what is in a message."""
+        link = self.link
+        try:
+            frame = await frames.parse(message)
+        except CallError as error:
+            await self._refuse(link, message, error)
+            return
+        self._active()
+        kind, uid = frame[:2]
+        if kind == CALL:
+            await self._take_call(link, uid, frame[2], frame[3])
+        elif kind == CALLRESULT:
+            self._resolve(uid, frame[2])
+        else:
+            has_text = len(frame) > 3 and type(frame[3]) is str
+            self._resolve(uid, CallError(frame[2], frame[3] if has_text else ""))
+
+    async def _refuse(self, link, message, error):
+        """What can't be read as a message: a CALL is answered as far as its head can be read."""
+        kind, uid, action = escapes.head(message)
+        self.log.warning("refused %r %r: %s", uid, action, error)
+        if kind == CALL:
+            try:
+                if action:  # a large SendLocalList is not supported rather than too large
+                    schemas.fields(action, "req")
+            except CallError as unknown:
+                error = unknown
+            await self._reply(link, uid, action, error)
+        elif kind:
+            self._resolve(uid, error)
+
+    async def _take_call(self, link, uid, action, payload):
+        """Checks a CALL and has it handled by a task. Waits until the handler has answered, or is
+        waiting for something itself."""
+        try:
+            payload = await schemas.checked(action, payload)
+        except Exception as error:  # also where there is no memory for it
+            await self._reply(link, uid, action, error)
+            return
+        self._beginning = True
+        self.tasks.append(asyncio.create_task(self._handle(link, uid, action, payload)))
+        while self._beginning:
+            await asyncio.sleep(0)
+        async with self._answering:
+            pass
+
+    async def _handle(self, link, uid, action, payload):
+        """The task of a CALL."""
+        self._beginning = False
+        try:
+            try:
+                answer = await self.handler(action, payload)
+            except Unanswered:
+                return
+            except Exception as error:
+                answer = error
+            await self._reply(link, uid, action, answer)
+        finally:
+            self.tasks.remove(asyncio.current_task())
+
+    async def _reply(self, link, uid, action, answer):
+        """Sends a handler's answer, or the exception that it raised; see `Rpc`."""
+        then = None
+        if isinstance(answer, Answer):
+            answer, then = answer.payload, answer.then
+        try:
+            async with self._answering:
+                await self._send(link, await self._answer_text(uid, action, answer))
+        except LinkDown as why:
+            self.log.info("not answered: %s", why)
+        except Exception as error:  # not even the text of a CALLERROR could be made
+            self.log.error("%s", runtime.trace(error))
+        finally:
+            if then:
+                try:
+                    then()
+                except Exception as error:
+                    self._failure(action, error)
+
+    async def _answer_text(self, uid, action, answer):
+        try:
+            if isinstance(answer, Exception):
+                raise answer
+            return await encoding.encode([CALLRESULT, uid, answer])
+        except Exception as error:
+            error = self._failure(action, error)
+            message = [CALLERROR, uid, error.code, error.description[:255], {}]
+            return await encoding.encode(message)
+
+    def _failure(self, action, error):
+        """Logs why a CALL is not answered as it should be; the CallError to be sent."""
+        if isinstance(error, CallError):
+            self.log.info("%r refused: %r", action, str(error))
+            return error
+        self.log.error("%s: %s", action, runtime.trace(error))
+        return CallError("InternalError", type(error).__name__)
+
+    def _resolve(self, uid, answer):
+        """Our CALL that is out has its answer: a payload, or an exception to raise."""
+        if uid == self.waiting and not self._answered.is_set():
+            self._answer = answer
+            self._answered.set()
+        else:
+            self.log.debug("answer to %r, which nobody waits for", uid)
+
+    # what goes out
 
     async def call(self, action: str, payload) -> dict:
-        """Sends a CALL, emptying `payload`, or what it returns if it is a function, called when
-        the CALL's turn has come; returns the payload of its answer.
+        """Sends a CALL with `payload`, or with what it returns if it is a function, which is
+        called when the CALL's turn has come. Returns the payload of its answer, checked.
 
         Raises CallError for a CALLERROR or an answer without what we need, asyncio.TimeoutError
         when none comes within MessageTimeout on a link that lives, LinkDown.
         """
         link = self.link
-        async with self._lock:
-            return await runtime.soon("firmware.ocpp.calling", "call", self, link, action, payload)
+        async with self._calling:
+            self._count += 1
+            self.waiting = "%s-%d" % (self.nonce, self._count)
+            self._answered.clear()
+            try:
+                await self._send(link, await self._call_text(action, payload))
+                await self._wait_for_answer(link)
+            finally:
+                self.waiting = None
+                answer, self._answer = self._answer, None
+        if isinstance(answer, Exception):
+            raise answer
+        if not answer and action in _EMPTY_ANSWERS:
+            return {}
+        return schemas.check(action, "conf", answer, False)
 
-    async def received(self, message: list) -> None:
-        """Takes in one text frame: a list with what `WebSocket.recv` returned, which is taken out
-        once it is read, so that its memory is free. Raises LinkDown when the answer can't be sent,
-        and nothing for what is in a frame.
+    async def _call_text(self, action, payload):
+        if callable(payload):
+            payload = payload()
+        return await encoding.encode([CALL, self.waiting, action, payload])
 
-        The reader of frames, the schemas, the handler and what answers are loaded one after the
-        other, so that they are never in memory at once, nor with more of the message than they
-        need."""
-        link = self.link
-        answer = None
-        try:
-            async with self.turn:
-                frame = await runtime.soon("firmware.ocpp.frames", "take", message)
-                if frame[0] == 2:
-                    answer = await self._handled(frame)
-        except CallError as error:
-            await runtime.soon(_RECEIVING, "refused", self, link, message[0], error)
+    async def _wait_for_answer(self, link):
+        """MessageTimeout begins when the message can have reached the other end of a slow link.
+        No answer is one only of a link that lives: else the link goes."""
+        seconds = self.timeout_s() + link.slow_s()
+        if await runtime.wait(self._answered, seconds * 1000):
             return
-        self.active()
-        kind, uid, action = frame[:3]
-        if kind == 2:
-            await runtime.soon(_RECEIVING, "reply", self, link, uid, action, answer)
-        elif kind == 3:
-            self.resolve(uid, frame)
-        else:
-            what = frame[3] if len(frame) > 3 and type(frame[3]) is str else ""
-            self.resolve(uid, CallError(frame[2], what))
+        lives = await link.lives(self.timeout_s())
+        if not self._answered.is_set():
+            if lives:
+                raise asyncio.TimeoutError()
+            raise LinkDown("neither an answer nor a pong")
 
-    async def _handled(self, frame):
-        try:
-            answer = await runtime.soon("firmware.ocpp.schemas", "checked", frame[2], frame.pop())
-            return await self.handler(frame[2], answer)
-        except Exception as error:  # for `reply`
-            return error
+    # both ways
 
-    def unanswered(self, error) -> None:
-        """An answer that took its time came to nothing."""
-        if isinstance(error, LinkDown):
-            self.log.info("not answered: %s", error)
-        else:
-            self.log.error("%s", runtime.trace(error))
-
-    def resolve(self, uid, answer) -> None:
-        """The CALL that is out has its answer: a frame, or an exception to raise."""
-        if uid == self.waiting and not self.answer:
-            self.answer = answer
-            self.answered.set()
-        else:
-            self.log.debug("answer to %r, which nobody waits for", uid)
-
-    async def send(self, link, text: list) -> None:
+    async def _send(self, link, text):
         """Sends pieces of text over this link if it is still the one."""
         if not link or link is not self.link:
             raise LinkDown("no link")
@@ -119,8 +229,8 @@ class Rpc:
             await link.send(text)
         except runtime.LINK_ERRORS as why:
             raise LinkDown(str(why) or "sending took too long")
-        self.active()
+        self._active()
 
-    def active(self) -> None:
+    def _active(self):
         """A message went out or came in."""
         self.active_ms = self._now_ms()

@@ -31,8 +31,7 @@ class Sampler:
     async def run(self) -> None:
         """The task. Looks once a second of station time, or when something changed."""
         while True:
-            async with self.station.rpc.turn:
-                self._look()
+            self._look()
             self.alive = True
             await self.station.clock.wait(self.wake, 1000)
 

@@ -65,7 +65,6 @@ class Governor:
         self.store = store
         self.pause_s = pause_s  # without TIC, until there is a pause
         self.wake = asyncio.Event()
-        self.turn = runtime.Turn()  # to look for the profiles' limit, which takes some memory
         self.balance = None
         tic.on_frame = self._house
         if store.read("tic-seen") is not None:
@@ -96,8 +95,7 @@ class Governor:
     async def run(self) -> None:
         while True:
             if not self.look():
-                async with self.turn:
-                    await runtime.soon(_LIMIT, "look", self)
+                await runtime.soon(_LIMIT, "look", self)
             await self.clock.wait(self.wake, 1000)
 
     async def take(self, record, running):

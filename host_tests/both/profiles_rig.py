@@ -106,8 +106,6 @@ class Station:
         self.evse.phases = self.max_phases = phases
         self.max_ma = max_ma
         self.changes = 0
-        self.rpc = _Thing()
-        self.rpc.turn = runtime.Turn()
 
     def profiles_changed(self):
         self.changes += 1
@@ -135,9 +133,7 @@ class Station:
         payload = json.loads(json.dumps(payload))  # what is checked is changed
         runtime.collect()
         schemas.check("SetChargingProfile", "req", payload)
-        answer = smart_charging.SetChargingProfile(self, payload)
-        if hasattr(answer, "send"):
-            answer = await answer
+        answer = await smart_charging.SetChargingProfile(self, payload)
         return answer["status"]
 
     def governor(self):

@@ -36,15 +36,8 @@ def write(frame, identity, level):
 async def receive(station, view):
     """As rpc does it: what the answer is."""
     frame = await frames.parse(view)
-    payload = frame.pop()
-    frame = None
-    answer = smart_charging.SetChargingProfile(
-        station, await schemas.checked("SetChargingProfile", payload)
-    )
-    payload = None
-    if hasattr(answer, "send"):
-        answer = await answer
-    return answer
+    payload = await schemas.checked("SetChargingProfile", frame.pop())
+    return await smart_charging.SetChargingProfile(station, payload)
 
 
 async def test_two_hundred_of_a_hundred_periods():

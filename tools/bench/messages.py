@@ -15,6 +15,7 @@ from ocpp.routing import on
 from ocpp.v16 import ChargePoint, call_result
 
 from firmware.ocpp.rpc import Rpc
+from host_tests.both import sent_messages
 
 ROUNDS = 300
 ANSWERS = {
@@ -122,6 +123,7 @@ async def main() -> None:
     link = Link()
 
     async def handler(action, payload):
+        sent_messages.check(action, "conf", dict(ANSWERS[action]))
         return ANSWERS[action]
 
     rpc = Rpc(
@@ -129,13 +131,12 @@ async def main() -> None:
         Silent(),
         lambda: 30,
         lambda: 0,
-        check_sent=True,
     )
     rpc.attach(link)
     theirs = Theirs("bench", link)
 
     async def ours(text):
-        await rpc.received([memoryview(text.encode())])
+        await rpc.received(memoryview(text.encode()))
 
     print(f"\n{'call in, answer out; messages a second':40} {'wallbridge':>10} {'ocpp':>8}  ratio")
     for title, text in calls().items():

@@ -17,11 +17,6 @@ async def GetCompositeSchedule(station, payload):
     Connector 0 consumes what its one connector does."""
     if payload["connectorId"] > 1:
         return {"status": "Rejected"}
-    async with station.rpc.turn:
-        return await _answer(station, payload)
-
-
-async def _answer(station, payload):
     # Loading holds the loop: one after the other, and once for all that is to be read.
     limit = runtime.load("firmware.smart_charging.profile_limit")
     await asyncio.sleep(0)

@@ -6,7 +6,7 @@ Loaded when used: what the station needs all the time is in `config.py`.
 import asyncio
 
 from firmware.base import runtime
-from firmware.ocpp import CallError, keys, security
+from firmware.ocpp import Answer, CallError, keys, security
 
 _KNOWN = "firmware.ocpp.known"
 _RESET = "TriggerBackendConfigurationDataReset"
@@ -50,7 +50,7 @@ async def _all(station, names, asked, known):
     return answer
 
 
-def ChangeConfiguration(station, payload):
+async def ChangeConfiguration(station, payload):
     """OCPP 5.3. What the new value does happens after the answer; only the data reset's work is
     done before it."""
     status, name, why = change(station, payload["key"], payload["value"])
@@ -60,13 +60,8 @@ def ChangeConfiguration(station, payload):
     if status != "Accepted":
         return answer
     if not name:
-        return _cleared(station, answer)
-    return answer, lambda: station.key_changed(name)
-
-
-async def _cleared(station, answer):
-    await runtime.soon("firmware.ocpp.effects", "clear", station)
-    return answer, lambda: station.key_changed("")
+        await runtime.soon("firmware.ocpp.effects", "clear", station)
+    return Answer(answer, lambda: station.key_changed(name))
 
 
 def readonly(key: list, fixed: bool) -> bool:

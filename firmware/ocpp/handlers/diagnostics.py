@@ -5,6 +5,7 @@ import sys
 
 from firmware.base import logbook, runtime, sockets, times
 from firmware.charging import faults
+from firmware.ocpp import Answer
 
 MESSAGE = "DiagnosticsStatusNotification"
 _FILE = "diagnostics.txt"
@@ -17,7 +18,7 @@ _PARTS = "station connector transactions configuration memory network"
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
-def GetDiagnostics(station, payload):
+async def GetDiagnostics(station, payload):
     """Answered with the file's name. A new request takes the place of one under way."""
     epoch = station.clock.epoch()
     when = times.text(epoch).replace("-", "").replace(":", "") if epoch else "undated"
@@ -28,9 +29,13 @@ def GetDiagnostics(station, payload):
     attempts = min(payload.get("retries", _ATTEMPTS - 1) + 1, _MOST)
     pause_s = min(payload.get("retryInterval", _INTERVAL_S), 86400)
     job = [payload["location"], name, span, attempts, pause_s]
-    return {"fileName": name}, lambda: runtime.once(
-        "firmware.ocpp.jobs", "start", station, "firmware.ocpp.handlers.diagnostics", job
-    )
+
+    def upload():
+        runtime.once(
+            "firmware.ocpp.jobs", "start", station, "firmware.ocpp.handlers.diagnostics", job
+        )
+
+    return Answer({"fileName": name}, upload)
 
 
 class Body:

@@ -1,39 +1,56 @@
-"""Which module answers which call of the central system (guide pages 9 and 10)."""
+"""Which function answers which call of the central system (guide pages 9 and 10).
 
-import asyncio
-
-from firmware.base import runtime
-from firmware.ocpp import CallError
-
-TABLE = """
-RemoteStartTransaction firmware.ocpp.handlers.remote
-RemoteStopTransaction firmware.ocpp.handlers.remote
-UnlockConnector firmware.ocpp.handlers.maintenance
-Reset firmware.ocpp.handlers.maintenance
-DataTransfer firmware.ocpp.handlers.maintenance
-TriggerMessage firmware.ocpp.handlers.trigger
-GetConfiguration firmware.ocpp.handlers.configuration
-ChangeConfiguration firmware.ocpp.handlers.configuration
-SetChargingProfile firmware.ocpp.handlers.smart_charging
-ClearChargingProfile firmware.ocpp.handlers.smart_charging
-GetCompositeSchedule firmware.ocpp.handlers.composite_schedule
-ReserveNow firmware.ocpp.handlers.reservation
-CancelReservation firmware.ocpp.handlers.reservation
-GetDiagnostics firmware.ocpp.handlers.diagnostics
-UpdateFirmware firmware.ocpp.handlers.firmware_update
+A handler is `async def Action(station, payload) -> dict | Answer`. `payload` has passed the
+schemas; what it returns is the answer, an `Answer` where something is to be done once that is out.
+It refuses a call by raising CallError.
 """
 
+from firmware.ocpp import CallError
+from firmware.ocpp.handlers import (
+    composite_schedule,
+    configuration,
+    maintenance,
+    remote,
+    reservation,
+    smart_charging,
+    trigger,
+)
 
-async def handler(action: str) -> tuple:
-    """(name of its module, which is to be dropped after use; the action's handler): a function
-    (station, payload) -> answer, (answer, after) or a coroutine.
 
-    Raises CallError NotSupported for the four that the guide marks so; an action that the
-    schemas don't know has been refused before as NotImplemented.
-    """
-    at = TABLE.find("\n" + action + " ")
-    if at < 0:
+async def _get_diagnostics(station, payload):
+    from firmware.ocpp.handlers import diagnostics  # rarely asked for
+
+    return await diagnostics.GetDiagnostics(station, payload)
+
+
+async def _update_firmware(station, payload):
+    from firmware.ocpp.handlers import firmware_update  # rarely asked for
+
+    return await firmware_update.UpdateFirmware(station, payload)
+
+
+HANDLERS = {
+    "RemoteStartTransaction": remote.RemoteStartTransaction,
+    "RemoteStopTransaction": remote.RemoteStopTransaction,
+    "UnlockConnector": maintenance.UnlockConnector,
+    "Reset": maintenance.Reset,
+    "DataTransfer": maintenance.DataTransfer,
+    "TriggerMessage": trigger.TriggerMessage,
+    "GetConfiguration": configuration.GetConfiguration,
+    "ChangeConfiguration": configuration.ChangeConfiguration,
+    "SetChargingProfile": smart_charging.SetChargingProfile,
+    "ClearChargingProfile": smart_charging.ClearChargingProfile,
+    "GetCompositeSchedule": composite_schedule.GetCompositeSchedule,
+    "ReserveNow": reservation.ReserveNow,
+    "CancelReservation": reservation.CancelReservation,
+    "GetDiagnostics": _get_diagnostics,
+    "UpdateFirmware": _update_firmware,
+}
+
+
+def handler_of(action: str):
+    """The handler of an action that the schemas know. Raises CallError NotSupported for the four
+    that the guide marks so; an unknown one has been refused before as NotImplemented."""
+    if action not in HANDLERS:
         raise CallError("NotSupported", action)
-    module = TABLE[TABLE.find(" ", at) + 1 : TABLE.find("\n", at + 1)]
-    await asyncio.sleep(0)  # loading holds the loop: one after the other
-    return module, getattr(runtime.load(module), action)
+    return HANDLERS[action]

@@ -13,6 +13,7 @@ A slot that doesn't reach it in time restarts, and boot.py goes back: Installati
 """
 
 from firmware.base import bundle, ota, runtime, slots
+from firmware.ocpp import Answer
 
 MESSAGE = "FirmwareStatusNotification"
 _ATTEMPTS = 4  # where the central system leaves it to us
@@ -23,7 +24,7 @@ _MOST = 100  # attempts
 _DOWNLOAD = "firmware.ocpp.download"
 
 
-def UpdateFirmware(station, payload):
+async def UpdateFirmware(station, payload):
     """Answered, and begun after retrieveDate. A new request takes the place of one that has not
     been installed yet."""
     store = station.config.store
@@ -41,9 +42,13 @@ def UpdateFirmware(station, payload):
     job.append(slot)
     store.write("update", "\n".join(job).encode())
     station.doing.pop(MESSAGE, None)
-    return {}, lambda: runtime.once(
-        "firmware.ocpp.jobs", "start", station, "firmware.ocpp.handlers.firmware_update"
-    )
+
+    def begin():
+        runtime.once(
+            "firmware.ocpp.jobs", "start", station, "firmware.ocpp.handlers.firmware_update"
+        )
+
+    return Answer({}, begin)
 
 
 async def step(station, _):

@@ -1,9 +1,10 @@
 """RemoteStartTransaction and RemoteStopTransaction (OCPP 5.11, 5.12, errata 3.32, 3.33)."""
 
 from firmware.base import runtime
+from firmware.ocpp import Answer
 
 
-def RemoteStartTransaction(station, payload):
+async def RemoteStartTransaction(station, payload):
     """Accepted when a transaction could be attempted; Authorize comes first where
     AuthorizeRemoteTxRequests says so, or where a reservation is for a parentIdTag."""
     session = station.session
@@ -42,10 +43,10 @@ def RemoteStartTransaction(station, payload):
         else:
             session.authorize(tag, None, on_start)
 
-    return {"status": "Accepted"}, start
+    return Answer({"status": "Accepted"}, start)
 
 
-def RemoteStopTransaction(station, payload):
+async def RemoteStopTransaction(station, payload):
     """Accepted when the transaction runs here; an id that the central system gave, 0 and
     negative ones included."""
     running = station.session.transaction
@@ -55,4 +56,4 @@ def RemoteStopTransaction(station, payload):
         or running.transaction_id != payload["transactionId"]
     ):
         return {"status": "Rejected"}
-    return {"status": "Accepted"}, lambda: station.session.stop_transaction("Remote")
+    return Answer({"status": "Accepted"}, lambda: station.session.stop_transaction("Remote"))

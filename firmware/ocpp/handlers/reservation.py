@@ -3,7 +3,7 @@
 from firmware.charging.reservation import Reservation
 
 
-def ReserveNow(station, payload):
+async def ReserveNow(station, payload):
     """Connector 0 reserves the station's one connector too."""
     return {"status": _reserve(station, payload)}
 
@@ -33,7 +33,7 @@ def _reserve(station, payload):
     return "Accepted"
 
 
-def CancelReservation(station, payload):
+async def CancelReservation(station, payload):
     """Accepted when it is there."""
     session = station.session
     current = session.reservation

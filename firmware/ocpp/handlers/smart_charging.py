@@ -105,7 +105,7 @@ def _record(row, periods):
     return record
 
 
-def SetChargingProfile(station, payload):
+async def SetChargingProfile(station, payload):
     """Installs or replaces a profile. What can't be installed is Rejected, with the reason in the
     log; a connector that isn't there is a CALLERROR (errata 3.39)."""
     connector = payload["connectorId"]
@@ -122,7 +122,7 @@ def SetChargingProfile(station, payload):
             _must(running, "no transaction is running")
             wanted = profile.get("transactionId", running.transaction_id)
             _must(wanted == running.transaction_id, "not the running transaction")
-        return station.install(pack(profile, connector, number, now))
+        return await station.install(pack(profile, connector, number, now))
     except ValueError as why:
         station.log("profiles").warning("rejected: %s", why)
         return {"status": "Rejected"}

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from firmware.ocpp import CallError
+from firmware.ocpp import Answer, CallError
 
 
-def TriggerMessage(station, payload):
+async def TriggerMessage(station, payload):
     """Rejected for a connector that isn't there, and while too many messages wait already."""
     message = payload["requestedMessage"]
     connector = payload.get("connectorId")
@@ -27,7 +27,7 @@ def TriggerMessage(station, payload):
         def after():
             station.spawn(_tell(station, message))
 
-    return {"status": "Accepted"}, after
+    return Answer({"status": "Accepted"}, after)
 
 
 async def _tell(station, message):

@@ -73,8 +73,6 @@ class Station:
         self.evse = Thing()
         self.evse.phases = 3
         self.max_ma = 32000
-        self.rpc = Thing()
-        self.rpc.turn = runtime.Turn()
 
     def log(self, part):
         return self
@@ -191,10 +189,9 @@ async def measure(folder, recipe, count, size, unit, holds):
         payload = message(recipe, count // 2, count, size)
         gc.collect()
         start = reference.now_us()
-        work = smart_charging.SetChargingProfile(station, payload)
+        await smart_charging.SetChargingProfile(station, payload)
         best_install = least(best_install, reference.since_us(start))
         payload = None
-        await work
     station.profiles.flush()
     assert len(station.profiles.slots()) == count
 

@@ -1,5 +1,5 @@
-"""The rest of `schemas.py`: the messages that the station sends, and those that it does not
-support. Tests check what goes out against it; the device never loads it."""
+"""The rest of ocpp/schemas.py: the messages that the station sends, and those that it does not
+support. Tests check what goes out against it."""
 
 from firmware.ocpp import CallError, schemas
 
