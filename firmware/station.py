@@ -9,11 +9,11 @@ from firmware.ocpp import CallError, LinkDown, Unanswered
 from firmware.ocpp.connection import Connection
 from firmware.ocpp.delivery import Delivery
 from firmware.ocpp.handlers import dispatch
-from firmware.ocpp.notifier import Notifier
 from firmware.ocpp.registration import Registration
 from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.sampler import Sampler
 from firmware.ocpp.security import Security
+from firmware.ocpp.status_notifications import StatusNotifier
 
 _OFFLINE_MS = 60000  # no link for so long means offline (docs/guide-notes.md, guide page 16)
 _WATCH_S = 4  # real seconds in which each part has a turn
@@ -62,7 +62,7 @@ class Station:
         self.files = None  # the flash, for what is too large for the store
         self.rpc = Rpc(self._handle, log("rpc"), self.message_timeout, clock.ms)
         self.registration = Registration(self)
-        self.notifier = Notifier(self)
+        self.notifier = StatusNotifier(self)
         self.delivery = Delivery(self)
         self.sampler = Sampler(self)
         self.session = Session(
@@ -73,7 +73,7 @@ class Station:
             clock,
             log("session"),
             self._starts_by_itself,
-            self.sampler.stop_data,
+            self.sampler.transaction_data,
             restart_reason,
         )
         self.security = Security(self)
@@ -237,7 +237,7 @@ class Station:
         while not self.safe:
             pause = self.evse.step()
             self._metered()
-            self.notifier.look()
+            self.notifier.update()
             if self.evse.has_changed():
                 self.session.evse_changed()
             await self.board.wait(pause)

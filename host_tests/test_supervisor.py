@@ -107,7 +107,7 @@ async def hang(*_):
         ("meter", Meter, "poll"),
         ("session", Session, "_step"),
         ("control", Evse, "step"),
-        ("sampler", Sampler, "_look"),
+        ("sampler", Sampler, "_take_due"),
     ],
 )
 def test_a_part_that_stopped_is_named(tmp_path, fed, monkeypatch, name, part, method):

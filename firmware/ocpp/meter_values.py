@@ -1,49 +1,45 @@
-"""Meter values as the keys want them: for the journal, and for TriggerMessage (OCPP 3.16, 4.7).
-
-Loaded when some are taken, and dropped again.
-"""
+"""Which meter values the keys ask for: in the journal, at a transaction's begin and end, and for
+TriggerMessage (OCPP 3.16, 4.7). When they are taken: `sampler.py`."""
 
 import asyncio
 
-from firmware.base import runtime
+from firmware.base import times
 from firmware.metering import measurands
 from firmware.ocpp import CallError
 
 
-def mask(station, key: str) -> int:
-    """The measurands of a key. An empty list means the register for MeterValues, and nothing for
-    StopTransaction (OCPP 3.16.5)."""
-    empty = 0 if key.startswith("StopTxn") else measurands.ENERGY
-    return measurands.parse(station.config.get(key)) or empty
+def measurands_of(config, key: str) -> int:
+    """The measurands that a key lists, as a mask (see `metering.measurands`). An empty list means
+    the register for MeterValues, and nothing for StopTransaction (OCPP 3.16.5)."""
+    none_listed = 0 if key.startswith("StopTxn") else measurands.ENERGY
+    return measurands.parse(config.get(key)) or none_listed
 
 
-def masks(station, kind: str) -> tuple:
-    """What of SampledData or AlignedData is sent at once, and what is kept for the end."""
-    return mask(station, "MeterValues" + kind), mask(station, "StopTxn" + kind)
-
-
-def stop_data(station, reading: dict | None) -> bytes:
-    """What StopTransaction tells of a transaction's begin or end (errata 3.14)."""
-    wanted = mask(station, "StopTxnSampledData") | mask(station, "StopTxnAlignedData")
+def transaction_data(station, reading: dict | None) -> bytes:
+    """The packed values that StopTransaction tells of a transaction's begin or end (errata
+    3.14)."""
+    config = station.config
+    wanted = measurands_of(config, "StopTxnSampledData")
+    wanted |= measurands_of(config, "StopTxnAlignedData")
     return measurands.pack(reading or {}, station.evse.offered_ma, wanted)
 
 
-async def trigger(station) -> None:
-    """Connector 1 as it is now, never queued."""
+async def send_now(station) -> None:
+    """Sends a MeterValues of connector 1 as it is now; it is never queued."""
     log = station.log("meter")
     reading = await station.meter.read_now()
-    wanted = mask(station, "MeterValuesSampledData")
-    data = measurands.pack(reading or {}, station.evse.offered_ma, wanted)
-    values = measurands.unpack(data, wanted, "Trigger")
+    wanted = measurands_of(station.config, "MeterValuesSampledData")
+    packed = measurands.pack(reading or {}, station.evse.offered_ma, wanted)
+    values = measurands.unpack(packed, wanted, "Trigger")
     epoch = station.clock.epoch()
     if not values or epoch is None:
         log.warning("no meter values to send")
         return
-    sample = {"timestamp": runtime.load("firmware.base.times").text(epoch), "sampledValue": values}
+    sample = {"timestamp": times.text(epoch), "sampledValue": values}
     request = {"connectorId": 1, "meterValue": [sample]}
-    running = station.session.transaction
-    if running and running.transaction_id is not None:
-        request["transactionId"] = running.transaction_id
+    transaction = station.session.transaction
+    if transaction and transaction.transaction_id is not None:
+        request["transactionId"] = transaction.transaction_id
     try:
         await station.rpc.call("MeterValues", request)
     except (CallError, asyncio.TimeoutError) as why:
