@@ -107,12 +107,7 @@ class StatusNotifier:
             fault = changed_fault if changed_fault in active else active[0]
             if not changed_fault and told and told.fault in active:
                 return
-        if (
-            not told
-            or told.status != self.status
-            or told.info != self.info
-            or told.fault != fault
-        ):
+        if not told or told.status != self.status or told.info != self.info or told.fault != fault:
             self._tell(Notification(1, self.status, self.info, fault, now))
 
     def _present(self, connector_id):
@@ -183,8 +178,8 @@ class StatusNotifier:
         await self._send_one(notification)
 
     async def _send_one(self, notification):
-        """What is refused, or not answered on a link that lives, is told again a few times: nothing
-        else would tell it."""
+        """What is refused, or not answered on a link that lives, is told again a few times:
+        nothing else would tell it."""
         station = self.station
         fault = notification.fault
         request = {
