@@ -200,7 +200,7 @@ class StatusNotifier:
             request["info"] = notification.info
         for attempts_left in range(_ATTEMPTS - 1, -1, -1):
             try:
-                await station.rpc.call("StatusNotification", dict(request))  # which is emptied
+                await station.rpc.call("StatusNotification", request)
                 return
             except (CallError, asyncio.TimeoutError) as why:
                 self.log.warning("StatusNotification: %s", str(why) or "no answer")
