@@ -19,7 +19,7 @@ PC_ONLY = (
     "firmware/board/serial_pc.py",
     "firmware/board/simulated/commands.py",
     "firmware/board/simulated/board.py",
-    "firmware/options.py",
+    "firmware/command_line.py",
     "firmware/sensing/meter_slave.py",
     "firmware/sensing/tic_encode.py",
     "firmware/simulated_lines.py",

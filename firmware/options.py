@@ -1,104 +1,46 @@
-"""The command line on a PC (see `--help`): loaded once at start-up."""
+"""What a start is told: by the command line on a PC, by `provision.json` on the device."""
 
-HELP = """usage: main.py [options]
-  --simulate            the simulated board (the default on a PC)
-  --supervision-url URL SupervisionUrl for this run; empty means standalone
-  --box-id ID           BoxIdentifier
-  --model CR            the commercial reference, from the guide's table (Evh5A22N2S)
-  --state DIR           where the "flash" lives (./state)
-  --key NAME=VALUE      sets a configuration key before start-up, once per key
-  --meter MODEL:DEVICE[:UNIT][:9600N1]  a Modbus RTU meter on a serial device or a pty;
-                        baud and parity (N, E, O), if they are not as delivered
-  --tic DEVICE          a TIC line on a serial device or a pty
-  --ca FILE             the CA (PEM or DER) that wss and https servers are checked against
-  --insecure-tls        no CA needed for wss with security profile 2 (logged each time)
-  --speed N             the station's clock runs N times faster (1 to 1000)"""
+from firmware.ocpp import keys
+from firmware.ocpp.handlers import configuration
 
 
-def parse(words: list, options) -> None:
-    """Fills in `options`: attributes run (keys for this run), model, state, meter (None, or model,
-    device and unit), baud and parity (None: the model's), tic, ca, speed, cause, and what only an
-    installer says (device.py). Raises ValueError with one clear line."""
-    options.run = {}
-    options.model = "Evh5A22N2S"
-    options.state = "state"
-    options.meter = options.tic = options.ca = None
-    options.baud = options.parity = None
-    options.tic_pause_s = 600
-    options.switch_s = 60
-    options.insecure = False
-    options.speed = 1
-    options.cause = "PowerLoss"
-    words = list(words)
-    while words:
-        name, sign, value = words.pop(0).partition("=")
-        if name == "--simulate":
-            continue
-        if name == "--insecure-tls":
-            options.insecure = True
-            continue
-        if name[:2] != "--" or "\n  " + name + " " not in HELP:
-            raise ValueError("no such option: %s (see --help)" % name)
-        if not sign:
-            if not words:
-                raise ValueError("%s needs a value" % name)
-            value = words.pop(0)
-        _take(options, name, value)
+class Options:
+    """As a PC that is told nothing has them."""
+
+    def __init__(self):
+        self.restart_reason = "PowerLoss"  # OCPP's, for a transaction that was left open
+        self.model = "Evh5A22N2S"  # the commercial reference
+        self.state = "state"  # the folder that is the station's flash
+        self.run_keys = {}  # configuration keys for this run only: exact name -> checked value
+        self.provisioned_keys = {}  # what the data reset goes back to
+        self.meter_model = "iEM3155"
+        self.meter_device = None  # a serial device of a PC; None: the board's own line
+        self.meter_unit = 1  # its Modbus address
+        self.meter_baud = None  # None: as the model is delivered
+        self.meter_parity = None  # N, E or O, likewise
+        self.tic_device = None  # as meter_device
+        self.tic_pause_s = 600  # a TIC line that is silent for so long pauses the charge; 0: never
+        self.switch_s = 60  # how long a vehicle rests when its phases are switched
+        self.ca = None  # the file with the CA's certificates
+        self.insecure = False  # the operator's word that TLS needs no CA
+        self.speed = 1  # the station's clock runs so many times faster
+        # only on the device:
+        self.started = ""  # why, in words
+        self.wifi_ssid = ""  # "": no Wi-Fi
+        self.wifi_key = ""  # "": an open network
+        self.ntp = ""  # the host that tells the time without a central system
+        self.pins = None  # see board/pins.py
+        self.aiorepl = False  # Python's prompt in the console's place
+        self.dev = False  # a developer's: no watchdog, and Ctrl-C works
 
 
-def _take(options, name, value):
-    if name == "--supervision-url":
-        _key(options, "SupervisionUrl", value)
-    elif name == "--box-id":
-        _key(options, "BoxIdentifier", value)
-    elif name == "--model":
-        from firmware.charging import models
-
-        options.model = models.find(value).name
-    elif name == "--state":
-        options.state = value
-    elif name == "--key":
-        key, sign, value = value.partition("=")
-        if not sign:
-            raise ValueError("--key NAME=VALUE")
-        _key(options, key, value)
-    elif name == "--meter":
-        from firmware.sensing import meters
-
-        model, _, device = value.partition(":")
-        unit = 1
-        line = device[device.rfind(":") + 1 :] if ":" in device else ""
-        if line[-1:] == "1" and line[-2:-1].upper() in ("N", "E", "O") and line[:-2].isdigit():
-            device = device[: -len(line) - 1]
-            options.baud, options.parity = meters.line(line[:-2], line[-2].upper())
-        if ":" in device and device[device.rfind(":") + 1 :].isdigit():
-            device, _, number = device.rpartition(":")
-            unit = int(number)
-        if not device or not 1 <= unit <= 247:
-            raise ValueError("--meter MODEL:DEVICE[:UNIT][:9600N1], unit 1 to 247")
-        options.meter = (meters.known(model), device, unit)
-    elif name == "--tic":
-        options.tic = value
-    elif name == "--ca":
-        options.ca = value
-        try:
-            open(value, "rb").close()
-        except OSError:
-            raise ValueError("--ca %s: no such file, or it can't be read" % value) from None
-    elif name == "--speed":
-        if not value.isdigit() or not 1 <= int(value) <= 1000:
-            raise ValueError("--speed from 1 to 1000")
-        options.speed = int(value)
-
-
-def _key(options, name, value):
-    from firmware.ocpp import keys
-    from firmware.ocpp.handlers import configuration
-
+def checked_key(name: str, value: str) -> tuple:
+    """(the configuration key's exact name, its checked value). Raises ValueError with one clear
+    line."""
     key = keys.row(name)
     if not key:
         raise ValueError("no such key: %s" % name)
     try:
-        options.run[key[0]] = configuration.check(key, value)
+        return key[0], configuration.check(key, value)
     except ValueError as why:
         raise ValueError("%s: %s" % (key[0], why))

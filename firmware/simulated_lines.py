@@ -1,6 +1,6 @@
 """What the simulated board's lines say in the real formats: Modbus and TIC."""
 
-from firmware.base import runtime
+from firmware.sensing import meter_slave, tic_encode
 from firmware.sensing.meters import Map
 
 METER = "iEM3155"
@@ -15,8 +15,7 @@ class Lines:
 
     def slave(self, request: bytes, reading: dict) -> bytes:
         """The meter's answer to a Modbus frame."""
-        module = "firmware.sensing.meter_slave"
-        return runtime.once(module, "answer", self.registers, 1, request, reading)
+        return meter_slave.answer(self.registers, 1, request, reading)
 
     def encode(self, mode: str, reading: dict) -> bytes:
         """One TIC frame of the house."""
@@ -27,5 +26,4 @@ class Lines:
             "subscribed": _SUBSCRIBED_MA,
             "energy": reading["energy"],
         }
-        mode = 1 if mode == "historique" else 2
-        return runtime.once("firmware.sensing.tic_encode", "frame", mode, facts)
+        return tic_encode.frame(1 if mode == "historique" else 2, facts)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware import app, options
+from firmware import command_line, program
 from host_tests import virtual
 from tools import frozen, runtimes
 from tools.central import House
@@ -112,9 +112,8 @@ class Rig:
             self._typed = asyncio.Queue()
             self._said = asyncio.Queue()
             self._text = ""
-            parsed = app.Parts()
-            options.parse(self.words(), parsed)
-            work = app.serve(parsed, self._typed.get, self._write)
+            parts = program.Parts(command_line.parse(self.words()))
+            work = program.serve(parts, self._typed.get, self._write)
             self.task = asyncio.create_task(work)
             return
         folder, environment = runtimes.MPY, runtimes.environment()

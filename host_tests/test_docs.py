@@ -5,11 +5,10 @@ import re
 import shlex
 import subprocess
 import sys
-import types
 
 import pytest
 
-from firmware import device
+from firmware import provisioning
 from firmware.console import commands
 from host_tests.station import Rig
 from host_tests.virtual import run as virtual_run
@@ -140,8 +139,7 @@ def test_every_make_target_is_there(tmp_path):
 
 def test_the_answers_in_the_docs_are_good(workshop):
     given = provision.read(workshop / "house.toml")
-    checked = types.SimpleNamespace()
-    device.check(given, checked)
+    provisioning.check(given)
     named = {line.split("|")[0].split(".")[0] for line in provision.QUESTIONS.strip().split("\n")}
     text = blocks("docs/operations.md", "toml")[0]
     for name in named - {"keys", "wifi", "pins"}:

@@ -12,7 +12,7 @@ import types
 import pytest
 import trustme
 
-from firmware import device
+from firmware import provisioning
 from firmware.base.store import Files, Store
 from firmware.ocpp.config import Configuration
 from host_tests.pty_board import PtyBoard
@@ -65,12 +65,11 @@ def folder(tmp_path):
 def test_good_answers_become_the_files_that_the_device_reads(folder):
     made = provision.files(changed(ca="ca.pem", update_key="update.key"), folder)
     assert made["ca.der"][0] == 0x30 and b"BEGIN" not in made["ca.der"]
-    checked = types.SimpleNamespace()
-    given = json.loads(made[device.FILE])
-    device.check(given, checked)
+    given = json.loads(made[provisioning.FILE])
+    checked = provisioning.check(given)
     assert given["ca"] == "ca.der" and "update_key" not in given
-    assert checked.model == "Evh5A22N400F" and checked.unit == 7
-    assert checked.provisioned["IMaxUser"] == "16" and checked.pins["permit"] == "32"
+    assert checked.model == "Evh5A22N400F" and checked.meter_unit == 7
+    assert checked.provisioned_keys["IMaxUser"] == "16" and checked.pins["permit"] == "32"
     for name, data in made.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
@@ -159,7 +158,7 @@ def test_a_toml_file(folder):
     path = folder / "house.toml"
     path.write_text('model = "Evh5A07N2C7"\n[keys]\nIMaxUser = 20\nPhaseNumber = 1\n')
     made = provision.files(provision.read(path), folder)
-    assert json.loads(made[device.FILE])["keys"] == {"IMaxUser": 20, "PhaseNumber": 1}
+    assert json.loads(made[provisioning.FILE])["keys"] == {"IMaxUser": 20, "PhaseNumber": 1}
     path.write_text("model = \n")
     with pytest.raises(Trouble, match="house.toml: Invalid value"):
         provision.read(path)
@@ -197,8 +196,8 @@ def test_questions_keep_what_the_board_has(person, folder):
     assert given["pins"] == GOOD["pins"]
     assert not any(secret in "".join(person.prompts) for secret in SECRETS)
     made = provision.files(given, folder, before)  # its CA and key are on the board
-    assert set(made) == {device.FILE}
-    assert "update_key" not in json.loads(made[device.FILE])
+    assert set(made) == {provisioning.FILE}
+    assert "update_key" not in json.loads(made[provisioning.FILE])
 
 
 def test_a_wrong_answer_is_asked_again(person, capsys):
@@ -271,10 +270,9 @@ def keep(flash, keys, **values):
 
 def runs_with(flash):
     """The station's keys as it starts from this flash, and its store."""
-    checked = types.SimpleNamespace()
-    device.check(json.loads((flash / "provision.json").read_text()), checked)
+    checked = provisioning.check(json.loads((flash / "provision.json").read_text()))
     store = Store(Files(str(flash / "state")))
-    return Configuration(store, {}, checked.provisioned, lambda name: ""), store
+    return Configuration(store, {}, checked.provisioned_keys, lambda name: ""), store
 
 
 @pytest.mark.micropython

@@ -1,8 +1,9 @@
 """make provision PORT=...: tells a board its Wi-Fi, model, circuit, identity, keys, CA and pins.
 
-Asks, or reads a file (`--file house.toml`, or .json): the entries of `firmware/device.py`, and
-`ca` and `update_key` as paths on this computer. Everything is checked before anything is written;
-what is secret is never shown. `--check` only checks, `--out FOLDER` writes to a folder instead.
+Asks, or reads a file (`--file house.toml`, or .json): the entries of `firmware/provisioning.py`,
+and `ca` and `update_key` as paths on this computer. Everything is checked before anything is
+written; what is secret is never shown. `--check` only checks, `--out FOLDER` writes to a folder
+instead.
 
 A key that was changed on the board since (by the central system, at the console) stays so, unless
 its answer is another one than at the last provisioning, or was typed anew, or `--overrule`.
@@ -16,13 +17,12 @@ import getpass
 import json
 import ssl
 import sys
-import types
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from firmware import device  # noqa: E402
+from firmware import provisioning  # noqa: E402
 from firmware.charging import models  # noqa: E402
 from firmware.net import tls  # noqa: E402
 from firmware.ocpp import keys  # noqa: E402
@@ -173,7 +173,6 @@ def checked_files(given: dict, folder: Path, before: dict) -> tuple:
     """The files, and what the device makes of them. Each entry is checked by itself."""
     given = json.loads(json.dumps(given))
     made: dict[str, bytes | None] = {}
-    checked = types.SimpleNamespace()
     try:
         for name in ("ca", "update_key"):
             if not isinstance(given.get(name, ""), str):
@@ -192,12 +191,12 @@ def checked_files(given: dict, folder: Path, before: dict) -> tuple:
         elif ca != before.get("ca"):
             made[CA] = authority((folder / Path(ca).expanduser()).read_bytes())
             given["ca"] = CA
-        device.check(given, checked)
+        checked = provisioning.check(given)
     except OSError as error:
         raise Trouble(f"{error.filename}: {error.strerror}") from None
     except (ValueError, TypeError) as error:
         raise Trouble(str(error)) from None
-    made[device.FILE] = json.dumps(given, indent=1).encode() + b"\n"
+    made[provisioning.FILE] = json.dumps(given, indent=1).encode() + b"\n"
     return made, checked
 
 
@@ -218,7 +217,7 @@ def authority(data: bytes) -> bytes:
 
 def whole(checked, given: dict) -> None:
     """What fits each entry but not together. Raises ValueError."""
-    told = checked.provisioned
+    told = checked.provisioned_keys
     profile = told.get("SecurityProfile", "0")
     url = told.get("SupervisionUrl", "")
     if told["IMaxUser"] == "0":
@@ -250,7 +249,7 @@ def write(target: Board, made: dict[str, bytes | None], say=print) -> None:
     """Puts the files on an entered board, each old or new; provision.json last."""
     work = flash.Flash(target, say)
     target.run(flash.TOOLS)
-    for name in sorted(made, key=lambda name: name == device.FILE):
+    for name in sorted(made, key=lambda name: name == provisioning.FILE):
         data = made[name]
         if data is not None:
             target.run(f"folders({name!r})")
@@ -263,12 +262,11 @@ def write(target: Board, made: dict[str, bytes | None], say=print) -> None:
 
 def answers(given: dict) -> dict[str, str]:
     """The keys' answers as the station reads them: own name to value."""
-    checked = types.SimpleNamespace()
     try:
-        device.check({"model": given["model"], "keys": given.get("keys", {})}, checked)
+        checked = provisioning.check({"model": given["model"], "keys": given.get("keys", {})})
     except (KeyError, ValueError, TypeError, AttributeError):
         return {}  # as good as none: the station does not take it either
-    return checked.provisioned
+    return checked.provisioned_keys
 
 
 def overruled(now: bytes | None, before: dict, given: dict, typed=(), everything=False) -> tuple:
@@ -317,7 +315,7 @@ def present(target: Board) -> dict:
     """What an entered board holds now; empty when it was never provisioned."""
     target.run(flash.TOOLS)
     try:
-        before = json.loads(target.get(device.FILE) or b"")
+        before = json.loads(target.get(provisioning.FILE) or b"")
     except ValueError:
         before = {}
     before = before if isinstance(before, dict) else {}

@@ -1,4 +1,4 @@
-"""Starts the program anew in the place of this process, after an update on a PC. Loaded for that.
+"""Starts the program anew in the place of this process, after an update on a PC.
 
 What runs from a slot is started by the same command, so that boot.py chooses. What runs from a
 checkout gives way to the new slot for this once: its next start is the checkout again.
@@ -11,8 +11,9 @@ from firmware.base import runtime, slots
 from firmware.base.store import Files
 
 
-def again(state: str, words: list) -> None:
-    """`state`: the state folder; `words`: the options. Returns only where it can't be done."""
+def restart_program(state: str, arguments: list) -> None:
+    """`state`: the state folder; `arguments`: the command line's. Returns only
+    where it can't be done."""
     if runtime.MICROPYTHON:
         with open("/proc/self/cmdline", "rb") as f:
             command = [str(word, "utf-8") for word in f.read().split(b"\0")[:-1]]
@@ -27,7 +28,7 @@ def again(state: str, words: list) -> None:
         while at < len(command) and command[at] not in ("-m", "-c") and command[at][-3:] != ".py":
             at += 1
         text = "import sys; sys.path.insert(0, %r); from firmware import app; app.main(%r)"
-        command = command[:at] + ["-c", text % (slot, list(words))]
+        command = command[:at] + ["-c", text % (slot, list(arguments))]
     if runtime.MICROPYTHON:
         _execv(program, command)
     else:

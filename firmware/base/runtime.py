@@ -207,15 +207,15 @@ def stderr():
     return sys.stderr if DEVICE else Output(sys.stderr)
 
 
-def run(work) -> None:
-    """Runs a coroutine to its end: the whole program. Ctrl-C and SIGTERM end it in order where
-    the runtime has signals."""
+def run(work):
+    """Runs a coroutine to its end: the whole program. Returns its result, or None where Ctrl-C or
+    SIGTERM has ended it, in order where the runtime has signals."""
     if MICROPYTHON:
         gc.threshold(_COLLECT_AFTER)  # type: ignore[attr-defined]
         try:
-            asyncio.run(work)
+            return asyncio.run(work)
         except KeyboardInterrupt:  # the user's Ctrl-C on a PC
-            pass
+            return None
     else:
         import signal
 
@@ -224,11 +224,11 @@ def run(work) -> None:
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, task.cancel)
             try:
-                await task
+                return await task
             except asyncio.CancelledError:  # by one of the signals
-                pass
+                return None
 
-        asyncio.run(main())
+        return asyncio.run(main())
 
 
 def power_off() -> None:

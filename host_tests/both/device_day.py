@@ -54,20 +54,13 @@ class Uart(fake_machine.UART):
 
 
 class Python:
-    """`micropython` and `esp32`."""
-
-    HEAP_DATA = 4
-    free = 60000
+    """`micropython`."""
 
     def __init__(self):
         self.const = lambda value: value
 
     def kbd_intr(self, character):
         print("interrupt key", character)
-
-    def idf_heap_info(self, what):
-        Python.free -= 2000
-        return [(110000, Python.free, 30000, 1000)]
 
 
 def main(memory, cause):
@@ -76,7 +69,7 @@ def main(memory, cause):
     chip.memory = memory.encode()
     chip.cause = int(cause)
     Circuit(chip)
-    sys.modules["micropython"] = sys.modules["esp32"] = Python()
+    sys.modules["micropython"] = Python()
     scope = {"__name__": "__main__"}
     sys.argv[:] = []
     with open("boot.py") as file:

@@ -244,23 +244,19 @@ def options_seeds():
 
 
 def options(data):
-    from firmware import options
-
-    class Options:
-        run = model = state = meter = tic = None
-        speed = 0
+    from firmware import command_line
 
     said = text(data)
     if said is None:
         return ""
-    made = Options()
     try:
-        options.parse(said.split("\n"), made)
+        made = command_line.parse(said.split("\n"))
     except ValueError as why:
         assert str(why) and "\n" not in str(why).replace(said, "")
         return "refused"
     assert 1 <= made.speed <= 1000
-    return plain([made.run, made.model, made.state, made.meter, made.tic, made.speed])
+    meter = made.meter_device and (made.meter_model, made.meter_device, made.meter_unit)
+    return plain([made.run_keys, made.model, made.state, meter, made.tic_device, made.speed])
 
 
 def keys_seeds():

@@ -1,67 +1,23 @@
-"""The device's start and end: provisioning, the safe state, resets. On a chip in software."""
+"""The device's start and end: the safe state, resets. On a chip in software."""
 
 import json
 import os
 import sys
 
-from firmware import device
+from firmware import device, provisioning
 from firmware.base import runtime
 from host_tests.both.fake_machine import Chip, Reset, finish
-from host_tests.virtual import Skip
-
-GIVEN = {
-    "model": "evh5a22n2s",
-    "keys": {"IMaxUser": 16, "PhaseNumber": "3", "SupervisionUrl": "ws://house/ocpp"},
-    "wifi": {"ssid": "House", "key": "secret word"},
-    "meter": "iem3155",
-    "unit": 7,
-    "pins": {"permit": "32", "tamper": "-"},
-}
-
-
-class Parts:
-    """Plain attributes."""
-
-
-def changed(**more):
-    given = dict(GIVEN)
-    given.update(more)
-    return given
-
-
-def checked(given):
-    options = Parts()
-    device.check(given, options)
-    return options
-
-
-def refused(given, words):
-    try:
-        checked(given)
-    except ValueError as why:
-        assert words in str(why), str(why)
-        return
-    raise AssertionError("taken: %r" % given)
+from host_tests.both.test_provisioning import GIVEN, changed
 
 
 class Python:
-    """`micropython` and `esp32` of the device."""
-
-    HEAP_DATA = 4
+    """`micropython` of the device."""
 
     def __init__(self):
         self.interrupt = 3
-        self.asked = 0
-        self.grows = 20  # times idf_heap_info is asked until the heap has grown
 
     def kbd_intr(self, character):
         self.interrupt = character
-
-    def idf_heap_info(self, what):
-        assert what == self.HEAP_DATA
-        self.asked += 1
-        free = 60000 if self.asked < self.grows else 2000
-        return [(1000, 500, 400, 300), (110000, free, 30000, 1000)]
 
 
 class Device:
@@ -70,18 +26,18 @@ class Device:
     def __init__(self, given=None, memory=b"0 run", cause=None):
         self.folder = "/tmp/wallbridge-" + "".join(["%02x" % b for b in os.urandom(6)])
         os.mkdir(self.folder)
-        self.file = device.FILE
-        device.FILE = self.folder + "/provision.json"
+        self.file = provisioning.FILE
+        provisioning.FILE = self.folder + "/provision.json"
         if given is not None:
-            with open(device.FILE, "w") as file:
+            with open(provisioning.FILE, "w") as file:
                 file.write(given if isinstance(given, str) else json.dumps(given))
-        names = ("machine", "micropython", "esp32")
+        names = ("machine", "micropython")
         self.before = {name: sys.modules.get(name) for name in names}
         self.chip = Chip()
         self.chip.memory = memory
         self.chip.cause = cause or Chip.HARD_RESET
-        self.python = sys.modules["micropython"] = sys.modules["esp32"] = Python()
-        self.parts = Parts()
+        self.python = sys.modules["micropython"] = Python()
+        self.outcome = None
         self.clock = None  # what the device's clock was set to
         self.epoch = runtime.host_epoch
         self.set_epoch = runtime.set_host_epoch
@@ -95,7 +51,7 @@ class Device:
         return self
 
     def __exit__(self, *_):
-        device.FILE = self.file
+        provisioning.FILE = self.file
         runtime.host_epoch = self.epoch
         runtime.set_host_epoch = self.set_epoch
         for name in self.before:
@@ -106,8 +62,9 @@ class Device:
             os.remove(self.folder + "/" + name)
         os.rmdir(self.folder)
 
-    def options(self, typed="", words=()):
-        """`device.options`, with somebody typing at the safe state's console."""
+    def start(self, typed="", arguments=()):
+        """`device.start`, with somebody typing at the safe state's console. None where no
+        station starts; then `outcome` says what does."""
         stdin, run = runtime.Stdin, runtime.run
         keys = [bytes([c]) for c in typed.encode()]
 
@@ -117,110 +74,20 @@ class Device:
 
         runtime.Stdin, runtime.run = Typed, finish
         try:
-            return device.options(self.parts, Parts(), words)
+            return device.start(arguments)
+        except device.NoStart as instead:
+            self.outcome = instead.outcome
+            return None
         finally:
             runtime.Stdin, runtime.run = stdin, run
 
     def ended(self, failed=None):
-        """`device.ended`; whether the chip was reset."""
+        """`device.end`; whether the chip was reset."""
         try:
-            device.ended(self.parts, failed)
+            device.end(self.outcome, failed)
             return False
         except Reset:
             return True
-
-
-# provisioning
-
-
-def test_what_the_installer_said():
-    options = checked(GIVEN)
-    assert options.model == "Evh5A22N2S"
-    keys = {"IMaxUser": "16", "PhaseNumber": "3", "SupervisionUrl": "ws://house/ocpp"}
-    assert options.provisioned == keys
-    assert options.wifi == ("House", "secret word")
-    assert (options.registers, options.unit) == ("iEM3155", 7)
-    assert (options.pins["permit"], options.pins["tamper"], options.pins["cp"]) == (
-        "32",
-        "-",
-        "36",
-    )
-    assert (options.run, options.meter, options.tic, options.speed) == ({}, None, None, 1)
-
-
-def test_the_meters_line_is_as_delivered_or_as_the_installer_says():
-    options = checked(changed(meter="SDM120"))
-    assert (options.baud, options.parity) == (2400, "N")
-    options = checked(changed(meter="SDM120", baud=9600))
-    assert (options.baud, options.parity) == (9600, "N")
-    options = checked(changed(meter="iEM3155", baud="9600", parity="o"))
-    assert (options.baud, options.parity) == (9600, "O")
-
-
-def test_how_long_to_wait_is_the_installers():
-    options = checked(GIVEN)
-    assert (options.tic_pause_s, options.switch_s) == (600, 60)
-    options = checked(changed(tic_pause_s=0, switch_s="15"))
-    assert (options.tic_pause_s, options.switch_s) == (0, 15)
-    assert checked(changed(tic_pause_s=30, switch_s=120)).tic_pause_s == 30
-
-
-def test_little_is_enough():
-    options = checked({"model": "Evh5A07N2C7"})
-    assert options.wifi == ("", "")
-    assert options.ca is None and not options.insecure and not options.ntp
-    assert checked({"model": "Evh5A07N2C7", "wifi": {"ssid": "open"}}).wifi == ("open", "")
-
-
-def test_a_device_that_was_never_told_offers_nothing():
-    for keys in ({}, {"IMaxUser": "16"}, {"PhaseNumber": "1"}):
-        assert checked(changed(keys=keys)).provisioned["IMaxUser"] == "0"
-
-
-def test_what_can_not_be_is_refused():
-    refused([], "not an object")
-    refused({}, "no model")
-    refused(changed(model="X"), "no commercial reference X")
-    refused(changed(modell="X"), "no such entry: modell")
-    refused(changed(keys=[]), "keys: not an object")
-    refused(changed(keys={"Imax": "16"}), "no such key: Imax")
-    refused(changed(keys={"IMaxUser": "5"}), "from 6 to 32")
-    refused(changed(keys={"IMaxUser": "33"}), "from 6 to 32")
-    refused(changed(keys={"IMaxUser": "16.5"}), "a whole number")
-    refused(changed(keys={"PhaseNumber": "2"}), "1 or 3")
-    refused(changed(model="Evh5A07N2C7", keys={"PhaseNumber": "3"}), "PhaseNumber: 1")
-    refused(changed(model="Evh5A11N2C7", keys={"IMaxUser": "20"}), "from 6 to 16")
-    refused(changed(keys={"TICmode": "7"}), "TICmode")
-    refused(changed(wifi={"ssid": "", "key": "long enough"}), "ssid")
-    refused(changed(wifi={"ssid": "x" * 33, "key": "long enough"}), "ssid")
-    refused(changed(wifi={"ssid": "x", "key": "short"}), "key")
-    refused(changed(wifi="House"), "wifi")
-    refused(changed(wifi={"ssid": "x", "key": "long enough", "Key": "y"}), "no such entry: Key")
-    refused(changed(keys={"CpoName": "x", "cponame": "y"}), "CpoName: given twice")
-    refused(changed(insecure="false"), "insecure: true or false")
-    refused(changed(insecure=0), "insecure: true or false")
-    refused(changed(aiorepl=None), "aiorepl: true or false")
-    refused(changed(ntp="a b"), "ntp")
-    refused(changed(unit=1.5), "unit")
-    refused(changed(ca=5), "ca: a file")
-    refused(changed(meter="Ferraris"), "no such meter")
-    refused(changed(unit=248), "unit")
-    refused(changed(baud=9601), "baud: 1200")
-    refused(changed(baud=True), "baud: 1200")
-    refused(changed(parity="M"), "parity: N, E or O")
-    refused(changed(parity=""), "parity: N, E or O")
-    refused(changed(tic_pause_s=29), "tic_pause_s: from 30")
-    refused(changed(tic_pause_s=86401), "tic_pause_s: from 0 to 86400")
-    refused(changed(tic_pause_s=-1), "tic_pause_s")
-    refused(changed(switch_s=14), "switch_s: from 15 to 120")
-    refused(changed(switch_s=121), "switch_s: from 15 to 120")
-    refused(changed(board="arduino"), "no such board")
-    refused(changed(pins={"permit": "35"}), "permit")
-    refused(changed(pins={"pp": "-"}), "a socket needs pp")
-    refused(changed(pins={"lock_close": "-", "lock_open": "-"}), "a socket needs lock_close")
-    cable = changed(model="Evh5A22N2S", keys={}, pins={"pp": "-"})
-    cable["model"] = "Evh5A07N2C7"
-    assert checked(cable).pins["pp"] == "-"
 
 
 # the start
@@ -228,29 +95,19 @@ def test_what_can_not_be_is_refused():
 
 def test_a_start():
     with Device(GIVEN) as d:
-        options = d.options()
+        options = d.start()
         assert options.model == "Evh5A22N2S"
         assert d.python.interrupt == -1  # Ctrl-C does not stop a charger
-        assert options.cause == "Reboot"
+        assert options.restart_reason == "Reboot"
         assert options.started == "a reset"
         assert 1700000000 < d.clock  # the build's date: earlier it is not
-        assert d.python.asked >= d.python.grows
 
 
 def test_a_clock_that_survived_is_kept():
     with Device(GIVEN) as d:
         runtime.host_epoch = lambda: 4000000000
-        d.options()
+        d.start()
         assert d.clock is None
-
-
-def test_a_heap_that_does_not_grow_is_not_waited_for():
-    if sys.maxsize >> 31:
-        raise Skip("needs a heap that has an end")
-    with Device(GIVEN) as d:
-        d.python.grows = 1000000
-        assert d.options()
-        assert d.python.asked > 20
 
 
 def test_why_it_starts():
@@ -260,16 +117,16 @@ def test_why_it_starts():
         (Chip.HARD_RESET, b"1 run ValueError: no", "ValueError: no"),
     ):
         with Device(GIVEN, memory, cause) as d:
-            options = d.options()
+            options = d.start()
             assert options.started == started
             power = cause == Chip.PWRON_RESET
-            assert options.cause == ("PowerLoss" if power else "Reboot")
+            assert options.restart_reason == ("PowerLoss" if power else "Reboot")
 
 
 def test_three_crashes_in_a_row_end_in_the_safe_state():
     for memory, safe in ((b"2 run x", False), (b"3 run ValueError: no", True), (b"9 run", True)):
         with Device(GIVEN, memory) as d:
-            assert (d.options("status\nreset hard\n") is None) == safe
+            assert (d.start("status\nreset hard\n") is None) == safe
             assert not d.chip.outputs  # no pin is touched
 
 
@@ -279,10 +136,10 @@ def test_the_safe_state_says_why():
         device.print = lambda *words: said.append(" ".join([str(word) for word in words]))
         try:
             typed = "status\r\n\nhelp\ncharge!\nxstatu" + "y" * 200 + "\nreset hard\n"
-            assert d.options(typed) is None
+            assert d.start(typed) is None
         finally:
             del device.print
-        assert d.parts.outcome == "reset"
+        assert d.outcome == "reset"
     why = "crashed 3 times in a row: ValueError: no"
     assert said[0] == "safe state: " + why
     assert json.loads(said[1]) == {"safe": True, "error": why, "contactor": "open"}
@@ -304,18 +161,18 @@ def test_a_device_that_is_not_provisioned_touches_nothing():
         with Device(given) as d:
             device.print = lambda *words, said=said: said.append(str(words[0]))
             try:
-                assert d.options("maintenance\n") is None
+                assert d.start("maintenance\n") is None
             finally:
                 del device.print
             assert words in said[0], said
-            assert d.parts.outcome == "maintenance"
+            assert d.outcome == "maintenance"
             assert not d.chip.outputs and not d.chip.pwm
 
 
 def test_bytes_that_are_no_text_do_not_stop_the_safe_state():
     with Device(None) as d:
-        d.options("é\x00\nreset hard\n")
-        assert d.parts.outcome == "reset"
+        d.start("é\x00\nreset hard\n")
+        assert d.outcome == "reset"
 
 
 # the end
@@ -324,7 +181,7 @@ def test_bytes_that_are_no_text_do_not_stop_the_safe_state():
 def test_a_reset_that_was_meant():
     for outcome in ("reset", "hard reset"):
         with Device(GIVEN, b"2 run") as d:
-            d.parts.outcome = outcome
+            d.outcome = outcome
             assert d.ended()
             assert d.chip.memory == b"0 ok"
 
@@ -341,7 +198,7 @@ def test_a_crash_is_kept_for_the_next_start():
 def test_maintenance():
     with Device(GIVEN, b"1 run") as d:
         d.python.interrupt = -1
-        d.parts.outcome = "maintenance"
+        d.outcome = "maintenance"
         assert not d.ended()
         assert d.python.interrupt == 3
         assert d.chip.timeout_ms == 86400000
@@ -350,12 +207,12 @@ def test_maintenance():
 
 def test_ctrl_d_in_maintenance_stays_there():
     with Device(GIVEN, b"0 run", Chip.SOFT_RESET) as d:
-        assert d.options() is None
-        assert d.parts.outcome == "maintenance" and d.python.interrupt != -1
+        assert d.start() is None
+        assert d.outcome == "maintenance" and d.python.interrupt != -1
 
 
 def test_a_developer_has_no_watchdog_and_can_interrupt():
     with Device(GIVEN, b"2 run", Chip.SOFT_RESET) as d:
-        made = d.options(words=["--dev"])
+        made = d.start(arguments=["--dev"])
         assert made.dev and d.python.interrupt != -1
         assert d.chip.memory == b"0 ok"  # three crashes do not end in the safe state

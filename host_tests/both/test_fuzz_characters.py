@@ -3,7 +3,7 @@
 
 import gc
 
-from firmware import options
+from firmware import command_line
 from firmware.net import address
 from firmware.ocpp import keys
 from firmware.ocpp.handlers import configuration
@@ -64,7 +64,4 @@ def test_keys():
 
 
 def test_options():
-    class Options:
-        pass
-
-    leaves_nothing(lambda text: options.parse(["--key", "BoxIdentifier=" + text[:9]], Options()))
+    leaves_nothing(lambda text: command_line.parse(["--key", "BoxIdentifier=" + text[:9]]))

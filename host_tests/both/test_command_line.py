@@ -1,22 +1,12 @@
 """The command line on a PC."""
 
-from firmware import options
+from firmware import command_line
 from firmware.sensing.meters import Map
-
-
-class Options:
-    """Plain attributes."""
-
-
-def parsed(*words):
-    made = Options()
-    options.parse(words, made)
-    return made
 
 
 def refused(words, why):
     try:
-        parsed(*words)
+        command_line.parse(words)
     except ValueError as error:
         assert why in str(error), str(error)
         return
@@ -31,9 +21,9 @@ def test_a_meter_and_its_line():
         ("iEM3155:/dev/ttyUSB0:9600o1", ("iEM3155", "/dev/ttyUSB0", 1), (9600, "O")),
         ("B23:/dev/by-path/pci:1:2:3", ("B23", "/dev/by-path/pci:1:2", 3), (19200, "E")),
     ):
-        made = parsed("--meter", value)
-        assert made.meter == meter, made.meter
-        registers = Map(meter[0], made.baud, made.parity)
+        made = command_line.parse(("--meter", value))
+        assert (made.meter_model, made.meter_device, made.meter_unit) == meter, value
+        registers = Map(meter[0], made.meter_baud, made.meter_parity)
         assert (registers.baud, registers.parity) == line, value
 
 

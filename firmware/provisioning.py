@@ -1,0 +1,119 @@
+"""`provision.json` (tools/provision.py writes it): what the installer said, as the options of a
+device's start.
+
+    {"model": "Evh5A22N2S",
+     "keys": {"IMaxUser": "16", "PhaseNumber": "1", "BoxIdentifier": "HOUSE1", ...},
+     "wifi": {"ssid": "...", "key": "..."},
+     "ntp": "pool.ntp.org",                   who tells the time without a central system
+     "meter": "iEM3155", "unit": 1,
+     "baud": 19200, "parity": "E",            of the meter; else as it is delivered
+     "tic_pause_s": 600,                      so long without TIC: a pause; 0 for never
+     "switch_s": 60,                          the vehicle's rest when its phases are switched
+     "ca": "ca.der", "insecure": false,
+     "board": "devkit", "pins": {...},        see board/pins.py
+     "aiorepl": false}                        for developers: see console/repl.py
+
+Only `model` must be there. Without IMaxUser and PhaseNumber no current is offered.
+"""
+
+from firmware.board import pins
+from firmware.charging import models
+from firmware.options import Options, checked_key
+from firmware.sensing import meters
+
+FILE = "provision.json"
+_ENTRIES = """model keys wifi ntp meter unit baud parity tic_pause_s switch_s
+ca insecure board pins aiorepl"""
+_OBJECTS = ("keys", "wifi", "pins")
+_FLAGS = ("insecure", "aiorepl")
+_HOST = "abcdefghijklmnopqrstuvwxyz0123456789-.:"  # what a host's name or address is made of
+_SOCKET_PINS = ("pp", "lock_close")  # what a socket needs, and an attached cable does not
+
+
+def check(given) -> Options:
+    """The options that the file's content says. Raises ValueError with one clear line."""
+    if not isinstance(given, dict):
+        raise ValueError("not an object")
+    for name in given:
+        if name not in _ENTRIES.split():
+            raise ValueError("no such entry: %s" % name)
+    for name in _OBJECTS:
+        if not isinstance(given.get(name, {}), dict):
+            raise ValueError("%s: not an object" % name)
+    if "model" not in given:
+        raise ValueError("no model")
+    reference = models.find(str(given["model"]))
+    options = Options()
+    options.model = reference.name
+    options.provisioned_keys = _keys(given.get("keys", {}), reference)
+    _take_network(options, given)
+    _take_meter(options, given)
+    options.tic_pause_s = _number(given, "tic_pause_s", 600, 0, 86400)
+    if 0 < options.tic_pause_s < 30:
+        raise ValueError("tic_pause_s: from 30 to 86400, or 0 for never")
+    options.switch_s = _number(given, "switch_s", 60, 15, 120)
+    options.ca = given.get("ca")
+    if options.ca is not None and not isinstance(options.ca, str):
+        raise ValueError("ca: a file's name")
+    for name in _FLAGS:
+        if given.get(name, False) is not True and given.get(name, False) is not False:
+            raise ValueError("%s: true or false, without quotes" % name)
+    options.insecure = given.get("insecure", False)
+    options.aiorepl = given.get("aiorepl", False)
+    if options.aiorepl and options.provisioned_keys.get("ConsolePassword"):
+        raise ValueError("aiorepl: it asks for no ConsolePassword, so not both")
+    options.pins = pins.load(given.get("board", "devkit"), given.get("pins"))
+    for name in _SOCKET_PINS if reference.socket else ():
+        if options.pins[name] == "-":
+            raise ValueError("pins: a socket needs %s" % name)
+    return options
+
+
+def _take_network(options, given):
+    wifi = given.get("wifi", {})
+    for name in wifi:
+        if name not in ("ssid", "key"):
+            raise ValueError("wifi: no such entry: %s" % name)
+    options.wifi_ssid = str(wifi.get("ssid", ""))
+    options.wifi_key = str(wifi.get("key", ""))
+    ssid_bytes = len(options.wifi_ssid.encode())
+    key_bytes = len(options.wifi_key.encode())
+    if wifi and not (0 < ssid_bytes <= 32 and (key_bytes == 0 or 8 <= key_bytes <= 64)):
+        raise ValueError(
+            "wifi: an ssid of 1 to 32 bytes; a key of 8 to 64, none for an open network"
+        )
+    options.ntp = str(given.get("ntp", ""))
+    if len(options.ntp) > 253 or not all(c in _HOST for c in options.ntp.lower()):
+        raise ValueError("ntp: a host's name or address")
+
+
+def _take_meter(options, given):
+    options.meter_model = meters.known(str(given.get("meter", options.meter_model)))
+    options.meter_unit = _number(given, "unit", 1, 1, 247)
+    delivered = meters.Map(options.meter_model)
+    options.meter_baud, options.meter_parity = meters.line(
+        str(given.get("baud", delivered.baud)), str(given.get("parity", delivered.parity)).upper()
+    )
+
+
+def _number(given, name, default, low, high):
+    text = str(given.get(name, default))
+    if not (text.isdigit() and len(text) <= 5 and low <= int(text) <= high):
+        raise ValueError("%s: from %d to %d" % (name, low, high))
+    return int(text)
+
+
+def _keys(given, reference):
+    """The configuration keys, checked: exact name -> value. A circuit that nobody told of offers
+    no current."""
+    checked = {}
+    for name in given:
+        key, value = checked_key(name, str(given[name]))
+        if key in checked:
+            raise ValueError("%s: given twice" % key)
+        checked[key] = value
+    models.check_circuit(reference, checked)
+    if "PhaseNumber" not in checked or "IMaxUser" not in checked:  # both, or nothing
+        checked["IMaxUser"] = "0"
+        checked["PhaseNumber"] = checked.get("PhaseNumber", "1")
+    return checked
