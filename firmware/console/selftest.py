@@ -1,9 +1,11 @@
 """The console's `selftest`: each part of the wall box looked at once, with advice for what fails.
 
 A line is `part: ok, ...`, `part: FAILED, what: what to do`, or `part: -, ...` where there is
-nothing to test. Nothing is switched on; the lock moves once when no cable is there. Loaded for the
-command and dropped.
+nothing to test. Nothing is switched on; the lock moves once when no cable is there. `TESTS` is the
+table: to test one more part, write its function and add its row.
 """
+
+from collections import namedtuple
 
 from firmware.base import runtime, times
 from firmware.charging import faults
@@ -11,43 +13,33 @@ from firmware.sensing import pilot
 
 _LOCK_MS = 2000
 _ROOM = 65536  # bytes of flash that a station should have left
-_ADVICE = """
-pilot measure CP against PE: 12 V without a car; calibrate cp_plus_mv, cp_minus_mv (docs/wiring.md)
-proximity measure PP against PE without a cable: it must be open; look at pp_pull_ohm
-contactor it says closed while the permit is off: welded, or a wrong wire. Don't use the wall box
-ground the PE monitor sees no earth: have the installation checked
-residual reset the residual-current monitor, or connect it; then look for the leak
-tamper the enclosure's switch is open: close the cover
-lock check the lock's plug and supply, and the polarity of lock_close and lock_open
-meter are A and B swapped? Check the address (`unit`), and baud and parity at the meter itself
-tic check the wires to I1 and I2 of the house meter, and TICmode (0 finds the speed itself)
-flash make room with `queue clear`, or erase the flash and start over (docs/operations.md)
-tls provision the operator's CA (tools/provision.py), or use a lower SecurityProfile
-wifi check the network's name and key, and the signal at this place
-network see `log` for the reason; check SupervisionUrl, BoxIdentifier and AuthorizationKey
-"""
+
+# What a test says of its part.
+_OK = "ok"
+_FAILED = "FAILED"
+_NOTHING = "-"  # there is nothing to test
 
 
 async def run(station):
-    """The lines, and what to put after them: ("", or how many failed)."""
+    """Tests all parts. Returns the lines, and "" or which tests have failed."""
     lines = []
     failed = []
-    for name, test in _TESTS:
+    for test in TESTS:
         try:
-            good, text = await test(station)
+            result, text = await test.run(station)
         except Exception as error:  # a test must not end the others
             station.log("selftest").error("%s", runtime.trace(error))
-            good, text = False, "%s: see the log" % type(error).__name__
-        if good is False:
-            failed.append(name)
-            at = _ADVICE.find("\n" + name + " ") + len(name) + 2
-            text = "FAILED, %s: %s" % (text, _ADVICE[at : _ADVICE.find("\n", at)])
-        else:
-            text = ("ok, " if good else "-, ") + text
-        lines.append(name + ": " + text)
+            result, text = _FAILED, "%s: see the log" % type(error).__name__
+        if result == _FAILED:
+            failed.append(test.part)
+            text += ": " + test.advice
+        lines.append("%s: %s, %s" % (test.part, result, text))
     if failed:
-        return lines, "%d of %d failed: %s" % (len(failed), len(_TESTS), ", ".join(failed))
+        return lines, "%d of %d failed: %s" % (len(failed), len(TESTS), ", ".join(failed))
     return lines, ""
+
+
+# The functions of the table: `await run(station)` returns (_OK, _FAILED or _NOTHING, a text).
 
 
 def _active(station, *codes):
@@ -64,21 +56,21 @@ async def _pilot(station):
     state = station.evse.pilot
     wrong = _active(station, "0x100217")
     if wrong or not state:
-        return False, "%s at %s" % (wrong or "no state", text)
-    return True, "state %s, %s" % (state, text)
+        return _FAILED, "%s at %s" % (wrong or "no state", text)
+    return _OK, "state %s, %s" % (state, text)
 
 
 async def _proximity(station):
     if not station.reference.socket:
-        return None, "an attached cable has none"
+        return _NOTHING, "an attached cable has none"
     ohm = station.board.pp_ohm
     limit = pilot.pp_limit(ohm)
     wrong = _active(station, "0x100218")
     if wrong or ohm < 75:
-        return False, "%s, %d ohm" % (wrong or "a short", ohm)
+        return _FAILED, "%s, %d ohm" % (wrong or "a short", ohm)
     if station.evse.pilot == "A" and ohm > 2200:
-        return True, "no cable"
-    return True, "%d ohm%s" % (ohm, ", %d A" % (limit // 1000) if limit else "")
+        return _OK, "no cable"
+    return _OK, "%d ohm%s" % (ohm, ", %d A" % (limit // 1000) if limit else "")
 
 
 async def _contactor(station):
@@ -86,42 +78,43 @@ async def _contactor(station):
     closed = station.board.contactor
     charging = bool(station.evse.enabled)
     if wrong or (closed and not charging):
-        return False, wrong or "closed"
-    return True, "closed, a car is charged" if closed else "open"
+        return _FAILED, wrong or "closed"
+    return _OK, "closed, a car is charged" if closed else "open"
 
 
 async def _ground(station):
-    return bool(station.board.ground_ok), "earth" if station.board.ground_ok else "no earth"
+    return (_OK, "earth") if station.board.ground_ok else (_FAILED, "no earth")
 
 
 async def _residual(station):
-    return (False, "tripped") if station.board.residual_trip else (True, "not tripped")
+    return (_FAILED, "tripped") if station.board.residual_trip else (_OK, "not tripped")
 
 
 async def _tamper(station):
-    return (False, "open") if station.board.tamper else (True, "closed")
+    return (_FAILED, "open") if station.board.tamper else (_OK, "closed")
 
 
 async def _lock(station):
     if not station.reference.socket:
-        return None, "an attached cable has none"
+        return _NOTHING, "an attached cable has none"
     wrong = _active(station, "0x100205")
     if wrong:
-        return False, wrong
+        return _FAILED, wrong
     evse = station.evse
     if evse.plugged or evse.enabled or station.session.transaction:
-        return True, "%s, not moved now" % ("closed" if evse.locked else "open")
+        return _OK, "%s, not moved now" % ("closed" if evse.locked else "open")
     station.board.lock(True)  # the evse wants it open, and opens it again
     if not await _until(station, lambda: station.board.lock_closed):
-        return False, "it does not close"
+        return _FAILED, "it does not close"
     if not await _until(station, lambda: not station.board.lock_closed):
-        return False, "it does not open"
-    return True, "closed and opened"
+        return _FAILED, "it does not open"
+    return _OK, "closed and opened"
 
 
-async def _until(station, true):
+async def _until(station, is_so):
+    """Waits until the function says yes; whether it did within the lock's time."""
     end = station.clock.ms() + _LOCK_MS
-    while not true():
+    while not is_so():
         if station.clock.ms() > end:
             return False
         await station.clock.sleep_ms(20)
@@ -131,19 +124,19 @@ async def _until(station, true):
 async def _meter(station):
     reading = await station.meter.read_now()
     if station.meter.error or not reading:
-        return False, station.meter.error or "no reading"
-    return True, "%d Wh, %d W" % (reading.get("energy", 0), reading.get("power", 0) // 10)
+        return _FAILED, station.meter.error or "no reading"
+    return _OK, "%d Wh, %d W" % (reading.get("energy", 0), reading.get("power", 0) // 10)
 
 
 async def _tic(station):
     mode = station.config.int("TICmode")
     if mode == 3:
-        return None, "switched off by TICmode"
+        return _NOTHING, "switched off by TICmode"
     if station.tic.detected:
-        return True, "%d labels" % len(station.tic.frame.split("\n"))
+        return _OK, "%d labels" % len(station.tic.frame.split("\n"))
     if mode or station.tic.line:
-        return False, "no good frame"
-    return None, "no line is heard"
+        return _FAILED, "no good frame"
+    return _NOTHING, "no line is heard"
 
 
 async def _flash(station):
@@ -152,60 +145,111 @@ async def _flash(station):
     good = store.read("selftest") == b"selftest"
     store.remove("selftest")
     if not good:
-        return False, "what was written does not read back"
+        return _FAILED, "what was written does not read back"
     free = station.files.free()
-    return free >= _ROOM, "%d KB free" % (free // 1024)
+    return (_OK if free >= _ROOM else _FAILED), "%d KB free" % (free // 1024)
 
 
 async def _clock(station):
     epoch = station.clock.epoch()
-    return (True, times.text(epoch)) if epoch else (None, "not set yet: a central system tells it")
+    if epoch is None:
+        return _NOTHING, "not set yet: a central system tells it"
+    return _OK, times.text(epoch)
 
 
 async def _wifi(station):
     if not runtime.DEVICE:
-        return None, "only on the device"
-    return runtime.once("firmware.net.wifi_state", "look")
+        return _NOTHING, "only on the device"
+    from firmware.net import wifi_state  # only a device has it
+
+    good, text = wifi_state.look()
+    return (_OK if good else _FAILED), text
 
 
 async def _tls(station):
     security = station.security
     connection = station.connection
     if station.config.int("SecurityProfile") < 2 and connection.url()[:6].lower() != "wss://":
-        return None, "not asked for"
+        return _NOTHING, "not asked for"
     if connection.state == "online":
-        return True, "the connection stands" + ("" if security.ca else ", but unchecked: no CA")
+        return _OK, "the connection stands" + ("" if security.ca else ", but unchecked: no CA")
     try:
         security.tls_context()
     except ValueError as why:
-        return False, str(why)
-    return True, "ready" if security.ca else "ready, but unchecked: no CA"
+        return _FAILED, str(why)
+    return _OK, "ready" if security.ca else "ready, but unchecked: no CA"
 
 
 async def _network(station):
     connection = station.connection
     url = connection.url()
     if not url:
-        return None, "standalone: no SupervisionUrl is set"
+        return _NOTHING, "standalone: no SupervisionUrl is set"
     status = station.registration.status
     if connection.state != "online" or status != "Accepted":
-        return False, "%s, registration %s, %s" % (connection.state, status, url)
-    return True, "registered at %s" % url
+        return _FAILED, "%s, registration %s, %s" % (connection.state, status, url)
+    return _OK, "registered at %s" % url
 
 
-_TESTS = (
-    ("pilot", _pilot),
-    ("proximity", _proximity),
-    ("contactor", _contactor),
-    ("ground", _ground),
-    ("residual", _residual),
-    ("tamper", _tamper),
-    ("lock", _lock),
-    ("meter", _meter),
-    ("tic", _tic),
-    ("flash", _flash),
-    ("clock", _clock),
-    ("wifi", _wifi),
-    ("tls", _tls),
-    ("network", _network),
+# A row: the part's name, its test, and the advice for where it fails.
+Test = namedtuple("Test", ("part", "run", "advice"))
+
+TESTS = (
+    Test(
+        "pilot",
+        _pilot,
+        (
+            "measure CP against PE: 12 V without a car; calibrate cp_plus_mv, cp_minus_mv"
+            " (docs/wiring.md)"
+        ),
+    ),
+    Test(
+        "proximity",
+        _proximity,
+        "measure PP against PE without a cable: it must be open; look at pp_pull_ohm",
+    ),
+    Test(
+        "contactor",
+        _contactor,
+        "it says closed while the permit is off: welded, or a wrong wire. Don't use the wall box",
+    ),
+    Test("ground", _ground, "the PE monitor sees no earth: have the installation checked"),
+    Test(
+        "residual",
+        _residual,
+        "reset the residual-current monitor, or connect it; then look for the leak",
+    ),
+    Test("tamper", _tamper, "the enclosure's switch is open: close the cover"),
+    Test(
+        "lock",
+        _lock,
+        "check the lock's plug and supply, and the polarity of lock_close and lock_open",
+    ),
+    Test(
+        "meter",
+        _meter,
+        "are A and B swapped? Check the address (`unit`), and baud and parity at the meter itself",
+    ),
+    Test(
+        "tic",
+        _tic,
+        "check the wires to I1 and I2 of the house meter, and TICmode (0 finds the speed itself)",
+    ),
+    Test(
+        "flash",
+        _flash,
+        "make room with `queue clear`, or erase the flash and start over (docs/operations.md)",
+    ),
+    Test("clock", _clock, ""),
+    Test("wifi", _wifi, "check the network's name and key, and the signal at this place"),
+    Test(
+        "tls",
+        _tls,
+        "provision the operator's CA (tools/provision.py), or use a lower SecurityProfile",
+    ),
+    Test(
+        "network",
+        _network,
+        "see `log` for the reason; check SupervisionUrl, BoxIdentifier and AuthorizationKey",
+    ),
 )
