@@ -88,12 +88,13 @@ def _take_meter(options, text):
     line = device[device.rfind(":") + 1 :] if ":" in device else ""
     if line[-1:] == "1" and line[-2:-1].upper() in ("N", "E", "O") and line[:-2].isdigit():
         device = device[: -len(line) - 1]
-        options.meter_baud, options.meter_parity = meters.line(line[:-2], line[-2].upper())
+        settings = meters.line_settings(line[:-2], line[-2].upper())
+        options.meter_baud, options.meter_parity = settings
     if ":" in device and device[device.rfind(":") + 1 :].isdigit():
         device, _, number = device.rpartition(":")
         unit = int(number)
     if not device or not 1 <= unit <= 247:
         raise ValueError("--meter MODEL:DEVICE[:UNIT][:9600N1], unit 1 to 247")
-    options.meter_model = meters.known(model)
+    options.meter_model = meters.find_model(model).name
     options.meter_device = device
     options.meter_unit = unit

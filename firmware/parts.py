@@ -14,7 +14,7 @@ from firmware.charging.limits import Limits
 from firmware.metering.meter import Meter
 from firmware.net import tls
 from firmware.ocpp.config import Configuration
-from firmware.sensing.meters import Map
+from firmware.sensing.meters import RegisterMap
 from firmware.sensing.modbus import Master
 from firmware.smart_charging.governor import Governor, TicInput
 from firmware.smart_charging.profile_store import ProfileStore
@@ -33,7 +33,7 @@ class Parts:
         self.files = Files(options.state)
         self.store = Store(self.files)
         self.reference = models.find(options.model)
-        self.registers = Map(options.meter_model, options.meter_baud, options.meter_parity)
+        self.registers = RegisterMap(options.meter_model, options.meter_baud, options.meter_parity)
         self.ca = _certificates(options.ca) if options.ca else None
         self.tasks = ()
         self.console = None
@@ -136,7 +136,7 @@ def build_station(parts: Parts, restart_reason: str) -> Station:
     )
     master = Master(parts.meter_port, parts.registers.baud, parts.meter_clock)
     meter = Meter(master, parts.registers, options.meter_unit, parts.meter_clock, log("meter"))
-    if not any(row[2] == "v1" for row in parts.registers.rows):
+    if not parts.registers.has("v1"):
         log("meter").warning(
             "%s tells no voltage and no current: 0x200206 and 0x200208 can't be raised, 0x100213 "
             "and the house's share go by its power, as if all phases drew alike",

@@ -88,10 +88,10 @@ def _take_network(options, given):
 
 
 def _take_meter(options, given):
-    options.meter_model = meters.known(str(given.get("meter", options.meter_model)))
+    options.meter_model = meters.find_model(str(given.get("meter", options.meter_model))).name
     options.meter_unit = _number(given, "unit", 1, 1, 247)
-    delivered = meters.Map(options.meter_model)
-    options.meter_baud, options.meter_parity = meters.line(
+    delivered = meters.RegisterMap(options.meter_model)
+    options.meter_baud, options.meter_parity = meters.line_settings(
         str(given.get("baud", delivered.baud)), str(given.get("parity", delivered.parity)).upper()
     )
 

@@ -1,7 +1,7 @@
 """What the simulated board's lines say in the real formats: Modbus and TIC."""
 
 from firmware.sensing import meter_slave, tic_encode
-from firmware.sensing.meters import Map
+from firmware.sensing.meters import RegisterMap
 
 METER = "iEM3155"
 _SUBSCRIBED_MA = 60000  # of the simulated house, on each phase
@@ -11,7 +11,7 @@ class Lines:
     """The far ends of the simulated board's serial lines."""
 
     def __init__(self):
-        self.registers = Map(METER)
+        self.registers = RegisterMap(METER)
 
     def slave(self, request: bytes, reading: dict) -> bytes:
         """The meter's answer to a Modbus frame."""

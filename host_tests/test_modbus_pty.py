@@ -101,7 +101,7 @@ def device(model, gaps=True):
         size = {DataType.UINT16: 1, DataType.INT64: 4, DataType.UINT64: 4}.get(kind, 2)
         used.update(range(address, address + size))
     if gaps:
-        for first, count in meters.Map(model).reads:
+        for first, count in meters.RegisterMap(model).blocks:
             for address in set(range(first, first + count)) - used:
                 data.append(SimData(address, values=0, datatype=DataType.REGISTERS))
     return SimDevice(1, simdata=sorted(data, key=lambda d: d.address))
@@ -157,7 +157,7 @@ async def slave(model, **options):
         device(model, **options),
         framer=FramerType.RTU,
         port=line.slave_device,
-        baudrate=meters.Map(model).baud,
+        baudrate=meters.RegisterMap(model).baud,
     )
     serving = asyncio.create_task(server.serve_forever())
     while server.transport is None:
@@ -171,14 +171,14 @@ async def slave(model, **options):
 
 
 def master(line, model="SDM630", **options):
-    registers = meters.Map(model)
+    registers = meters.RegisterMap(model)
     port = SerialPort(line.device, registers.baud, registers.parity)
     return Master(port, registers.baud, Clock(), **options)
 
 
 async def poll(line, model, **options):
     """One reading of a real meter, as the station takes it."""
-    meter = Meter(master(line, model), meters.Map(model), 1, Clock(), Quiet(), **options)
+    meter = Meter(master(line, model), meters.RegisterMap(model), 1, Clock(), Quiet(), **options)
     for _ in range(2):
         await meter.poll()
     assert meter.error is None
@@ -189,7 +189,7 @@ async def poll(line, model, **options):
 async def test_readings(model):
     async with slave(model) as line:
         assert await poll(line, model) == METERS[model][1]
-        assert len(line.requests) == 2 * len(meters.Map(model).reads)
+        assert len(line.requests) == 2 * len(meters.RegisterMap(model).blocks)
 
 
 @pytest.mark.parametrize("model", METERS)
@@ -254,7 +254,7 @@ async def test_the_meter_goes_silent_and_comes_back():
         clock = Clock(speed=50)
         port = SerialPort(line.device, 2400)
         log = Quiet()
-        meter = Meter(Master(port, 2400, clock), meters.Map("SDM120"), 1, clock, log)
+        meter = Meter(Master(port, 2400, clock), meters.RegisterMap("SDM120"), 1, clock, log)
         task = asyncio.create_task(meter.run())
         await clock.sleep_ms(3000)
         assert meter.error is None and meter.last
@@ -280,7 +280,7 @@ from firmware.sensing.modbus import Master
 
 async def main(device, model):
     clock = Clock()
-    registers = meters.Map(model)
+    registers = meters.RegisterMap(model)
     port = SerialPort(device, registers.baud, registers.parity)
     meter = Meter(
         Master(port, registers.baud, clock), registers, 1, clock, Log(clock)("meter")

@@ -378,7 +378,9 @@ class Session:
         """Closes what the last power cut or restart left open, with the register if it answers."""
         reading = await self._read_meter(_METER_AFTER_START_MS)
         energy = (reading or {}).get("energy", -1)
-        reach = self.meter.registers.step(energy)  # and what a minute, without record, delivers
+        reach = self.meter.registers.energy_step_wh(
+            energy
+        )  # and what a minute, without record, delivers
         reach += self.config.int("IMaxUser") * self.config.int("PhaseNumber") * 265 // 60
         self.transactions.recover(self.restart_reason, energy, reach)
 

@@ -14,9 +14,9 @@ class Meter:
     """Facts: `model`; `last`, the newest good reading or None; `error`, None or why there is
     none (0x10020F); `mid`, 1 if MID-approved (key MeterType).
 
-    `registers` is a meters.Map, `master` a modbus.Master, `mid` the installer's answer where he
-    gave one. `clock` counts the time in which the meter lives: the station's for the simulated
-    one, real time for a real one (they differ with --speed).
+    `registers` is a meters.RegisterMap, `master` a modbus.Master, `mid` the installer's answer
+    where he gave one. `clock` counts the time in which the meter lives: the station's for the
+    simulated one, real time for a real one (they differ with --speed).
     """
 
     alive = False  # for the station's supervisor
@@ -86,7 +86,7 @@ class Meter:
         try:
             self._began = began = self.clock.ms()
             blocks = []
-            for address, count in self.registers.reads:
+            for address, count in self.registers.blocks:
                 blocks.append(
                     await self.master.read(self.unit, self.registers.function, address, count)
                 )
@@ -105,7 +105,7 @@ class Meter:
         self._fails += 1
         self._why = str(why)
         if getattr(why, "code", 0) in (2, 3):  # not so many registers, or none of the gaps
-            self.registers.plan(10, 0)
+            self.registers.plan_blocks(10, 0)
         if self.error and not self._said:
             self._said = True
             self.log.error("lost: %s", self.error)
@@ -141,4 +141,4 @@ class Meter:
     def _follows(self, energy, now, before, asked):
         """Whether a register can have gone from `before`, asked for at `asked`, to `energy`."""
         most = self.max_w * (now - asked + _MARGIN_MS) // 3600000
-        return 0 <= energy - before <= most + self.registers.step(energy)
+        return 0 <= energy - before <= most + self.registers.energy_step_wh(energy)

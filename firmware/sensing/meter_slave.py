@@ -1,7 +1,7 @@
 """The other end: a meter that answers Modbus RTU out of a reading. The simulation's only."""
 
-from firmware.sensing.meters import Map, nearest
-from firmware.sensing.modbus import crc, seal
+from firmware.sensing.meters import Register, RegisterMap, divide_rounded, words_reversed
+from firmware.sensing.modbus import crc, with_crc
 
 
 def _float32(number, divisor):
@@ -12,7 +12,7 @@ def _float32(number, divisor):
     number = abs(number)
     power = len(bin(number)) - len(bin(divisor)) - 24  # leaves 24 or 25 bits
     while True:
-        mantissa = nearest(number << max(-power, 0), divisor << max(power, 0))
+        mantissa = divide_rounded(number << max(-power, 0), divisor << max(power, 0))
         if mantissa < 1 << 24:
             break
         power += 1
@@ -23,22 +23,23 @@ def _float32(number, divisor):
     return sign << 31 | (power + 150) << 23 | mantissa & 0x7FFFFF
 
 
-def encode(number: int | None, registers: int, kind: str, factor: int, divisor: int) -> bytes:
+def encode_register(number: int | None, register: Register) -> bytes:
     """A register's bytes; None, and what does not fit, as not available."""
-    top = 1 << (16 * registers - 1)
+    _, count, _, kind, factor, divisor = register
+    top = 1 << (16 * count - 1)
     if kind[0] == "f":
         raw = 0x7FC00000 if number is None else _float32(number * divisor, factor)
     else:
         low, high = (0, 2 * top - 1) if kind[0] == "u" else (1 - top, top - 1)
-        raw = high if number is None else nearest(number * divisor, factor)
+        raw = high if number is None else divide_rounded(number * divisor, factor)
         raw = (raw if low <= raw < high else high) & (2 * top - 1)
-    data = raw.to_bytes(2 * registers, "big")
+    data = raw.to_bytes(2 * count, "big")
     if kind[-1] == "<":
-        data = b"".join([data[i : i + 2] for i in range(len(data) - 2, -1, -2)])
+        data = words_reversed(data)
     return data
 
 
-def answer(meter: Map, unit: int, request: bytes, reading: dict) -> bytes:
+def answer(meter: RegisterMap, unit: int, request: bytes, reading: dict) -> bytes:
     """The answer's frame; b"" where a slave keeps silent: a damaged frame, or another's."""
     if len(request) != 8 or crc(request) or request[0] != unit:
         return b""
@@ -46,17 +47,16 @@ def answer(meter: Map, unit: int, request: bytes, reading: dict) -> bytes:
     first = request[2] << 8 | request[3]
     count = request[4] << 8 | request[5]
     if function != meter.function:
-        return seal(bytes((unit, function | 128, 1)))
-    if not 1 <= count <= meter.most:
-        return seal(bytes((unit, function | 128, 3)))
+        return with_crc(bytes((unit, function | 128, 1)))
+    if not 1 <= count <= meter.max_registers:
+        return with_crc(bytes((unit, function | 128, 3)))
     data = None
-    for address, registers, field, kind, factor, divisor in meter.rows:
-        if first <= address and address + registers <= first + count:
+    for register in meter.registers:
+        if first <= register.address and register.address + register.count <= first + count:
             data = data or bytearray(2 * count)
-            at = 2 * (address - first)
-            data[at : at + 2 * registers] = encode(
-                reading.get(field), registers, kind, factor, divisor
-            )
+            at = 2 * (register.address - first)
+            number = reading.get(register.field)
+            data[at : at + 2 * register.count] = encode_register(number, register)
     if data is None:
-        return seal(bytes((unit, function | 128, 2)))
-    return seal(bytes((unit, function, 2 * count)) + data)
+        return with_crc(bytes((unit, function | 128, 2)))
+    return with_crc(bytes((unit, function, 2 * count)) + data)

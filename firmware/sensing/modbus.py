@@ -14,7 +14,12 @@ _CRC = array(
     "H", (x << 6 ^ x << 7 ^ (0x6996 >> ((x ^ x >> 4) & 15) & 1) * 0xC001 for x in range(256))
 )
 
-_CODES = {1: "illegal function", 2: "illegal data address", 3: "illegal data value", 6: "busy"}
+_EXCEPTIONS = {
+    1: "illegal function",
+    2: "illegal data address",
+    3: "illegal data value",
+    6: "busy",
+}
 
 
 class ModbusError(Exception):
@@ -33,7 +38,7 @@ def crc(data) -> int:
     return value
 
 
-def seal(data: bytes) -> bytes:
+def with_crc(data: bytes) -> bytes:
     """The frame with its CRC, low byte first."""
     value = crc(data)
     return data + bytes((value & 255, value >> 8))
@@ -41,10 +46,10 @@ def seal(data: bytes) -> bytes:
 
 def request(unit: int, function: int, address: int, count: int) -> bytes:
     """The frame that reads `count` registers from the 0-based `address` (function 3 or 4)."""
-    return seal(bytes((unit, function, address >> 8, address & 255, count >> 8, count & 255)))
+    return with_crc(bytes((unit, function, address >> 8, address & 255, count >> 8, count & 255)))
 
 
-def find(got: bytes, sent: bytes) -> bytes | None:
+def find_answer(heard: bytes, sent: bytes) -> bytes | None:
     """The registers' bytes out of what was heard after the request `sent`; None: not there yet.
 
     Raises ModbusError for the slave's exception.
@@ -52,14 +57,14 @@ def find(got: bytes, sent: bytes) -> bytes | None:
     size = 2 * (sent[4] << 8 | sent[5])
     refusal = bytes((sent[0], sent[1] | 128))
     for head, length in ((sent[:2] + bytes((size & 255,)), size + 5), (refusal, 5)):
-        at = got.find(head)
-        while 0 <= at <= len(got) - length:
-            if crc(got[at : at + length]) == 0:
+        at = heard.find(head)
+        while 0 <= at <= len(heard) - length:
+            if crc(heard[at : at + length]) == 0:
                 if head is refusal:
-                    code = got[at + 2]
-                    raise ModbusError("exception %d %s" % (code, _CODES.get(code, "")), code)
-                return got[at + 3 : at + length - 2]
-            at = got.find(head, at + 1)
+                    code = heard[at + 2]
+                    raise ModbusError("exception %d %s" % (code, _EXCEPTIONS.get(code, "")), code)
+                return heard[at + 3 : at + length - 2]
+            at = heard.find(head, at + 1)
     return None
 
 
@@ -79,8 +84,8 @@ class Master:
         self.tries = tries
         self.echo = echo
         self.baud = baud
-        self._silence = 2 if baud > 19200 else -(-38500 // baud)  # t3.5, ms
-        self._heard = clock.ms()
+        self._silence_ms = 2 if baud > 19200 else -(-38500 // baud)  # t3.5, ms
+        self._heard_ms = clock.ms()
 
     async def read(self, unit: int, function: int, address: int, count: int) -> bytes:
         """The bytes of `count` registers, as they come. Raises ModbusError; the port's OSError."""
@@ -96,40 +101,40 @@ class Master:
                     raise
 
     async def _exchange(self, sent, length):
-        await self._quiet()
+        await self._wait_for_silence()
         clock = self.clock
-        drop = len(sent) if self.echo else 0
+        echo = len(sent) if self.echo else 0  # bytes of it
         self.port.write(sent)
         until = clock.ms() + self.timeout + (len(sent) + length) * 11000 // self.baud
-        got = b""
+        heard = b""
         while True:
             data = self.port.read(256)
             if data:
-                self._heard = clock.ms()
-                got += data
-                if drop and got[:drop] != sent[: len(got)]:
+                self._heard_ms = clock.ms()
+                heard += data
+                if echo and heard[:echo] != sent[: len(heard)]:
                     raise ModbusError("collision: the echo is not what was sent")
-                found = find(got[drop:], sent)
+                found = find_answer(heard[echo:], sent)
                 if found is not None:
                     return found
-                if len(got) > _LISTENED:
+                if len(heard) > _LISTENED:
                     raise ModbusError("noise without end")
             elif clock.ms() >= until:
-                raise ModbusError("damaged answer" if len(got) > drop else "no answer")
+                raise ModbusError("damaged answer" if len(heard) > echo else "no answer")
             else:
-                missing = (drop + length - len(got)) * 11000 // self.baud
+                missing = (echo + length - len(heard)) * 11000 // self.baud
                 await clock.sleep_ms(min(max(missing, 2), 20))
 
-    async def _quiet(self):
+    async def _wait_for_silence(self):
         """Waits until nothing came for t3.5; what comes, a late answer say, is dropped."""
         clock = self.clock
         until = clock.ms() + self.timeout
         while True:
             if self.port.read(256):
-                self._heard = clock.ms()
-                if self._heard >= until:
+                self._heard_ms = clock.ms()
+                if self._heard_ms >= until:
                     raise ModbusError("the line is never silent")
-            left = self._heard + self._silence - clock.ms()
+            left = self._heard_ms + self._silence_ms - clock.ms()
             if left <= 0:
                 return
             await clock.sleep_ms(left)

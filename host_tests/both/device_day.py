@@ -43,13 +43,13 @@ class Uart(fake_machine.UART):
 
     def write(self, data):
         from firmware.sensing import meter_slave
-        from firmware.sensing.meters import Map
+        from firmware.sensing.meters import RegisterMap
 
         if data:
             values = {"energy": 123456, "power": 0, "frequency": 50000}
             for n in "123":
                 values["v" + n], values["i" + n], values["p" + n] = 230000, 0, 0
-            self.hear(meter_slave.answer(Map("iEM3155"), 1, bytes(data), values))
+            self.hear(meter_slave.answer(RegisterMap("iEM3155"), 1, bytes(data), values))
         return super().write(data)
 
 

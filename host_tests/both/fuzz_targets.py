@@ -560,8 +560,8 @@ def modbus_seeds():
     from firmware.sensing import modbus
 
     sent = modbus.request(1, 3, 0x0BD3, 6)
-    reply = modbus.seal(b"\x01\x03\x0c" + bytes(range(12)))
-    return [sent + reply, sent + sent + reply, sent + b"\x00" + modbus.seal(b"\x01\x83\x02")]
+    reply = modbus.with_crc(b"\x01\x03\x0c" + bytes(range(12)))
+    return [sent + reply, sent + sent + reply, sent + b"\x00" + modbus.with_crc(b"\x01\x83\x02")]
 
 
 def modbus(data):
@@ -572,7 +572,7 @@ def modbus(data):
         return ""
     sent, got = data[:8], data[8:]
     try:
-        found = modbus.find(got, sent)
+        found = modbus.find_answer(got, sent)
     except modbus.ModbusError as why:
         return "%d %s" % (why.code, why)
     assert found is None or len(found) == 2 * (sent[4] << 8 | sent[5])
@@ -585,17 +585,17 @@ def meters_seeds():
 
 def meters(data):
     """The registers of one of the meters, with any content."""
-    from firmware.sensing import meters
+    from firmware.sensing import meter_table, meters
 
-    names = "iEM3155 SDM630 SDM120 SDM72DM B23 EM340".split()
+    names = [model.name for model in meter_table.MODELS]
     number = data[0] if data else 0
     try:
-        known = meters.Map(names[number % len(names)])
+        known = meters.RegisterMap(names[number % len(names)])
     except ValueError:
         return "none"
     blocks = []
     at = 1
-    for _, count in known.reads:
+    for _, count in known.blocks:
         block = data[at : at + 2 * count]
         blocks.append(block + bytes(2 * count - len(block)))
         at += 2 * count

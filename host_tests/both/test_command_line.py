@@ -1,7 +1,7 @@
 """The command line on a PC."""
 
 from firmware import command_line
-from firmware.sensing.meters import Map
+from firmware.sensing.meters import RegisterMap
 
 
 def refused(words, why):
@@ -23,7 +23,7 @@ def test_a_meter_and_its_line():
     ):
         made = command_line.parse(("--meter", value))
         assert (made.meter_model, made.meter_device, made.meter_unit) == meter, value
-        registers = Map(meter[0], made.meter_baud, made.meter_parity)
+        registers = RegisterMap(meter[0], made.meter_baud, made.meter_parity)
         assert (registers.baud, registers.parity) == line, value
 
 

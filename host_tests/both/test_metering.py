@@ -13,7 +13,7 @@ class Bench:
 
     def __init__(self, model="SDM72DM", latency=40, unit=1, **options):
         self.clock = Clock()
-        self.registers = meters.Map(model)
+        self.registers = meters.RegisterMap(model)
         self.reading = {"energy": 1000000, "power": 0}
         self.latency = latency
         self.mute = False
@@ -29,7 +29,7 @@ class Bench:
             return []
         count = request[4] << 8 | request[5]
         if self.refuse and count > self.refuse:
-            return [(5, modbus.seal(bytes((request[0], request[1] | 128, 2))))]
+            return [(5, modbus.with_crc(bytes((request[0], request[1] | 128, 2))))]
         reading = self.reading  # as it is when asked
         return [(self.latency, meter_slave.answer(self.registers, self.unit, request, reading))]
 
@@ -319,7 +319,7 @@ async def test_a_meter_that_refuses_large_reads_is_asked_for_less():
         b = bench(model=model)
         b.refuse = most
         if most == 2:
-            b.registers.rows = [row for row in b.registers.rows if row[2] == "energy"]
+            b.registers.registers = [r for r in b.registers.registers if r.field == "energy"]
         await b.seconds(3)
         assert b.meter.error is None and b.meter.last["energy"] == 1000000, model
         b.task.cancel()

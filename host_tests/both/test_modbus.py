@@ -85,7 +85,7 @@ async def test_echo_dropped_to_the_byte():
 async def test_an_echo_that_could_be_an_answer_is_dropped():
     ask = modbus.request(4, 4, 0x02B1, 1)  # its first seven bytes are a frame by themselves
     assert modbus.crc(ask[:7]) == 0
-    answer = modbus.seal(b"\x04\x04\x02\x12\x34")
+    answer = modbus.with_crc(b"\x04\x04\x02\x12\x34")
     master, wire, clock = on([[(1, ask), (9, answer)]], echo=True)
     assert await master.read(4, 4, 0x02B1, 1) == b"\x12\x34"
 
@@ -104,12 +104,12 @@ async def test_a_different_echo_is_a_collision():
 
 async def test_exceptions():
     for code in (1, 2, 3, 4, 11):
-        master, wire, clock = on([[(10, modbus.seal(bytes((1, 0x84, code))))]])
+        master, wire, clock = on([[(10, modbus.with_crc(bytes((1, 0x84, code))))]])
         why = await refused(master)
         assert why.code == code and "exception %d" % code in str(why)
         assert len(wire.sent) == 1  # asking again would change nothing
         assert clock.ms() < 100
-    busy = [(10, modbus.seal(b"\x01\x84\x06"))]
+    busy = [(10, modbus.with_crc(b"\x01\x84\x06"))]
     master, wire, clock = on([busy, [(10, ANSWER)]])
     assert await master.read(1, 4, 0, 1) == b"\x0e\x02"
 
@@ -135,15 +135,15 @@ async def test_damage_is_asked_again():
 
 async def test_another_address_function_or_length_is_no_answer():
     for head in (b"\x02\x04\x02", b"\x01\x03\x02", b"\x01\x04\x04\x00\x00", b"\x01\x83\x02"):
-        master, wire, clock = on([[(10, modbus.seal(head + b"\x0e\x02"))]], tries=1)
+        master, wire, clock = on([[(10, modbus.with_crc(head + b"\x0e\x02"))]], tries=1)
         assert str(await refused(master)) == "damaged answer"
         # and it doesn't hide the right one behind it
-        master, wire, clock = on([[(10, modbus.seal(head + b"\x0e\x02") + ANSWER)]], tries=1)
+        master, wire, clock = on([[(10, modbus.with_crc(head + b"\x0e\x02") + ANSWER)]], tries=1)
         assert await master.read(1, 4, 0, 1) == b"\x0e\x02"
 
 
 async def test_a_late_answer_is_dropped():
-    other = modbus.seal(b"\x01\x04\x04ABCD")
+    other = modbus.with_crc(b"\x01\x04\x04ABCD")
     master, wire, clock = on([[(1100, ANSWER)], [(10, other)]], tries=1)
     await refused(master)
     await clock.sleep_ms(200)  # meanwhile it came
@@ -152,7 +152,7 @@ async def test_a_late_answer_is_dropped():
 
 
 async def test_a_late_answer_in_the_next_exchange_is_passed_over():
-    other = modbus.seal(b"\x01\x04\x04ABCD")
+    other = modbus.with_crc(b"\x01\x04\x04ABCD")
     master, wire, clock = on([[(1100, ANSWER)], [(200, other)]], tries=1)
     await refused(master)
     assert await master.read(1, 4, 8, 2) == b"ABCD"
@@ -184,12 +184,12 @@ async def test_a_babbling_line_ends_in_an_error():
 
 async def test_the_longest_answer():
     data = bytes(range(250))
-    master, wire, clock = on([[(10, modbus.seal(b"\x01\x03\xfa" + data))]])
+    master, wire, clock = on([[(10, modbus.with_crc(b"\x01\x03\xfa" + data))]])
     assert await master.read(1, 3, 0, 125) == data
 
 
 async def test_a_slow_line_is_given_time():
-    answer = modbus.seal(b"\x01\x04\xa0" + bytes(160))
+    answer = modbus.with_crc(b"\x01\x04\xa0" + bytes(160))
     pieces = [(900 + i * 5, answer[i : i + 1]) for i in range(len(answer))]
     master, wire, clock = on([pieces], baud=2400, tries=1)
     assert await master.read(1, 4, 0, 80) == bytes(160)
