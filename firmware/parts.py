@@ -12,12 +12,13 @@ from firmware.charging.evse import Evse
 from firmware.charging.faults import Faults
 from firmware.charging.limits import Limits
 from firmware.metering.meter import Meter
+from firmware.metering.tic_input import TicInput
 from firmware.net import tls
 from firmware.ocpp.config import Configuration
 from firmware.sensing.meters import RegisterMap
 from firmware.sensing.modbus import Master
-from firmware.smart_charging.governor import Governor, TicInput
-from firmware.smart_charging.profile_store import ProfileStore
+from firmware.smart_charging.controller import LimitController
+from firmware.smart_charging.store import ProfileStore
 from firmware.station import Station
 from firmware.transactions.transactions import Transactions
 
@@ -146,7 +147,7 @@ def build_station(parts: Parts, restart_reason: str) -> Station:
     transactions = Transactions(journal, parts.store, clock, log("journal"), firmware.BUILD)
     profiles = ProfileStore(Store(parts.files, "profiles"), clock, log("profiles"))
     tic = TicInput(parts.tic_tune, parts.tic_clock, log("tic"))
-    governor = Governor(
+    limit_controller = LimitController(
         evse,
         meter,
         tic,
@@ -167,7 +168,7 @@ def build_station(parts: Parts, restart_reason: str) -> Station:
         meter,
         tic,
         transactions,
-        governor,
+        limit_controller,
         restart_reason,
     )
     station.files = parts.files

@@ -38,7 +38,7 @@ class Station:
         meter,
         tic,
         transactions,
-        governor,
+        limit_controller,
         restart_reason,
     ):
         self.board = board
@@ -51,8 +51,9 @@ class Station:
         self.meter = meter
         self.tic = tic
         self.transactions = transactions
-        self.governor = governor
-        self.profiles = governor.profiles
+        self.limit_controller = limit_controller
+        self.profiles = limit_controller.profiles
+        self.profile_limit = limit_controller.profile_limit
         self.version = firmware.VERSION
         self.build_epoch = firmware.BUILD
         self.safe = False
@@ -176,17 +177,6 @@ class Station:
         """The station's own maximum on each phase, mA."""
         return self.config.int("IMaxUser") * 1000
 
-    async def install(self, record) -> dict:
-        """Installs a charging profile; the answer to its SetChargingProfile."""
-        if not await self.profiles.install(record):
-            return {"status": "Rejected"}
-        self.profiles_changed()
-        return {"status": "Accepted"}
-
-    def profiles_changed(self) -> None:
-        """Profiles, or the transaction that they are for, changed: the limit moves at once."""
-        self.governor.wake.set()
-
     def reset(self, hard: bool) -> None:
         """Stops the transaction, delivers what can be delivered, and starts again."""
         self.spawn(runtime.soon("firmware.ocpp.effects", "restart", self, hard))
@@ -281,7 +271,7 @@ class Station:
             ("link", self.connection.run),
             ("meter", self.meter.run),
             ("sampler", self.sampler.run),
-            ("governor", self.governor.run),
+            ("limits", self.limit_controller.run),
             ("tic", self.tic.run),
             ("watchdog", self._supervise),
         )

@@ -3,13 +3,18 @@
 import pytest
 
 from firmware.base.store import Store
-from firmware.smart_charging import profile_limit, profiles
-from firmware.smart_charging.profile_store import ProfileStore
+from firmware.smart_charging import profile as records
+from firmware.smart_charging.store import ProfileStore
 from host_tests.both.profiles_rig import MAX, NOW, Clock, Lines, Station, profile
 from host_tests.flash import Flash
 from host_tests.test_profiles_oracle import run
 
 BLOCKS = 48
+# of a ProfileTable, in the order of a Profile's fields
+COLUMNS = (
+    "ranks levels kinds in_watts counts valid_from valid_to starts durations transactions "
+    "identities"
+).split()
 
 
 class Counting(Store):
@@ -23,10 +28,12 @@ class Counting(Store):
 
 
 def content(store):
-    """id: (row without the slot's neighbours, periods) of all profiles."""
-    periods = profile_limit.reader(store)
-    rows = {slot: [column[slot] for column in store.table] for slot in store.slots()}
-    return {row[9]: (row, periods(slot)) for slot, row in rows.items()}
+    """id: (fields, charging periods) of all profiles."""
+    found = {}
+    for slot in store.slots():
+        fields = records.Profile(*[getattr(store.table, name)[slot] for name in COLUMNS])
+        found[fields.identity] = (fields, records.periods(store.record(slot) or b""))
+    return found
 
 
 def loaded(memory):
@@ -40,15 +47,14 @@ def loaded(memory):
     again = ProfileStore(Store(flash.mount(), "profiles"), Clock(), log)
     assert content(again) == found
     assert not log_lines, log_lines
-    ranks, levels = again.table[:2]
-    keys = [(ranks[slot], levels[slot]) for slot in again.slots()]
+    keys = [(again.table.ranks[slot], -again.table.levels[slot]) for slot in again.slots()]
     assert keys == sorted(set(keys)), "two of the same purpose, connector and level"
     return found
 
 
 def places(found):
     """The purposes, connectors and levels for which there is a profile."""
-    return {tuple(row[:2]) for row, _ in found.values()}
+    return {(fields.rank, fields.level) for fields, _ in found.values()}
 
 
 def large(n, level=0, **more):
@@ -65,7 +71,7 @@ def life(station):
         def passing():
             for _ in range(seconds):
                 station.clock.pass_s(1)
-                station.profiles.step(station.transactions.running)
+                station.profiles.maintain(station.transactions.running)
 
         return passing
 
@@ -150,7 +156,7 @@ def test_a_power_cut_at_any_step():
         known = content(station.profiles)
         written = ("flush", "five seconds", "a minute", "the transaction ends")
         if name in written or "two" in name:
-            assert after == {n: item for n, item in known.items() if item[0][0] != profiles.TX}
+            assert after == {n: item for n, item in known.items() if item[0].rank != records.TX}
         elif "clear" in name or "gone" in name:
             assert after.keys() <= known.keys(), (name, "came back")
     assert after == {}
@@ -172,10 +178,10 @@ def test_a_profile_every_ten_seconds_for_a_day(purpose, periods):
         message = profile(limits, purpose=purpose, start=NOW - 9999999)
         assert run(station.set(message, 0 if purpose == MAX else 1)) == "Accepted"
         station.clock.pass_s(5)
-        station.profiles.step(station.transactions.running)
+        station.profiles.maintain(station.transactions.running)
         assert station.limit()[0] == min(n % 33, 32) * 1000
         station.clock.pass_s(5)
-        station.profiles.step(station.transactions.running)
+        station.profiles.maintain(station.transactions.running)
     assert store.writes <= hours * 60
     erases = (sum(flash.erases) - begun) / hours * 24 * 365 * 15 / flash.blocks
     print(f"{store.writes} writes in {hours} h; after 15 years {erases:.0f} erases a block")
@@ -213,7 +219,7 @@ def test_an_erase_at_a_time():
         drive(station.set(large(n, level=n)))
     for _ in range(60):
         station.clock.pass_s(1)
-        station.profiles.step(None)
+        station.profiles.maintain(None)
         look()
     assert len(loaded(flash.memory)) == 30
     drive(station.set(large(1, level=2)))  # in the place of two
@@ -244,6 +250,6 @@ def test_a_flash_that_is_full():
         assert run(station.clear(id=n)) == "Accepted"
     for _ in range(120):
         station.clock.pass_s(1)
-        station.profiles.step(None)
+        station.profiles.maintain(None)
     assert loaded(flash.memory) == content(station.profiles)
-    assert profiles.NEVER > station.profiles.limit(None, 3, 32000)[0]
+    assert records.NEVER > station.piece().limit

@@ -12,8 +12,7 @@ from functools import cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.ocpp.handlers import composite_schedule, smart_charging
-from firmware.smart_charging import profile_limit, profile_rare, profile_store, profiles
+from firmware.smart_charging.profile import EPOCH, NEVER
 from host_tests.both.profiles_rig import MAX, NOW, Station, profile
 
 EXAMPLES = int(os.environ.get("PROFILE_EXAMPLES", "60"))
@@ -182,7 +181,7 @@ def prepared(scene):
         assert run(station.set(message, connector)) == "Accepted"
         oracle.install(connector, message, station.clock.now)
         station.clock.pass_s(1)
-        station.profiles.step(station.transactions.running)
+        station.profiles.maintain(station.transactions.running)
     station.clock.pass_s(scene["later"])
     now = station.clock.now
     # without a transaction, one that starts now is planned
@@ -255,7 +254,8 @@ def test_the_limit_now_and_when_it_changes(scene):
     for _ in range(6):
         now = station.clock.now
         running = station.transactions.running
-        ma, watts, wish, until = station.profiles.limit(running, scene["phases"], scene["top"])
+        piece = station.piece()
+        until = None if piece.until >= NEVER else piece.until + EPOCH
         for second in range(now, min(now + 300, until or now + 300)):
             began = started if running else second
             winners = oracle.at(second, running, began)
@@ -269,10 +269,10 @@ def test_the_limit_now_and_when_it_changes(scene):
                     break  # what begins now begins later then
             else:
                 exact = expected(second)
-            assert ma == int(exact * 1000)
-            assert wish == (1 if any(winner[2] in (1, 2) for winner in winners) else 3)
+            assert piece.limit == int(exact * 1000)
+            assert piece.phases == (1 if any(winner[2] in (1, 2) for winner in winners) else 3)
             in_watts = [round(limit * 10) for limit, unit, _ in winners if unit == "W"]
-            assert watts == (min(in_watts) if in_watts else profiles.NEVER)
+            assert piece.power_limit == (min(in_watts) if in_watts else NEVER)
         assert until is None or until > now
         station.clock.pass_s((until - now) if until and until - now < 900 else 377)
 
@@ -285,20 +285,9 @@ def test_a_restart_keeps_all_but_tx_profiles(scene):
     again = station.restart()
     again.stop()
     station.stop()
-    station.profiles.step(None)
+    station.profiles.maintain(None)
     assert list(again.profiles.listing()) == list(station.profiles.listing())
     left = [i for i in oracle.installed if i[1]["chargingProfilePurpose"] != "TxProfile"]
     ids = sorted(int(line.split()[0]) for line in again.profiles.listing())
     assert ids == sorted(item[1]["chargingProfileId"] for item in left)
     assert run(again.composite(DAY)) == run(station.composite(DAY))
-
-
-def test_who_does_not_load_the_pipeline_has_its_numbers_right():
-    """`_NAME` of another module is `NAME` of profiles.py, which it has no memory to load."""
-    seen = set()
-    for module in (profile_limit, profile_rare, profile_store, composite_schedule, smart_charging):
-        for name, value in vars(module).items():
-            if name[0] == "_" and name[1:].isupper() and hasattr(profiles, name[1:]):
-                assert value == getattr(profiles, name[1:]), (module.__name__, name)
-                seen.add(name)
-    assert {"_EPOCH", "_NEVER", "_ALWAYS", "_TX", "_DEFAULT", "_POWER", "_WEEKLY"} <= seen

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.metering.load_balancing import MIN_MA, Balance, room
+from firmware.metering.load_balancing import MIN_MA, LoadBalancer, available_ma
 from firmware.sensing import tic, tic_encode
 
 EXAMPLES = settings(max_examples=200, deadline=None)
@@ -54,16 +54,16 @@ def worlds(draw):
 def test_never_above_what_is_left(world, known):
     subscribed, rest, most, order = world
     now = Now()
-    balance = Balance(now)
+    balance = LoadBalancer(now)
     low = 0
     for other in rest:
         now.now += 1000
-        before = balance.step()
+        before = balance.limit_now()
         car = [min(before or 0, i) for i in most]
         house = facts(total(other, car, order), subscribed)
-        balance.frame(house, car, order if known else "")
+        balance.follow(house, car, order if known else "")
         left = min(subscribed - 1000 - other["RST".index(order[n])] for n in range(len(most)))
-        space = room(house, car, order if known else "")
+        space = available_ma(house, car, order if known else "")
         assert space <= left
         if known:
             assert space == left
@@ -87,17 +87,17 @@ def test_never_above_what_is_left(world, known):
 def test_converges(world):
     subscribed, rest, most, order = world
     now = Now()
-    balance = Balance(now, seen=True)
+    balance = LoadBalancer(now, seen=True)
     other = rest[0]
     left = min(subscribed - 1000 - other["RST".index(order[n])] for n in range(len(most)))
     for _ in range(120):
         now.now += 1000
-        car = [min(balance.step(), i) for i in most]
-        balance.frame(facts(total(other, car, order), subscribed), car, order)
+        car = [min(balance.limit_now(), i) for i in most]
+        balance.follow(facts(total(other, car, order), subscribed), car, order)
     if left < MIN_MA:
-        assert balance.step() == 0
+        assert balance.limit_now() == 0
     elif max(total(other, car, order)) <= subscribed:  # no phase of the others is over
-        assert balance.step() == left
+        assert balance.limit_now() == left
 
 
 @given(worlds(), st.lists(MA, min_size=3, max_size=3))
@@ -105,19 +105,19 @@ def test_converges(world):
 def test_history_does_not_matter_for_a_reduction(world, other):
     subscribed, rest, most, order = world
     now = Now()
-    old = Balance(now)
+    old = LoadBalancer(now)
     for before in rest:
         now.now += 1000
-        car = [min(old.step() or 0, i) for i in most]
-        old.frame(facts(total(before, car, order), subscribed), car, order)
+        car = [min(old.limit_now() or 0, i) for i in most]
+        old.follow(facts(total(before, car, order), subscribed), car, order)
     if old.limit:
         car = [min(old.limit, i) for i in most]
         house = facts(total(other, car, order), subscribed)
-        space = room(house, car, order)
+        space = available_ma(house, car, order)
         if MIN_MA <= space <= old.limit:
-            new = Balance(now)
+            new = LoadBalancer(now)
             for balance in (old, new):
-                balance.frame(house, car, order)
+                balance.follow(house, car, order)
                 assert balance.limit == space
 
 
@@ -131,16 +131,16 @@ def test_history_does_not_matter_for_a_reduction(world, other):
 def test_a_house_on_a_tic_line_stays_within_its_subscription(mode, phases, rest, most):
     """In whole amperes, as the meter tells them."""
     now = Now()
-    balance = Balance(now)
+    balance = LoadBalancer(now)
     decoder = tic.Decoder(mode)
     for other in rest:
         for turn in range(40):
             now.now += 2000
-            car = [min(balance.step() or 0, most)] * phases
+            car = [min(balance.limit_now() or 0, most)] * phases
             draw = [a + b for a, b in zip(other, car)]
             made = {"i": draw, "v": [230000] * phases, "subscribed": 30000}
             (frame,) = decoder.feed(tic_encode.frame(mode, made))
-            balance.frame(tic.house(frame), car, "RST" if phases == 3 else "")
+            balance.follow(tic.house(frame), car, "RST" if phases == 3 else "")
             if turn:  # reacted to what changed
                 assert max(draw) <= max(30000, max(other[:phases]) + 6000)
     if balance.limit:
@@ -152,11 +152,11 @@ def test_a_house_on_a_tic_line_stays_within_its_subscription(mode, phases, rest,
 def test_a_one_phase_car_on_any_phase(other, phase, most):
     order = ORDERS[phase * 2]
     now = Now()
-    balance = Balance(now)
+    balance = LoadBalancer(now)
     for _ in range(60):
         now.now += 1000
-        car = [min(balance.step() or 0, most)]
-        balance.frame(facts(total(other, car, order), 60000), car, order)
+        car = [min(balance.limit_now() or 0, most)]
+        balance.follow(facts(total(other, car, order), 60000), car, order)
     assert balance.limit == 59000 - other["RST".index(order[0])]
 
 
@@ -165,12 +165,12 @@ def test_a_one_phase_car_on_any_phase(other, phase, most):
 def test_a_car_below_its_offer_and_no_meter(drawn, other):
     """Without a meter the offer stands for the car: slower, but the house is never over."""
     now = Now()
-    balance = Balance(now)
+    balance = LoadBalancer(now)
     for turn in range(200):
         now.now += 1000
-        offer = balance.step() or 0
+        offer = balance.limit_now() or 0
         car = min(drawn, offer)
         draw = other + car
-        balance.frame(facts([draw], 30000), [offer])
+        balance.follow(facts([draw], 30000), [offer])
         if turn > 40:
             assert draw <= 30000

@@ -1,39 +1,41 @@
-"""What bounds the offered current: the least of named limits, and who it is."""
+"""What bounds the offered current: the least of named limits, and which one it is."""
 
 
 class Limits:
     """Limits in mA on each phase: imax_user, cable, tic, temperature, profile...
 
-    `who` names the one that limits. Below 6000 there is no duty for it: a pause.
+    `limited_by` names the least of them, "" while there is none. Below 6000 mA no duty cycle
+    stands for it: charging pauses.
     """
 
     def __init__(self):
-        self._named = {}
+        self._limits = {}
         self._least = 0
-        self.who = ""
+        self.limited_by = ""
 
     def set(self, name: str, ma: int | None) -> None:
         """Sets or, with None, lifts a limit."""
-        if self._named.get(name) == ma:
+        if self._limits.get(name) == ma:
             return
         if ma is None:
-            del self._named[name]
+            del self._limits[name]
         else:
-            self._named[name] = ma
+            self._limits[name] = ma
         self._least = 0
-        self.who = ""
-        for name in sorted(self._named):
-            if not self.who or self._named[name] < self._least:
-                self.who = name
-                self._least = self._named[name]
+        self.limited_by = ""
+        for name in sorted(self._limits):
+            if not self.limited_by or self._limits[name] < self._least:
+                self.limited_by = name
+                self._least = self._limits[name]
 
     def get(self, name: str) -> int | None:
-        return self._named.get(name)
+        """A limit in mA; None while it is not set."""
+        return self._limits.get(name)
 
     def least(self) -> int:
         """mA; 0 while no limit at all is known: a station that was never told offers nothing."""
         return self._least
 
     def all(self) -> dict:
-        """Name to mA."""
-        return dict(self._named)
+        """All limits, name to mA."""
+        return dict(self._limits)

@@ -134,7 +134,7 @@ async def _tic(station):
         return _NOTHING, "switched off by TICmode"
     if station.tic.detected:
         return _OK, "%d labels" % len(station.tic.frame.split("\n"))
-    if mode or station.tic.line:
+    if mode or station.tic.heard:
         return _FAILED, "no good frame"
     return _NOTHING, "no line is heard"
 

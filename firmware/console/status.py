@@ -51,7 +51,7 @@ def as_json(station) -> str:
             "phases": evse.phases,
             "offered_ma": evse.offered_ma,
             "limits": evse.limits.all(),
-            "limited_by": evse.limits.who,
+            "limited_by": evse.limits.limited_by,
             "transaction": transaction,
             "energy_wh": energy,
             "power_w": reading.get("power", 0) // 10,

@@ -1,18 +1,20 @@
-"""Load balancing: what the house leaves for the car, from the meter's TIC line.
+"""Load balancing: what the house leaves for the car, from the house meter's TIC line.
 
-Computed afresh from each good frame and never by adding to the last limit, which would wind up.
+It is computed afresh from each good frame and never by adding to the last limit, which would wind
+up.
 """
 
 from firmware.sensing.pilot import MIN_MA
 
 _MARGIN_MA = 1000
-_LOW_FRAMES = 2  # below 6 A for more than these: pause
-_RETRY_MS = 60000
-_LOST_MS = 10000
-_USED_MA = 500  # a phase with less is not in use
+_LOW_FRAMES = 2  # after more frames in a row that leave less than 6 A there is a pause
+_PAUSE_MS = 60000  # which lasts so long at least
+_LOST_MS = 10000  # so long without a frame, the line is lost
+_USED_MA = 500  # a phase that carries less is not in use
+_TARIFF_V = 200  # by which the subscribed power is a current
 
 
-def rotation(text: str, connector: int = 1) -> str:
+def phase_rotation(text: str, connector: int = 1) -> str:
     """The connector's three letters in ConnectorPhaseRotation ("0.RST,1.TRS"), R for the house's
     phase 1; "" when that is unknown or not applicable."""
     for item in text.split(","):
@@ -22,78 +24,77 @@ def rotation(text: str, connector: int = 1) -> str:
     return ""
 
 
-def room(house: dict, car: list, order: str = "") -> int:
+def available_ma(house: dict, car: list, order: str = "") -> int:
     """The most that the car may draw on each phase, mA; below 0 when the house is over by itself.
 
     `house` are the facts of one frame (`sensing.tic.house`), `car` the car's mA on each phase of
     the connector by its own meter at that moment, or the offer where there is no meter; `order`
-    what `rotation` gives. On a three-phase house with the order unknown: the worst phase."""
+    is what `phase_rotation` gives. On a three-phase house with the order unknown, the worst phase
+    counts."""
     most = house["subscribed"] - _MARGIN_MA
     if house["phases"] == 1:
         if house["va"] is None:
             return most - house["i"][0] + max(car)
         volts = max(house["v"][0] // 1000, 100)
-        left = (house["subscribed"] // 5 - house["va"]) * 1000 // volts  # VA against VA, at 200 V
-        return left - _MARGIN_MA + max(car)
+        left_va = house["subscribed"] * _TARIFF_V // 1000 - house["va"]
+        return left_va * 1000 // volts - _MARGIN_MA + max(car)
     used = [n for n in range(len(car)) if car[n] >= _USED_MA] or range(len(car))
-    rooms = []
+    left = []
     for n in used:
-        if order:
-            rooms.append(most - house["i"]["RST".index(order[n])] + car[n])
-        else:
-            rooms.append(most - max(house["i"]) + car[n])
-    return min(rooms)
+        drawn = house["i"]["RST".index(order[n])] if order else max(house["i"])
+        left.append(most - drawn + car[n])
+    return min(left)
 
 
-class Balance:
+class LoadBalancer:
     """The limit that the house sets: `limit` in mA, 0 a pause, None while TIC was never seen.
 
     `seen`: this station has once had a good frame with its present provisioning, so it starts
     at 6 A. `pause_s`: so long without TIC ends in a pause; 0 never does."""
 
     def __init__(self, clock, seen: bool = False, pause_s: int = 600):
-        self._clock = clock
-        self.pause_s = pause_s
         self.seen = seen
         self.limit = MIN_MA if seen else None
-        self._last = clock.ms()  # the newest frame, or the start
-        self._low = 0  # frames with less than 6 A, in a row
-        self._retry = 0  # when a pause may end
+        self._clock = clock
+        self._pause_s = pause_s
+        self._frame_ms = clock.ms()  # when the newest frame came, or the start
+        self._low_frames = 0  # in a row, that leave less than 6 A
+        self._pause_until_ms = 0
 
-    def frame(self, house: dict, car: list, order: str = "") -> None:
-        """A good frame came; arguments as for `room`."""
-        now = self._last = self._clock.ms()
+    def follow(self, house: dict, car: list, order: str = "") -> None:
+        """A good frame came; the arguments are those of `available_ma`."""
+        now = self._frame_ms = self._clock.ms()
         self.seen = True
         limit = self.limit
         if house["subscribed"] is None:  # only short frames yet
-            space = 0 if house["overrun"] else MIN_MA
+            available = 0 if house["overrun"] else MIN_MA
         else:
-            space = room(house, car, order)
+            available = available_ma(house, car, order)
         if house["overrun"] and limit is not None:
-            space = min(space, limit)
+            available = min(available, limit)
         if limit == 0:
-            if space >= MIN_MA and now >= self._retry:
+            if available >= MIN_MA and now >= self._pause_until_ms:
                 self.limit = MIN_MA
-        elif space < MIN_MA:
-            self._low += 1
+        elif available < MIN_MA:
+            self._low_frames += 1
             self.limit = MIN_MA
-            if self._low > _LOW_FRAMES:
-                self.limit = self._low = 0
-                self._retry = now + _RETRY_MS
+            if self._low_frames > _LOW_FRAMES:
+                self.limit = self._low_frames = 0
+                self._pause_until_ms = now + _PAUSE_MS
         else:
-            self._low = 0
-            if limit is None or space < limit:
-                self.limit = space
+            self._low_frames = 0
+            if limit is None or available < limit:
+                self.limit = available
             else:
-                self.limit += (space - limit + 3) // 4
+                self.limit += (available - limit + 3) // 4
 
-    def step(self) -> int | None:
-        """The limit now; called each second or so, since a lost TIC brings no frame."""
+    def limit_now(self) -> int | None:
+        """`limit`, after a look at how long TIC has been silent."""
         if self.limit:
-            now = self._clock.ms()
-            if now - self._last >= _LOST_MS:
+            silent_ms = self._clock.ms() - self._frame_ms
+            if silent_ms >= _LOST_MS:
                 self.limit = min(self.limit, MIN_MA)
-                self._low = 0
-            if self.pause_s and now - self._last >= self.pause_s * 1000:
-                self.limit = self._retry = 0
+                self._low_frames = 0
+            if self._pause_s and silent_ms >= self._pause_s * 1000:
+                self.limit = self._pause_until_ms = 0
         return self.limit

@@ -19,7 +19,7 @@ def changed(station, name: str) -> None:
     station.registration.interval_changed()
     station.connection.pings_changed()
     station.sampler.wake.set()
-    station.governor.wake.set()
+    station.limit_controller.reconsider()
 
 
 async def move(station) -> None:
@@ -35,7 +35,7 @@ async def clear(station) -> None:
     """The rest of TriggerBackendConfigurationDataReset: what is no key."""
     station.session.end_reservation("went with the data reset")
     await station.profiles.clear(lambda slot: True)
-    station.profiles_changed()
+    station.limit_controller.reconsider()
 
 
 async def restart(station, hard: bool) -> None:

@@ -1,78 +1,73 @@
-"""What the installed profiles allow. Loaded when a limit has to be looked for, and by
-GetCompositeSchedule, which keeps it for as long as it takes."""
+"""What the installed profiles allow at this moment, remembered for as long as it holds."""
 
-import asyncio
-
-from firmware.base import runtime
-from firmware.smart_charging.profile_store import HEAD, number_of
-
-_PROFILES = "firmware.smart_charging.profiles"
-_EPOCH = 1735689600  # profiles.EPOCH
-_ALWAYS = -1073741824
-_NEVER = 1073741823
+from firmware.smart_charging.evaluation import Evaluation, Piece
+from firmware.smart_charging.profile import ALWAYS, EPOCH, NEVER
+from firmware.smart_charging.table import transaction_number
 
 
-async def look(governor) -> None:
-    """`find` for a Governor, with turns for others: each module to be loaded holds the loop."""
-    await asyncio.sleep(0)
-    profiles = runtime.load(_PROFILES)
-    await asyncio.sleep(0)
-    running = governor.transactions.running
-    top = governor.config.int("IMaxUser") * 1000
-    governor.look(find(governor.profiles, running, governor.evse.phases, top, profiles))
+class ProfileLimit:
+    """Evaluates a ProfileStore's profiles for now. While nobody knows what time it is, they are
+    evaluated for the time when the newest of them was received."""
 
+    def __init__(self, store, clock):
+        self._store = store
+        self._clock = clock
+        self._question = None  # what `_piece` is the answer to
+        self._piece = None
+        self._holds_from = self._holds_to = 0  # Unix s, 0 standing for an unknown time
+        self._transaction = None  # for which, and as of when, the table's skip_until is right
+        self._evaluated = 0
 
-def find(store, running, phases: int, top: int, profiles=None) -> tuple:
-    """See ProfileStore.limit. Keeps in `store.found`: (what was asked, since when this holds,
-    until when, what was found), Unix seconds; 0 and 1 where it holds until somebody tells the
-    time, 0 and 0 where it does not hold."""
-    profiles = profiles or runtime.load(_PROFILES)
-    t, number, started = moment(store, running)
-    looked_for = (number, started if running else 0)
-    if looked_for != store.looked_for or t < store.looked:
-        store.looked_for = looked_for
-        for slot in range(len(store.wake)):
-            store.wake[slot] = _ALWAYS
-    store.looked = t
-    pieces = profiles.limits(
-        store.table, store.orders, reader(store), t, number, started, phases, top, False,
-        store.wake,
-    )  # fmt: skip
-    until, ma, watts, wish = next(pieces)
-    clock = store.clock
-    now = clock.epoch()
-    since = now or 0
-    end = until + _EPOCH
-    if now is None:
-        end = int(not running)
-    found = ma, watts, wish, None if now is None or until >= _NEVER else end
-    began = clock.epoch_at(running.started_ms) if running else 0
-    store.found = (running, began, phases, top), since, end, found
-    return found
+    def now(self, running, phases: int, maximum: int) -> Piece:
+        """The Piece of this moment, its limit in mA on each of `phases`, at most `maximum`.
+        `running` is the running Transaction or None."""
+        table = self._store.table
+        if table.is_empty():
+            return Piece(NEVER, maximum, NEVER, 3)
+        clock = self._clock
+        now = clock.epoch()
+        started = clock.epoch_at(running.started_ms) if running else 0
+        question = (running, started, phases, maximum, table.changes)
+        if question != self._question or not self._holds_from <= (now or 0) < self._holds_to:
+            evaluation = self._evaluation(running, phases, table.skip_until)
+            self._forget_skips(running, evaluation)
+            self._piece = next(evaluation.pieces(maximum))
+            self._question = question
+            if now is not None:
+                self._holds_from = now
+                self._holds_to = self._piece.until + EPOCH
+            else:  # until somebody tells the time; for a transaction, which goes on, not at all
+                self._holds_from = 0
+                self._holds_to = 0 if running else 1
+        return self._piece
 
+    def plan(self, running, phases: int) -> Evaluation:
+        """The Evaluation from now on. It begins with what `now` has found out, and keeps its own
+        findings to itself."""
+        return self._evaluation(running, phases, self._store.table.skip_until[:])
 
-def reader(store):
-    """What `profiles.limits` calls for the packed periods in a slot; empty when they are lost."""
+    def _evaluation(self, running, phases, skip_until):
+        store = self._store
+        clock = self._clock
+        now = clock.epoch()
+        t = store.newest if now is None else now - EPOCH
+        started = t
+        if running:
+            epoch = clock.epoch_at(running.started_ms)
+            if epoch is None:
+                started = t - (clock.ms() - running.started_ms) // 1000
+            else:
+                started = min(epoch - EPOCH, t)
+        number = transaction_number(running)
+        return Evaluation(store.table, store.record, number, t, started, phases, skip_until)
 
-    def periods(slot):
-        data = store.waiting.get(slot) or store.values.read(str(slot))
-        if not data and slot in store.orders[0] + store.orders[1]:  # else removed meanwhile
-            store.log.error("profile %d is lost: its file is damaged", store.identity(slot))
-        return data[HEAD:] if data else b""
-
-    return periods
-
-
-def moment(store, running) -> tuple:
-    """(t, number, started) for `profiles.limits`. While nobody knows what time it is: the time
-    when the newest profile was received."""
-    clock = store.clock
-    now = clock.epoch()
-    t = store.newest if now is None else now - _EPOCH
-    number = number_of(running)
-    if not running:
-        return t, number, t
-    started = clock.epoch_at(running.started_ms)
-    if started is None:
-        return t, number, t - (clock.ms() - running.started_ms) // 1000
-    return t, number, min(started - _EPOCH, t)
+    def _forget_skips(self, running, evaluation):
+        """Another transaction, or a clock that went back, makes the table's skip_until wrong."""
+        t = evaluation.t
+        transaction = (evaluation.transaction, evaluation.started if running else 0)
+        if transaction != self._transaction or t < self._evaluated:
+            self._transaction = transaction
+            skip_until = evaluation.skip_until
+            for slot in range(len(skip_until)):
+                skip_until[slot] = ALWAYS
+        self._evaluated = t

@@ -14,8 +14,8 @@ from firmware.base.journal import Journal
 from firmware.base.store import Store
 from firmware.metering import measurands
 from firmware.ocpp import schemas
-from firmware.ocpp.handlers import smart_charging
-from firmware.smart_charging.profile_store import HEAD, ProfileStore
+from firmware.smart_charging.profile import pack_record, periods
+from firmware.smart_charging.store import ProfileStore
 from firmware.transactions.transactions import Transactions
 
 A, B = 0xA1B2C3D4, 0x0B0B0B0B  # two central systems
@@ -124,8 +124,8 @@ class Station:
         assert len(slots) < 2, "what replaces one is there, and that one"
         if not slots:
             return None
-        data = self.profiles.waiting.get(slots[0]) or self.profiles.values.read(str(slots[0]))
-        return bytes(data[HEAD:]) if data else b"lost"
+        record = self.profiles.record(slots[0])
+        return bytes(periods(record)) if record else b"lost"
 
     def deliver(self, central, step, most=100000):
         """Sends up to `most` messages; those refused until they are given up."""
@@ -230,12 +230,12 @@ class Life:
         }
         given = {"connectorId": 1, "csChargingProfiles": given}
         given = schemas.check("SetChargingProfile", "req", given)["csChargingProfiles"]
-        record = smart_charging.pack(given, 1, -1, 0)
+        record = pack_record(given, 1, -1, 0)
         store = self.s.profiles
         before = self.step()
         assert asyncio.run(store.install(record))
         self.pass_time(61)
-        store.step(None)
+        store.maintain(None)
         self.profiles.append((before, self.step(), self.s.profile()))
 
     def no_profile(self):

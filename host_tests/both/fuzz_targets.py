@@ -820,19 +820,22 @@ def profiles_seeds():
 def profiles(data):
     """A charging profile's record with a good checksum."""
     from firmware.base.store import Store
-    from firmware.smart_charging import profile_store
+    from firmware.smart_charging.profile_limit import ProfileLimit
+    from firmware.smart_charging.store import ProfileStore
     from host_tests.both.memory_files import MemoryFiles
 
     files = MemoryFiles()
     for slot, content in (("0", profiles_seeds()[0]), ("1", data), ("17", data), ("x", data)):
         files.data["profiles/" + slot] = _sealed(content)
-    store = profile_store.ProfileStore(Store(files, "profiles"), Clock(), Log())
+    clock = Clock()
+    store = ProfileStore(Store(files, "profiles"), clock, Log())
+    limit = ProfileLimit(store, clock)
     found = []
     for _ in range(2):
-        ma, watts, wish, until = store.limit(None, 3, 32000)
-        assert 0 <= ma <= 32000 and watts >= 0, (ma, watts)
-        found.append([ma, watts, wish, until])
-        store.step(None)
+        piece = limit.now(None, 3, 32000)
+        assert 0 <= piece.limit <= 32000 and piece.power_limit >= 0, piece
+        found.append([piece.limit, piece.power_limit, piece.phases, piece.until])
+        store.maintain(None)
     store.flush()
     for number in store.slots():
         store.remove(number)

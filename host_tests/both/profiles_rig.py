@@ -6,8 +6,9 @@ from firmware.base import runtime, times
 from firmware.charging.limits import Limits
 from firmware.ocpp import schemas
 from firmware.ocpp.handlers import composite_schedule, smart_charging
-from firmware.smart_charging.governor import Governor
-from firmware.smart_charging.profile_store import ProfileStore
+from firmware.smart_charging.controller import LimitController
+from firmware.smart_charging.profile import EPOCH, NEVER
+from firmware.smart_charging.store import ProfileStore
 
 NOW = 1800000000  # 2027-01-15T08:00:00Z
 
@@ -92,6 +93,16 @@ class _Thing:
     pass
 
 
+class Controller(LimitController):
+    """Counts how often it is told to compute the limits anew."""
+
+    changes = 0
+
+    def reconsider(self):
+        self.changes += 1
+        super().reconsider()
+
+
 class Station:
     """A 32 A station on three phases."""
 
@@ -100,21 +111,24 @@ class Station:
         self.clock = clock or Clock()
         self.log = Lines()
         self.profiles = ProfileStore(self.values, self.clock, self.log)
+        self.max_ma = max_ma
+        self.max_phases = phases
         self.transactions = _Thing()
         self.transactions.running = None
         self.evse = _Thing()
-        self.evse.phases = self.max_phases = phases
-        self.max_ma = max_ma
-        self.changes = 0
+        self.evse.phases = phases
+        self.evse.limits = Limits()
+        tic = _Thing()
+        tic.clock = self.clock
+        tic.mode = 0
+        parts = self.evse, None, tic, self.profiles, self.transactions
+        self.limit_controller = Controller(*parts, self, self.clock, self.values)
+        self.profile_limit = self.limit_controller.profile_limit
 
-    def profiles_changed(self):
-        self.changes += 1
-
-    async def install(self, record):
-        installed = await self.profiles.install(record)
-        if installed:
-            self.profiles_changed()
-        return {"status": "Accepted" if installed else "Rejected"}
+    @property
+    def changes(self):
+        """How often the limits were to be computed anew."""
+        return self.limit_controller.changes
 
     def restart(self):
         """After a power cut: only the values are left, and no transaction."""
@@ -133,14 +147,7 @@ class Station:
         payload = json.loads(json.dumps(payload))  # what is checked is changed
         runtime.collect()
         schemas.check("SetChargingProfile", "req", payload)
-        answer = await smart_charging.SetChargingProfile(self, payload)
-        return answer["status"]
-
-    def governor(self):
-        """Who limits by the profiles, on `evse`."""
-        self.evse.limits = Limits()
-        parts = self.evse, None, _Thing(), self.profiles, self.transactions
-        return Governor(*parts, self, self.clock, self.values)
+        return (await smart_charging.SetChargingProfile(self, payload))["status"]
 
     def int(self, name):
         """A key's value, as of a configuration."""
@@ -148,7 +155,7 @@ class Station:
 
     async def take(self, record):
         """The profile of a RemoteStart, as its transaction begins."""
-        await self.governor().take(record, self.transactions.running)
+        await self.limit_controller.install_for_start(record, self.transactions.running)
 
     async def clear(self, **filters):
         schemas.check("ClearChargingProfile", "req", filters)
@@ -171,10 +178,14 @@ class Station:
 
     def limit(self):
         """mA, and in how many seconds it changes (None: never)."""
-        ma, _, _, until = self.profiles.limit(
-            self.transactions.running, self.evse.phases, self.max_ma
-        )
-        return ma, None if until is None else until - self.clock.now
+        piece = self.piece()
+        end = None if piece.until == NEVER else piece.until + EPOCH - self.clock.now
+        return piece.limit, end
+
+    def piece(self):
+        """What the profiles allow now."""
+        running = self.transactions.running
+        return self.profile_limit.now(running, self.evse.phases, self.max_ma)
 
 
 def profile(limits, level=0, purpose="TxDefault", kind="Absolute", start=NOW, **more):

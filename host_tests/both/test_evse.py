@@ -70,7 +70,7 @@ def test_nothing_without_permission_or_a_limit():
     assert not rig.outputs() and not rig.times("permit") and rig.evse.offered_ma == 0
     rig.limits.set("imax_user", 0)
     rig.run(20000)
-    assert rig.limits.who == "imax_user" and not rig.times("permit")
+    assert rig.limits.limited_by == "imax_user" and not rig.times("permit")
 
 
 def test_state_d_gets_no_power():
@@ -621,7 +621,7 @@ def test_heat_derates_stops_and_clears():
     assert rig.evse.offered_ma == 32000
     rig.sim("temp 65")
     rig.run(6000)
-    assert rig.evse.offered_ma == 15000 and rig.limits.who == "temperature"
+    assert rig.evse.offered_ma == 15000 and rig.limits.limited_by == "temperature"
     rig.sim("temp 70")
     rig.run(6000)
     assert rig.evse.offered_ma == 10000 and rig.evse.contactor

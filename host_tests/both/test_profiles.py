@@ -5,7 +5,8 @@ import json
 
 from firmware.ocpp import CallError, schemas
 from firmware.ocpp.handlers import smart_charging
-from firmware.smart_charging import governor, profiles
+from firmware.smart_charging.controller import phases_to_connect
+from firmware.smart_charging.profile import NEVER
 from host_tests.both.profiles_rig import MAX, NOW, Station, profile
 
 DAY = 86400
@@ -206,19 +207,18 @@ async def test_number_phases_is_a_wish_and_never_changes_the_limit():
             await station.set(
                 profile([(0, limit) if wish is None else (0, limit, wish)], unit=unit)
             )
-            ma, watts, phases, _ = station.profiles.limit(None, 3, 32000)
-            assert ma == 10000
-            assert watts == (69000 if unit == "W" else profiles.NEVER)
-            assert phases == (1 if wish in (1, 2) else 3)
+            piece = station.piece()
+            assert piece.limit == 10000
+            assert piece.power_limit == (69000 if unit == "W" else NEVER)
+            assert piece.phases == (1 if wish in (1, 2) else 3)
 
 
 def test_phases_for_a_limit_in_watts():
-    never = profiles.NEVER
     for watts, wish, connected, most, wanted in (
-        (never, 3, 3, 3, 3),
-        (never, 1, 3, 3, 1),
-        (never, 3, 1, 3, 3),
-        (never, 3, 1, 1, 1),
+        (NEVER, 3, 3, 3, 3),
+        (NEVER, 1, 3, 3, 1),
+        (NEVER, 3, 1, 3, 3),
+        (NEVER, 3, 1, 1, 1),
         (41400, 3, 3, 3, 3),
         (41390, 3, 3, 3, 1),
         (41400, 3, 1, 3, 1),
@@ -227,7 +227,7 @@ def test_phases_for_a_limit_in_watts():
         (0, 3, 1, 3, 1),
         (0, 1, 3, 3, 1),
     ):
-        assert governor.want_phases(watts, wish, connected, most) == wanted, watts
+        assert phases_to_connect(watts, wish, connected, most) == wanted, watts
 
 
 async def test_what_is_rejected():
@@ -378,11 +378,11 @@ async def test_tx_profiles_go_with_their_transaction():
     station = Station()
     station.start(7, position=40)
     await station.set(profile(20, purpose="Tx"))
-    station.profiles.step(station.transactions.running)
+    station.profiles.maintain(station.transactions.running)
     assert station.limit() == (20000, None)
     station.start(8, position=50)  # the next, between two steps
     assert station.limit() == (32000, None)
-    station.profiles.step(station.transactions.running)
+    station.profiles.maintain(station.transactions.running)
     assert station.profiles.slots() == b""
 
 
@@ -408,7 +408,7 @@ async def test_evaluating_changes_nothing():
 def for_start(station, given):
     message = {"idTag": "A", "chargingProfile": json.loads(json.dumps(given))}
     checked = schemas.check("RemoteStartTransaction", "req", message)
-    return smart_charging.for_start(station, checked["chargingProfile"])
+    return smart_charging.record_for_start(station, checked["chargingProfile"])
 
 
 async def test_the_profile_of_a_remote_start():
@@ -434,7 +434,7 @@ async def test_the_profile_of_a_remote_start():
     assert station.limit() == (8000, None)
     station.stop()
     assert station.limit() == (6000, None)
-    station.profiles.step(None)
+    station.profiles.maintain(None)
     assert len(station.profiles.slots()) == 1
 
 
@@ -447,7 +447,7 @@ async def test_energy_managers_of_many_profiles():
             assert await station.set(message) == "Accepted"
         for _ in range(10):
             station.clock.pass_s(1)
-            station.profiles.step(None)
+            station.profiles.maintain(None)
     assert station.values.writes <= 31 * 12, station.values.writes
 
 
@@ -458,7 +458,7 @@ async def test_a_clock_that_nobody_set():
     station.profiles.flush()
     station.clock.now = None
     station = station.restart()
-    assert station.profiles.limit(None, 3, 32000) == (10000, profiles.NEVER, 3, None)
+    assert station.piece()[1:] == (10000, NEVER, 3)
     station.clock.now = NOW + 60
     assert station.limit() == (12000, None)
 
@@ -474,9 +474,9 @@ async def test_a_clock_that_is_set_back_or_at_last():
     station.clock.pass_s(100)
     assert station.limit() == (16000, None)
     station.clock.now = None  # as after a restart, the transaction going on
-    assert station.profiles.limit(station.transactions.running, 3, 32000)[0] == 16000
+    assert station.piece().limit == 16000
     station.clock.at_ms -= 50000
-    assert station.profiles.limit(station.transactions.running, 3, 32000)[0] == 8000
+    assert station.piece().limit == 8000
     station.clock.now = NOW + 3600
     assert station.limit() == (8000, 50)
     await station.clear(id=2)
@@ -497,7 +497,7 @@ async def test_energy_managers_every_ten_seconds():
         for _ in range(10):
             station.clock.pass_s(1)
             before = station.values.writes
-            station.profiles.step(None)
+            station.profiles.maintain(None)
             if station.values.writes > before:
                 written = ma
     assert 50 < station.values.writes <= 61
@@ -510,7 +510,7 @@ async def test_one_profile_is_safe_after_five_seconds():
     for _ in range(5):
         assert station.restart().limit() == (32000, None)
         station.clock.pass_s(1)
-        station.profiles.step(None)
+        station.profiles.maintain(None)
     assert station.restart().limit() == (9000, None)
     await station.set(profile(10))
     assert station.restart().limit() == (9000, None)
@@ -530,12 +530,12 @@ async def test_a_full_flash():
         await station.set(profile([(i, 9) for i in range(100)], level=2, identity=2)) == "Rejected"
     )
     station.clock.pass_s(10)
-    station.profiles.step(None)
+    station.profiles.maintain(None)
     assert station.limit()[0] == 9000
     station.values.full = False
     station.clock.pass_s(60)
     for _ in range(2):
-        station.profiles.step(None)
+        station.profiles.maintain(None)
     assert len(station.restart().profiles.slots()) == 2
 
 

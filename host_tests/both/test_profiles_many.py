@@ -16,7 +16,7 @@ def for_start(station, wanted):
     """What a RemoteStartTransaction with this profile installs; None."""
     message = {"idTag": "A", "chargingProfile": wanted}
     checked = schemas.check("RemoteStartTransaction", "req", message)
-    return smart_charging.for_start(station, checked["chargingProfile"])
+    return smart_charging.record_for_start(station, checked["chargingProfile"])
 
 
 async def test_a_remote_start_whose_profile_finds_no_room():
@@ -39,7 +39,7 @@ async def test_many_tx_profiles_go_some_at_a_time():
     left = [len(station.profiles.slots())]
     while left[-1] > 1:
         assert station.limit() == (6000, None)
-        station.profiles.step(None)
+        station.profiles.maintain(None)
         left.append(len(station.profiles.slots()))
         assert 0 < left[-2] - left[-1] <= 5, left
 

@@ -22,8 +22,8 @@ from firmware.base.journal import Journal
 from firmware.base.store import Store
 from firmware.metering import measurands
 from firmware.ocpp import schemas
-from firmware.ocpp.handlers import smart_charging
-from firmware.smart_charging.profile_store import ProfileStore
+from firmware.smart_charging.profile import pack_record
+from firmware.smart_charging.store import ProfileStore
 from firmware.transactions.transactions import Transactions
 from host_tests.flash import BLOCK, GEOMETRY, Flash
 from tools.bench import messages
@@ -100,14 +100,14 @@ class _Life:
             self.clock.now += 10000
             self.count += 1
             self.loop.run_until_complete(self.profiles.install(self.record()))
-            self.profiles.step(self.transactions.running)
+            self.profiles.maintain(self.transactions.running)
 
     def record(self):
         message = messages.profile(24)
         made = message["csChargingProfiles"]
         made["chargingSchedule"]["chargingSchedulePeriod"][3]["limit"] = 6 + self.count % 20
         schemas.check("SetChargingProfile", "req", message)
-        return smart_charging.pack(made, 1, -1, self.clock.epoch())
+        return pack_record(made, 1, -1, self.clock.epoch())
 
     def session(self):
         t = self.transactions

@@ -3,48 +3,37 @@
 import asyncio
 from array import array
 
-from firmware.base import runtime
-from firmware.base.runtime import const
+from firmware.base import times
+from firmware.smart_charging.profile import EPOCH, NEVER
 
-_MOST = const(100)  # periods in an answer
-_STEPS = const(1000)  # changes that are looked at for it, with and without effect
-_EPOCH = const(1735689600)  # profiles.EPOCH
-_NEVER = const(1073741823)
+_MAX_PERIODS = 100  # in an answer
+_MAX_PIECES = 1000  # that are looked at for it: not each of them changes the limit
+_PIECES_AT_ONCE = 8
 
 
 async def GetCompositeSchedule(station, payload):
-    """What is planned from now on. At most _MOST periods: `duration` says how far they go.
-    Connector 0 consumes what its one connector does."""
+    """What is planned from now on, in at most _MAX_PERIODS periods: `duration` says how far they
+    go. Connector 0 consumes what its one connector does."""
     if payload["connectorId"] > 1:
         return {"status": "Rejected"}
-    # Loading holds the loop: one after the other, and once for all that is to be read.
-    limit = runtime.load("firmware.smart_charging.profile_limit")
-    await asyncio.sleep(0)
-    profiles = runtime.load("firmware.smart_charging.profiles")
-    await asyncio.sleep(0)
-    store = station.profiles
     unit = payload.get("chargingRateUnit", "A")
-    orders = None
-    while orders is not store.orders:  # again, when they changed while others ran
-        orders = store.orders
+    table = station.profiles.table
+    changes = None
+    while changes != table.changes:  # again, when profiles changed while others ran
+        changes = table.changes
         running = station.transactions.running
         phases = station.evse.phases
-        top = station.max_ma
-        if not store.known(running, phases, top):
-            limit.find(store, running, phases, top, profiles)  # brings store.wake up to now
-            await asyncio.sleep(0)
-        moment = limit.moment(store, running)
+        maximum = station.max_ma
+        station.profile_limit.now(running, phases, maximum)  # what `plan` goes on from
+        await asyncio.sleep(0)
+        plan = station.profile_limit.plan(running, phases)
         if unit == "W":
-            top = top * 23 * phases // 10
-        how = (phases, top, unit == "W", array("i", store.wake))
-        read = limit.reader(store)
-        pieces = profiles.limits(store.table, orders, read, *(moment + how))
-        periods, covered = await _plan(pieces, moment[0], payload["duration"], unit == "A")
-    text = runtime.load("firmware.base.times").text
+            maximum = maximum * 23 * phases // 10
+        periods, covered = await _periods(plan, maximum, payload["duration"], unit == "W")
     return {
         "status": "Accepted",
         "connectorId": payload["connectorId"],
-        "scheduleStart": text(moment[0] + _EPOCH),
+        "scheduleStart": times.text(plan.t + EPOCH),
         "chargingSchedule": {
             "duration": covered,
             "chargingRateUnit": unit,
@@ -53,33 +42,31 @@ async def GetCompositeSchedule(station, payload):
     }
 
 
-async def _plan(pieces, t, duration, in_ma):
-    """(chargingSchedulePeriod, equal neighbours merged; the seconds that it covers). Lets other
-    tasks run after each piece, and builds the answer in one go at the end: in steps it would
-    lie scattered over the whole heap, between what was garbage soon after."""
-    begin = t
-    end = min(t + duration, _NEVER)
-    steps = _STEPS
-    starts = array("i", bytes(4 * _MOST))
-    limits = array("i", starts)
-    count = 0
-    for until, limit, _, _ in pieces:
-        if in_ma:
-            limit //= 100
-        if not count or limit != limits[count - 1]:
-            if count == _MOST:
+async def _periods(plan, maximum, duration, in_watts):
+    """(chargingSchedulePeriod, equal neighbours merged; the seconds that they cover). Others run
+    after each search for the profile that wins, which takes longest."""
+    t = plan.t
+    end = min(t + duration, NEVER)
+    starts = array("i")
+    limits = array("i")  # 0.1 A or 0.1 W
+    pieces = 0
+    searches = plan.searches
+    for piece in plan.pieces(maximum, in_watts):
+        limit = piece.limit if in_watts else piece.limit // 100
+        if not limits or limit != limits[-1]:
+            if len(limits) == _MAX_PERIODS:
                 break
-            starts[count] = t - begin
-            limits[count] = limit
-            count += 1
-        t = min(until, end)
-        steps -= 1
-        if t >= end or not steps:
+            starts.append(t - plan.t)
+            limits.append(limit)
+        t = min(piece.until, end)
+        pieces += 1
+        if t >= end or pieces == _MAX_PIECES:
             break
-        await asyncio.sleep(0)
-    periods = []
-    for i in range(count):
-        limit = limits[i]
-        limit = limit // 10 if limit % 10 == 0 else limit / 10
-        periods.append({"startPeriod": starts[i], "limit": limit})
-    return periods, t - begin
+        if plan.searches != searches or pieces % _PIECES_AT_ONCE == 0:
+            searches = plan.searches
+            await asyncio.sleep(0)
+    periods = [
+        {"startPeriod": start, "limit": limit // 10 if limit % 10 == 0 else limit / 10}
+        for start, limit in zip(starts, limits)
+    ]
+    return periods, t - plan.t

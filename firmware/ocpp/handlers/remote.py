@@ -2,6 +2,7 @@
 
 from firmware.base import runtime
 from firmware.ocpp import Answer
+from firmware.ocpp.handlers.smart_charging import record_for_start
 
 
 async def RemoteStartTransaction(station, payload):
@@ -22,16 +23,14 @@ async def RemoteStartTransaction(station, payload):
     on_start = None
     profile = payload.get("chargingProfile")
     if profile:
-        record = runtime.once(
-            "firmware.ocpp.handlers.smart_charging", "for_start", station, profile
-        )
+        record = record_for_start(station, profile)
         if not record:
             return {"status": "Rejected"}
 
-        async def take_profile(transaction):
-            await station.governor.take(record, transaction)
+        async def install_profile(transaction):
+            await station.limit_controller.install_for_start(record, transaction)
 
-        on_start = take_profile
+        on_start = install_profile
     ask = station.config.on("AuthorizeRemoteTxRequests") or not admitted
 
     def start():

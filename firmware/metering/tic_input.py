@@ -1,0 +1,52 @@
+"""The station's TIC input: it costs next to nothing while no meter is connected to it."""
+
+from firmware.sensing.tic import OFF, TicLine
+
+_BAUD = 1200  # at a wrong speed a line is noise, but it is there
+_PAUSE_MS = 500  # between looks at a silent port
+
+
+class TicInput:
+    """A port that may be a TIC line. Its reader is made when the first byte comes.
+
+    `mode` is the key TICmode; `on_frame(facts)` gets the facts (`sensing.tic.house`) of each
+    plausible frame. `tune(baud)` sets the port's speed and returns it; `clock` is the time in
+    which the line lives.
+    """
+
+    def __init__(self, tune, clock, log):
+        self.clock = clock
+        self.mode = 0
+        self.on_frame = None
+        self._tune = tune
+        self._log = log
+        self._line = None
+
+    @property
+    def heard(self) -> bool:
+        """Whether a byte ever came."""
+        return self._line is not None
+
+    @property
+    def detected(self) -> bool:
+        """Whether a good frame came within the last 10 s (key TICdetection)."""
+        return self._line is not None and self._line.detected
+
+    @property
+    def frame(self) -> str | None:
+        """The newest good frame, a line LABEL=VALUE for each of its groups; None before."""
+        return self._line.frame if self._line else None
+
+    def set_mode(self, mode: int) -> None:
+        """The key TICmode has this value."""
+        self.mode = mode
+        if self._line:
+            self._line.mode = mode
+
+    async def run(self) -> None:
+        """The reader's task."""
+        port = self._tune(_BAUD)
+        while self.mode == OFF or not port.read(16):
+            await self.clock.sleep_ms(_PAUSE_MS)
+        self._line = TicLine(self._tune, self.clock, self._log, self.on_frame, self.mode)
+        await self._line.run()

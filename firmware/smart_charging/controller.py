@@ -1,0 +1,91 @@
+"""Who limits the offer: the installer, the house (TIC) and the charging profiles."""
+
+import asyncio
+
+from firmware.metering.load_balancing import LoadBalancer, phase_rotation
+from firmware.smart_charging.profile import set_transaction
+from firmware.smart_charging.profile_limit import ProfileLimit
+
+_TIC_OFF = 3  # of the key TICmode
+
+
+class LimitController:
+    """Keeps the limits of the evse, and the phases wished, as they ought to be: each second of
+    station time, and at once when `reconsider` is called or a frame tells how the house is."""
+
+    def __init__(
+        self, evse, meter, tic, profile_store, transactions, config, clock, store, tic_pause_s=600
+    ):
+        self.evse = evse
+        self.meter = meter
+        self.tic = tic
+        self.profiles = profile_store
+        self.profile_limit = ProfileLimit(profile_store, clock)
+        self.transactions = transactions
+        self.config = config
+        self.clock = clock
+        self.store = store
+        seen = store.read("tic-seen") is not None
+        self.load_balancer = LoadBalancer(tic.clock, seen, tic_pause_s)
+        self._changed = asyncio.Event()
+        tic.on_frame = self._follow_house
+
+    def reconsider(self) -> None:
+        """Profiles, the transaction or a key changed: the limits are computed anew at once."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        while True:
+            self.set_limits()
+            await self.clock.wait(self._changed, 1000)
+
+    async def install_for_start(self, record, running) -> None:
+        """Installs the profile that came with a RemoteStart, for the transaction that begins with
+        it; its limit holds before any energy flows."""
+        set_transaction(record, running.position)
+        if not await self.profiles.install(record):
+            self.profiles.log.error("the remote start goes without its profile")
+        self.set_limits()
+
+    def set_limits(self) -> None:
+        """Computes the limits, and the phases wished, for this moment."""
+        evse = self.evse
+        running = self.transactions.running
+        maximum = self.config.int("IMaxUser") * 1000
+        evse.limits.set("imax_user", maximum)
+        self._set_house_limit()
+        self.profiles.maintain(running)
+        piece = self.profile_limit.now(running, evse.phases, maximum)
+        evse.limits.set("profile", piece.limit if piece.limit < maximum else None)
+        evse.want_phases = phases_to_connect(
+            piece.power_limit, piece.phases, evse.phases, self.config.int("PhaseNumber")
+        )
+
+    def _set_house_limit(self):
+        limited = self.tic.mode != _TIC_OFF
+        self.evse.limits.set("tic", self.load_balancer.limit_now() if limited else None)
+
+    def _follow_house(self, facts):
+        """A good TIC frame came (`sensing.tic.house`): what the house leaves for the car."""
+        if not self.load_balancer.seen:
+            self.store.write("tic-seen", b"1")
+        phases = self.evse.phases
+        reading = self.meter.last or {}
+        each_ma = self.evse.offered_ma  # what stands for a current that the meter doesn't tell
+        if "power" in reading:
+            each_ma = min(each_ma, reading["power"] * 10 // 23 // phases)
+        car = [reading.get("i%d" % n, each_ma) for n in range(1, phases + 1)]
+        order = phase_rotation(self.config.get("ConnectorPhaseRotation"))
+        self.load_balancer.follow(facts, car, order)
+        self._set_house_limit()
+
+
+def phases_to_connect(power_limit: int, wished: int, connected: int, available: int) -> int:
+    """The phases to connect, 1 or 3: one where the profile wishes so, or where its power limit
+    (0.1 W) is too little for 6 A on three; back on three at 6.6 A. Where it is too little for one,
+    too, nothing changes."""
+    if available < 3 or wished < 3:
+        return 1
+    if power_limit < 13800:
+        return connected
+    return 1 if power_limit < (41400 if connected > 1 else 45540) else 3
