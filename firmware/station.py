@@ -7,13 +7,13 @@ from firmware.base import runtime
 from firmware.charging.session import Session
 from firmware.ocpp import CallError, LinkDown, Unanswered
 from firmware.ocpp.connection import Connection
-from firmware.ocpp.delivery import Delivery
 from firmware.ocpp.handlers import dispatch
 from firmware.ocpp.registration import Registration
 from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.sampler import Sampler
 from firmware.ocpp.security import Security
 from firmware.ocpp.status_notifications import StatusNotifier
+from firmware.ocpp.transaction_sender import TransactionSender
 
 _OFFLINE_MS = 60000  # no link for so long means offline (docs/guide-notes.md, guide page 16)
 _WATCH_S = 4  # real seconds in which each part has a turn
@@ -64,7 +64,7 @@ class Station:
         self.rpc = Rpc(self._handle, log("rpc"), self.message_timeout, clock.ms)
         self.registration = Registration(self)
         self.notifier = StatusNotifier(self)
-        self.delivery = Delivery(self)
+        self.transaction_sender = TransactionSender(self)
         self.sampler = Sampler(self)
         self.session = Session(
             evse,
@@ -83,8 +83,8 @@ class Station:
         self._tasks = []
         self._ended = asyncio.Event()
         self._outcome = ""
-        self.transactions.on_record = self.delivery.wake.set
-        self.transactions.endpoint = self.connection.present_endpoint_id()
+        self.transactions.outbox.on_message = self.transaction_sender.wake.set
+        self.transactions.outbox.set_endpoint(self.connection.present_endpoint_id())
         tic.set_mode(config.int("TICmode"))
         self.keys_used()
 
@@ -119,7 +119,7 @@ class Station:
 
     def _starts_by_itself(self):
         """Whether a car just plugged in is charged without asking (guide page 16)."""
-        if not (self.transactions.endpoint or self.config.get("SupervisionUrl")):
+        if not (self.transactions.outbox.endpoint_id or self.config.get("SupervisionUrl")):
             return True  # and has been since the link noticed
         lost = self.connection.lost_ms
         return lost is not None and self.clock.ms() - lost >= _OFFLINE_MS and self.trusts()
@@ -157,15 +157,17 @@ class Station:
     def booted(self) -> None:
         """The central system accepted the station."""
         self.connection.accepted()
-        self.transactions.clock_set()
-        self.delivery.wake.set()
+        self.transactions.event_times.date_boots()
+        self.transaction_sender.wake.set()
 
     def keys_used(self) -> None:
         """Hands on the keys that others keep a copy of."""
         most = self.config.given("StopTransactionMaxMeterValues")
-        self.transactions.data_values = int(most) if most else self.transactions.data_values
-        self.transactions.attempts = self.config.int("TransactionMessageAttempts")
-        self.transactions.retry_s = self.config.int("TransactionMessageRetryInterval")
+        self.transactions.outbox.configure(
+            self.config.int("TransactionMessageAttempts"),
+            self.config.int("TransactionMessageRetryInterval"),
+            int(most) if most else None,
+        )
 
     def key_changed(self, name: str) -> None:
         """A key has another value, and the answer that says so is out."""
@@ -287,7 +289,7 @@ class Station:
             await runtime.stop(list(self.rpc.tasks))  # of what came until now
             await self.connection.close()
             self.profiles.flush()
-            self.transactions.save()
+            self.transactions.outbox.save()
             if self.files:
                 runtime.once("firmware.base.logbook", "save", self.files, self.log)
         return self._outcome

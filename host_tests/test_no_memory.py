@@ -9,7 +9,7 @@ from firmware.base import runtime
 from firmware.base.log import Log
 from firmware.net.websocket import WebSocket
 from firmware.ocpp.rpc import Rpc
-from firmware.transactions.transactions import Transactions
+from firmware.transactions.outbox import Outbox
 from host_tests import virtual
 from host_tests.station import Rig
 
@@ -37,8 +37,8 @@ def fails(monkeypatch, owner, name, times=2):
         (Rpc, "call"),
         (Rpc, "received"),
         (Rpc, "_resolve"),
-        (Transactions, "head"),
-        (Transactions, "delivered"),
+        (Outbox, "head"),
+        (Outbox, "delivered"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:coroutine")  # a task that was stopped before its first step

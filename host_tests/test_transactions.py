@@ -27,7 +27,8 @@ class Station:
         self.log = Log()
         journal = Journal(self.files, self.log, **self.options)
         self.t = Transactions(journal, Store(self.files), self.clock, self.log, BUILD)
-        self.t.endpoint = HERE
+        self.outbox = self.t.outbox
+        self.outbox.set_endpoint(HERE)
 
     def values(self, energy):
         reading = {**READING, "energy": energy}
@@ -36,9 +37,9 @@ class Station:
 
     def send(self):
         sent = []
-        while message := self.t.head():
+        while message := self.outbox.head():
             sent.append((message.action, message.payload()))
-            self.t.delivered({"transactionId": 5})
+            self.outbox.delivered({"transactionId": 5})
         return sent
 
     def hog(self, leave=0):
@@ -103,9 +104,9 @@ def test_a_small_flash_fills_with_transactions_and_empties_again():
         s.send()
     used = s.flash.blocks - s.files.free() // BLOCK
     assert used < 16, used
-    s.t.save()
+    s.outbox.save()
     s.boot()
-    assert s.t.pending == 0
+    assert s.outbox.pending == 0
 
 
 def test_a_value_costs_a_tenth_of_an_erase():

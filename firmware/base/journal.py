@@ -9,57 +9,60 @@ bit) is skipped; positions say what is double after a power cut, and it is skipp
 """
 
 import binascii
+from collections import namedtuple
 
 from firmware.base.runtime import const
 
 _SLOTS = const(16)  # records that wait for one append
-_SPARE = const(4)  # slots that only records which must not be lost may use when the flash is full
+_VITAL_SLOTS = const(4)  # of them, only for vital records when the flash is full
 _BATCH = const(8)  # records read at once
 _HEAD = const(6)
+_CHECKSUM = const(4)
+
+Record = namedtuple("Record", ("position", "kind", "payload"))
 
 
-def pack_ints(*numbers) -> bytes:
-    """Integers of any sign and size, small ones in one byte (zigzag, 7 bits a byte)."""
-    out = bytearray()
-    for n in numbers:
-        n = n << 1 if n >= 0 else -(n << 1) - 1
-        while n > 127:
-            out.append(n & 127 | 128)
-            n >>= 7
-        out.append(n)
-    return bytes(out)
+class Bookmark:
+    """Where a reader of the journal is. Who reads on later hands it in again, from the same
+    position or a later one, and need not read all that lies before."""
 
-
-def ints(data: bytes, count: int, at: int = 0) -> tuple:
-    """(list of `count` integers packed from `at` on, where they end)."""
-    found = []
-    while len(found) < count:
-        n = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            n |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                break
-        found.append(-(n + 1 >> 1) if n & 1 else n >> 1)
-    return found, at
+    def __init__(self):
+        self.generation = -1  # of no journal
+        self.segment = 0
+        self.offset = 0
 
 
 def _crc(data):
-    return binascii.crc32(data).to_bytes(4, "little")
+    return binascii.crc32(data).to_bytes(_CHECKSUM, "little")
 
 
-def raw(position: int, kind: int, payload: bytes) -> bytes:
+def encode(record: Record) -> bytes:
     """A record as it is in the files."""
-    data = bytes((len(payload), kind)) + position.to_bytes(4, "little") + payload
+    data = bytes((len(record.payload), record.kind))
+    data += record.position.to_bytes(4, "little") + record.payload
     return data + _crc(data)
+
+
+def _read(f) -> Record | None:
+    """The record that a file goes on with; None where it is not sound. Raises EOFError at the end
+    of the file."""
+    head = f.read(_HEAD)
+    if len(head) < _HEAD:
+        raise EOFError
+    body = f.read(head[0] + _CHECKSUM)
+    payload = body[:-_CHECKSUM]
+    if len(body) < head[0] + _CHECKSUM or _crc(head + payload) != body[-_CHECKSUM:]:
+        return None
+    return Record(int.from_bytes(head[2:], "little"), head[1], payload)
 
 
 class Journal:
     """`limit`: bytes that the segments may take; `reserve`: free bytes of the flash that `room`
-    leaves to records that must not be lost; `seal`: bytes beyond which a segment is not appended
-    to, so that it fits one flash block. `generation` changes when old records went."""
+    leaves to vital records; `segment_size`: bytes from which on a segment is not appended to, so
+    that it fits one flash block.
+
+    To be read: `next`, the position of the next record; `segments`, the first positions of all
+    segments, oldest first; `size`, their bytes; `room`, see `measure_room`."""
 
     def __init__(
         self,
@@ -68,15 +71,15 @@ class Journal:
         folder: str = "journal",
         limit: int = 393216,
         reserve: int = 65536,
-        seal: int = 3072,
+        segment_size: int = 3072,
     ):
-        self.files = files
+        self._files = files
         self._log = log
-        self.folder = folder + "/"
+        self._folder = folder + "/"
         self.limit = limit
         self.reserve = reserve
-        self.seal = seal
-        self.generation = 0
+        self._segment_size = segment_size
+        self._generation = 0  # counts the compactions
         files.mkdir(folder)
         files.mkdir(folder + "/tail")
         self.segments = []
@@ -84,51 +87,133 @@ class Journal:
         for name in files.listdir(folder):
             if name[8:] == ".log":
                 self.segments.append(int(name[:8], 16))
-                self.size += files.size(self.folder + name)
+                self.size += files.size(self._folder + name)
         self.segments.sort()
         self.next = 1
         if self.segments:
             self.next = self.segments[-1]
-            batch, offset = self.batch(self.next, 0)
-            while batch:
-                self.next = max([self.next] + [record[0] + 1 for record in batch])
-                batch, offset = self.batch(self.segments[-1], offset)
-        self.flushed = self.next - 1  # the last position that is in a segment
+            for record in self._segment_records(self.segments[-1]):
+                self.next = max(self.next, record.position + 1)
+        self._flushed = self.next - 1  # the last position that is in a segment
         for number in range(_SLOTS):
             record = self._slot(number)
-            if record and record[0] >= self.next:
-                self.next = record[0] + 1
-        self.measure()
+            if record and record.position >= self.next:
+                self.next = record.position + 1
+        self.measure_room()
 
-    def name(self, base: int) -> str:
-        return "%s%08x.log" % (self.folder, base)
+    def measure_room(self) -> None:
+        """Brings `room` up to date: bytes that may still be written before the limit or the
+        reserve is touched, negative where they are. Walks the whole flash."""
+        self.room = min(self.limit - self.size, self._files.free() - self.reserve)
 
-    def measure(self) -> None:
-        """`room`: bytes that may still be written before the limit or the reserve is touched."""
-        self.room = min(self.limit - self.size, self.files.free() - self.reserve)
+    # writing
 
-    def _record(self, f):
-        """(position, kind, payload) of the sound record that a file goes on with, else None;
-        EOFError at its end."""
-        head = f.read(_HEAD)
-        if len(head) < _HEAD:
-            raise EOFError
-        body = f.read(head[0] + 4)
-        if len(body) < head[0] + 4 or _crc(head + body[:-4]) != body[-4:]:
+    def append(self, kind: int, payload: bytes, vital: bool = True) -> int:
+        """Writes a record of at most 255 bytes, safe when this returns; returns its position.
+        `vital`: it must not be lost. Raises OSError when the flash is full, a little earlier for
+        records that are not vital."""
+        if len(payload) > 255:
+            raise ValueError("a record is at most 255 bytes long")
+        used = self.next - 1 - self._flushed
+        if used >= _SLOTS - _VITAL_SLOTS:
+            try:
+                self.flush()
+            except OSError:
+                self.measure_room()
+                if used >= _SLOTS or not vital:
+                    raise
+        record = Record(self.next, kind, payload)
+        with self._files.open(self._slot_path(record.position), "wb") as f:
+            f.write(encode(record))
+        self.next += 1
+        return record.position
+
+    def flush(self) -> None:
+        """Moves what is in the slots to the newest segment: one erase."""
+        first = self._flushed + 1
+        if first == self.next:
+            return
+        base = self.segments[-1] if self.segments else 0
+        size = self._files.size(self._path(base)) if base else self._segment_size
+        if size >= self._segment_size:
+            base = first
+            size = 0
+        with self._files.open(self._path(base), "ab") as f:
+            for position in range(first, self.next):
+                record = self._slot(position)
+                if record and record.position == position:
+                    f.write(encode(record))
+                else:
+                    self._log.error("record %d is damaged and left out", position)
+        if base not in self.segments:
+            self.segments.append(base)
+        self.size += self._files.size(self._path(base)) - size
+        self._flushed = self.next - 1
+        self.measure_room()
+
+    # reading
+
+    def records(self, position: int = 1, bookmark: Bookmark | None = None):
+        """Yields the records from a position on, in order, up to the newest. Goes on rightly when
+        records are appended or segments compacted meanwhile; once it has ended it is over."""
+        if bookmark is None:
+            bookmark = Bookmark()
+        while position < self.next:
+            if position > self._flushed or not self.segments:
+                record = self._slot(position)
+                position += 1
+                if record and record.position == position - 1:
+                    yield record
+                continue
+            generation = self._generation
+            index = len(self.segments) - 1
+            while index > 0 and self.segments[index] > position:
+                index -= 1
+            offset = 0
+            if bookmark.generation == generation and bookmark.segment == index:
+                offset = bookmark.offset
+            while generation == self._generation:
+                bookmark.generation = generation
+                bookmark.segment = index
+                bookmark.offset = offset
+                batch, offset = self._batch(self.segments[index], offset)
+                for record in batch:
+                    if record.position >= position and generation == self._generation:
+                        position = record.position + 1
+                        yield record
+                if not batch:
+                    index += 1
+                    offset = 0
+                    if index >= len(self.segments):
+                        position = self._flushed + 1
+                        break
+
+    def _path(self, base):
+        """The file of the segment that begins at a position."""
+        return "%s%08x.log" % (self._folder, base)
+
+    def _slot_path(self, position):
+        return "%stail/%d" % (self._folder, position % _SLOTS)
+
+    def _slot(self, position):
+        """The record in the slot of a position, which may be an older one's; None without."""
+        try:
+            with self._files.open(self._slot_path(position), "rb") as f:
+                return _read(f)
+        except (OSError, EOFError):
             return None
-        return int.from_bytes(head[2:], "little"), head[1], body[:-4]
 
-    def batch(self, base: int, offset: int) -> tuple:
+    def _batch(self, base, offset):
         """The next sound records of a segment: (list, empty at its end; where to go on)."""
         batch = []
         try:
-            with self.files.open(self.name(base), "rb") as f:
+            with self._files.open(self._path(base), "rb") as f:
                 f.seek(offset)
                 while len(batch) < _BATCH:
-                    record = self._record(f)
+                    record = _read(f)
                     if record:
                         batch.append(record)
-                        offset += _HEAD + len(record[2]) + 4
+                        offset += _HEAD + len(record.payload) + _CHECKSUM
                     else:
                         offset += 1  # torn or damaged: the next sound one may begin anywhere
                         f.seek(offset)
@@ -136,93 +221,63 @@ class Journal:
             pass  # the segment's end
         return batch, offset
 
-    def _slot(self, position):
-        try:
-            with self.files.open("%stail/%d" % (self.folder, position % _SLOTS), "rb") as f:
-                return self._record(f)
-        except (OSError, EOFError):
-            return None
+    def _segment_records(self, base):
+        batch, offset = self._batch(base, 0)
+        while batch:
+            yield from batch
+            batch, offset = self._batch(base, offset)
 
-    def append(self, kind: int, payload: bytes, spare: bool = True) -> int:
-        """Writes a record of at most 255 bytes, safe when this returns; returns its position.
-        Raises OSError when the flash is full; without `spare`, a little earlier."""
-        if len(payload) > 255:
-            raise ValueError("a record is at most 255 bytes long")
-        used = self.next - 1 - self.flushed
-        if used >= _SLOTS - _SPARE:
-            try:
-                self.flush()
-            except OSError:
-                self.measure()
-                if used >= _SLOTS or not spare:
-                    raise
-        position = self.next
-        with self.files.open("%stail/%d" % (self.folder, position % _SLOTS), "wb") as f:
-            f.write(raw(position, kind, payload))
-        self.next += 1
-        return position
+    # making room
 
-    def flush(self) -> None:
-        """Moves what is in the slots to the newest segment: one erase."""
-        first = self.flushed + 1
-        if first == self.next:
-            return
-        base = self.segments[-1] if self.segments else 0
-        size = self.files.size(self.name(base)) if base else self.seal
-        if size >= self.seal:
-            base = first
-            size = 0
-        with self.files.open(self.name(base), "ab") as f:
-            for position in range(first, self.next):
-                record = self._slot(position)
-                if record and record[0] == position:
-                    f.write(raw(*record))
-                else:
-                    self._log.error("record %d is damaged and left out", position)
-        if base not in self.segments:
-            self.segments.append(base)
-        self.size += self.files.size(self.name(base)) - size
-        self.flushed = self.next - 1
-        self.measure()
+    def full_segment(self, position: int) -> int | None:
+        """The index of the first segment that begins at `position` or later, if it can be
+        compacted. None: it is the newest, which is still appended to, or there is none."""
+        for index in range(len(self.segments) - 1):
+            if self.segments[index] >= position:
+                return index
+        return None
 
-    def records(self, position: int = 1, cursor=None):
-        """Yields (position, kind, payload) from a position on, in order, up to the newest. Goes on
-        rightly when records are appended or compacted meanwhile. `cursor`: a list, empty at first,
-        for who goes on later from no earlier position, without having to read all before it. To
-        be closed by who does not read to the end: its code is loaded until then."""
-        while position < self.next:
-            if position > self.flushed or not self.segments:
-                record = self._slot(position)
-                position += 1
-                if record and record[0] == position - 1:
-                    yield record
-                continue
-            generation = self.generation
-            index = len(self.segments) - 1
-            while index > 0 and self.segments[index] > position:
-                index -= 1
-            offset = 0
-            if cursor and cursor[:2] == [generation, index]:
-                offset = cursor[2]
-            while generation == self.generation:
-                if cursor is not None:
-                    cursor[:] = [generation, index, offset]
-                batch, offset = self.batch(self.segments[index], offset)
-                for record in batch:
-                    if record[0] >= position and generation == self.generation:
-                        position = record[0] + 1
-                        yield record
-                if not batch:
-                    index += 1
-                    offset = 0
-                    if index >= len(self.segments):
-                        position = self.flushed + 1
-                        break
-
-    def segment(self, after: int) -> tuple:
-        """(index, next one's first position) of the first segment from position `after` on; the
-        latter is None where that is the newest segment, or there is none."""
-        index = 0
-        while index < len(self.segments) and self.segments[index] < after:
-            index += 1
-        return index, self.segments[index + 1] if index + 1 < len(self.segments) else None
+    def compact(self, index: int, is_needed) -> int:
+        """Rewrites one segment (not the newest) with those records that `is_needed(record)` is
+        true of, and joins it to the one before where both fit. Returns the bytes won. Raises
+        OSError when there is no room for the copy; nothing is lost then."""
+        files = self._files
+        base = into = self.segments[index]
+        old_size = files.size(self._path(base))
+        last = 0  # position of the segment before
+        if index:
+            into = self.segments[index - 1]
+            for record in self._segment_records(into):
+                last = record.position
+        needed = []
+        size = 0
+        for record in self._segment_records(base):
+            # what is not later than that was left by a cut between the two steps below
+            if record.position > last and is_needed(record):
+                needed.append(record.position)
+                size += _HEAD + len(record.payload) + _CHECKSUM
+        size_before = files.size(self._path(into)) if size and into != base else 0
+        if not size_before or size_before + size > self._segment_size:
+            into = base
+        else:
+            old_size += size_before
+        if size == old_size:
+            return 0
+        if size:
+            copy = self._folder + "tmp"
+            with files.open(copy, "wb") as f:
+                if into != base:
+                    for record in self._segment_records(into):
+                        f.write(encode(record))
+                for record in self._segment_records(base):
+                    if record.position in needed:
+                        f.write(encode(record))
+            size = files.size(copy)
+            files.rename(copy, self._path(into))
+        if into != base or not size:
+            files.remove(self._path(base))
+            self.segments.remove(base)
+        self._generation += 1
+        self.size += size - old_size
+        self.measure_room()
+        return old_size - size

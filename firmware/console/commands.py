@@ -179,8 +179,8 @@ async def _queue(station, arguments, text):
     if arguments not in ([], ["clear"]):
         raise ValueError("queue or queue clear")
     if arguments:
-        return ["%d forgotten" % station.transactions.clear_given_up()]
-    return list(station.transactions.listing())
+        return ["%d forgotten" % station.transactions.outbox.clear_given_up()]
+    return list(station.transactions.outbox.listing())
 
 
 async def _profiles(station, arguments, text):

@@ -57,7 +57,7 @@ def as_json(station) -> str:
             "power_w": reading.get("power", 0) // 10,
             "link": station.connection.state,
             "registration": station.registration.status,
-            "queue": station.transactions.pending,
+            "queue": station.transactions.outbox.pending,
             "tic": {
                 "detected": station.tic.detected,
                 "mode": station.config.int("TICmode"),

@@ -9,7 +9,7 @@ sent once and without `phase`: OCPP 7.43 calls that the overall value, and which
 phases a one-phase station hangs on is not its to tell. A frequency has no unit (OCPP 7.31).
 """
 
-from firmware.base.journal import ints, pack_ints
+from firmware.base.packed_ints import pack_ints, unpack_ints
 from firmware.base.runtime import const
 
 # name, unit, decimals that the integer holds, what to send: field of the reading:phase
@@ -86,12 +86,12 @@ def _values(data, at):
     """{bit: value} of packed values."""
     if at >= len(data):
         return {}
-    (present,), at = ints(data, 1, at)
+    (present,), at = unpack_ints(data, 1, at)
     values = {}
     bit = 1
     while bit <= present:
         if present & bit:
-            (values[bit],), at = ints(data, 1, at)
+            (values[bit],), at = unpack_ints(data, 1, at)
         bit <<= 1
     return values
 

@@ -76,5 +76,5 @@ class Wifi:
             self._told = True
             clock.set(epoch)
             station.set_host_clock(epoch)
-            station.transactions.clock_set()
+            station.transactions.event_times.date_boots()
             self.log.info("the time is from %s", self.ntp)

@@ -172,7 +172,7 @@ class Connection:
                 continue
             self.state = CONNECTING
             begun = runtime.ticks_ms()
-            owed = station.transactions.pending
+            owed = station.transactions.outbox.pending
             try:
                 await self._connect()
                 await self._serve()
@@ -183,7 +183,7 @@ class Connection:
                 failures = 0
                 continue
             lasted = runtime.ticks_diff(runtime.ticks_ms(), begun)
-            if lasted > _OF_USE_MS or station.transactions.pending < owed:
+            if lasted > _OF_USE_MS or station.transactions.outbox.pending < owed:
                 failures = 0
             pause = self._pause_ms(failures)
             failures += 1
@@ -205,13 +205,13 @@ class Connection:
         """From now on messages belong to the endpoint that the keys tell."""
         station = self.station
         endpoint_id = self.present_endpoint_id()
-        if endpoint_id != station.transactions.endpoint:
-            station.transactions.endpoint = endpoint_id
+        if endpoint_id != station.transactions.outbox.endpoint_id:
+            station.transactions.outbox.set_endpoint(endpoint_id)
             station.registration.forget()
 
     async def _connect(self):
         station = self.station
-        self.endpoint_id = station.transactions.endpoint
+        self.endpoint_id = station.transactions.outbox.endpoint_id
         url = address.station_url(self.url(), station.config.get("BoxIdentifier"))
         self.log.info("dialling %s", url)
         self._socket = await station.security.connect(url, self.addresses)
@@ -230,7 +230,7 @@ class Connection:
         works = (
             station.registration.run(),
             station.notifier.run(),
-            station.delivery.run(),
+            station.transaction_sender.run(),
             self._watch(),
         )
         tasks = [asyncio.create_task(self._guard(work, socket)) for work in works]
@@ -265,7 +265,8 @@ class Connection:
             if self._severed:
                 return
             if self._wake.is_set():
-                await self.station.delivery.emptied(_FLUSH_S)  # what belongs to this endpoint
+                # what belongs to this endpoint goes there first
+                await self.station.transaction_sender.wait_until_delivered(_FLUSH_S)
                 await self._socket.close(1000, "reconnecting")
                 return
 

@@ -10,7 +10,7 @@ def changed(station, name: str) -> None:
         station.security_event("%s changed" % name)  # white paper A01.FR.11
     else:
         station.log("config").info("%s changed", name or "all keys")
-    if station.connection.present_endpoint_id() != station.transactions.endpoint:
+    if station.connection.present_endpoint_id() != station.transactions.outbox.endpoint_id:
         station.spawn(move(station))
     elif name in ("AuthorizationKey", "SecurityProfile"):
         station.connection.redial()
@@ -46,7 +46,7 @@ async def restart(station, hard: bool) -> None:
     for _ in range(1 + station.config.int("ResetRetries")):
         if await _stop(station, "HardReset" if hard else "SoftReset"):
             break
-    await station.delivery.emptied(_FLUSH_S)
+    await station.transaction_sender.wait_until_delivered(_FLUSH_S)
     station.evse.faults.reset()
     station.end("hard reset" if hard else "reset")
 

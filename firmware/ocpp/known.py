@@ -13,7 +13,7 @@ def value(station, name: str) -> str:
     if name == "TICdetection":
         return "true" if station.tic.detected else "false"
     if name == "StopTransactionMaxMeterValues":
-        return str(station.transactions.data_values)
+        return str(station.transactions.outbox.max_stop_values)
     reference = station.reference
     if name == "BoxIdentifier":
         return _box(station.config.store)

@@ -159,7 +159,7 @@ class StatusNotifier:
             await self.station.registration.online.wait()
             if self._cut_short % 3 == 1:
                 # This central system may hang up early: the transactions' messages have a turn.
-                await self.station.delivery.emptied(_TRANSACTIONS_FIRST_S)
+                await self.station.transaction_sender.wait_until_delivered(_TRANSACTIONS_FIRST_S)
             while self._waiting:
                 notification = self._waiting[0]
                 await self._send(notification)

@@ -1,215 +1,162 @@
-"""Transactions, their records in flash, and the messages that are owed because of them.
+"""Transactions: what happens at the connector, into the journal (OCPP 3.5, 4.8, 4.10).
 
-The journal is the truth: StartTransaction, MeterValues and StopTransaction are built from its
-records when they are sent, in order, the same at each retry and after a restart. A message belongs
-to the endpoint (a number for URL and identity) under which its transaction began.
-
-What is not needed all the time is loaded for its time only: `recording` for values, `delivering`
-for which message is next, `requests` for its payload, `ends` for a transaction's start and stop,
-`end_messages` for what is told of them, `stop_data` for the values in that, `replay` after a
-restart, `upkeep` when records can go, `listing` for people.
-
-Records, as packed integers. START, VALUES and STOP begin with: lag (how far the oldest undelivered
-message of this endpoint is behind this record; so a delivery costs no record of its own), boot and
-time (boot 0: Unix seconds; else seconds since that boot, until a TIME record tells when it was),
-endpoint, owner (how far behind its START is; -1 outside of a transaction). Then
-1 START: connectorId, meterStart, 1 and reservationId or 0 0, length of idTag; idTag, Begin values
-2 VALUES: connectorId, context, mask for MeterValues, mask for StopTransaction; values
-3 STOP: meterStop, reason, VALUES for StopTransaction so far, length of idTag; idTag, End values
-4 STATE: what `Queue.state` gives
-5 GIVEN_UP: as STATE, then the kind, Unix seconds, failures, transactionId and record given up
-6 TIME: boot, Unix seconds at its start
-7 CLEARED: (nothing) what was given up before was read
+The journal in flash is the truth. What happens is written there as events (records.py), safe
+before anything is told of it; the messages to the central system are made from them
+(outbox.py, messages.py); what is not needed any more makes room (retention.py); when it happened
+may only be known later (event_times.py).
 """
 
-from firmware.base import runtime
-from firmware.base.journal import ints, pack_ints
+from firmware.base.packed_ints import pack_ints, unpack_ints
 from firmware.base.runtime import const
-
-_START = const(1)
-_VALUES = const(2)
-_STATE = const(4)
-_PROGRESS_MS = const(59000)
-
-ACTIONS = (None, "StartTransaction", "MeterValues", "StopTransaction")
-# Indices into it are in the journal: only ever append.
-REASONS = (
-    "Local Remote EVDisconnected PowerLoss Reboot SoftReset HardReset DeAuthorized EmergencyStop "
-    "Other UnlockCommand"
+from firmware.metering import measurands
+from firmware.transactions.event_times import EventTimes
+from firmware.transactions.outbox import Outbox
+from firmware.transactions.records import (
+    Event,
+    Stamp,
+    StartRecord,
+    StopRecord,
+    TimeRecord,
+    ValuesRecord,
+    read,
 )
+
+_ENOSPC = const(28)
+_PROGRESS = "progress"  # in the store: the register between two records
+_PROGRESS_MS = const(59000)
+_STRIDE = const(32)  # values for StopTransaction, before each further one is twice as far away
 
 
 class Transaction:
-    """A transaction that runs. `transaction_id`: None until the central system told it, -1 when
-    it never will (errata 3.18). `energy`: the newest recorded value of the register, Wh."""
+    """A transaction. `position`: of its START record, its name in the journal; `meter_start` and
+    `energy`: the register at its start and the newest that is recorded, Wh; `stamp`: of its newest
+    record; `started_ms`: on the station's clock, None where a restart came between;
+    `sample_count`: its values for StopTransaction."""
 
-    def __init__(self, record, started_ms):
-        """From its START record."""
-        self.position, _, payload = record
-        numbers, at = ints(payload, 10)
-        _, boot, time, self.endpoint, _, self.connector, self.meter_start, known = numbers[:8]
-        self.reservation_id = numbers[8] if known else None
-        end = at + numbers[9]
-        self.id_tag = str(payload[at:end], "utf-8")
-        self.data = payload[end:]  # the Begin values for StopTransaction; empty: it has none
+    def __init__(self, start: StartRecord, queue, started_ms: int | None):
+        self._queue = queue
+        self.position = start.position
+        self.endpoint_id = start.endpoint_id
+        self.connector = start.connector
+        self.id_tag = start.id_tag
+        self.reservation_id = start.reservation_id
+        self.meter_start = start.meter_start
+        self.has_stop_data = bool(start.begin_values)  # its StopTransaction carries values
         self.started_ms = started_ms
-        self.transaction_id = None
-        self.energy = self.meter_start
-        self.stamp = (boot, time)  # of the newest record
-        self.recorded_ms = started_ms
-        self.seen = self.kept = 0  # values for StopTransaction
+        self.energy = start.meter_start
+        self.stamp = start.stamp
+        self.sample_count = 0
+        self._samples_offered = 0
+        self._recorded_ms = started_ms
 
-    def note(self, stamp, energy):
-        """A record of values was written: its stamp, and its register if it has one (Wh)."""
+    @property
+    def transaction_id(self) -> int | None:
+        """None until the central system told it, -1 when it never will (errata 3.18)."""
+        return self._queue.transaction_id_of(self.position)
+
+    def replay_values(self, values: ValuesRecord) -> None:
+        """The journal has these values of it."""
+        self.add_values(values, None)
+
+    def add_values(self, values: ValuesRecord, at_ms: int | None) -> None:
+        """These values of it were recorded at a moment of the station's clock."""
+        self.sample_count += values.stop_mask > 0
+        energy = values.energy()
+        self.add_register(self.energy if energy is None else energy, values.stamp, at_ms)
+
+    def add_register(self, energy: int, stamp: Stamp, at_ms: int | None) -> None:
+        """The register was recorded, or kept."""
+        self.energy = energy
         self.stamp = stamp
-        if energy is not None:
-            self.energy = energy
+        self._recorded_ms = at_ms
 
+    def takes_sample(self) -> bool:
+        """Whether the values that are offered now for its StopTransaction are recorded: further
+        and further apart, so that any length of charging fits."""
+        if not self.has_stop_data:
+            return False
+        taken = self._samples_offered % (1 << self.sample_count // _STRIDE) == 0
+        self._samples_offered += 1
+        return taken
 
-class Message:
-    """What to send next: `action`, and its payload, always the same."""
-
-    def __init__(self, owner, action):
-        self._owner = owner
-        self.action = action
-
-    def payload(self) -> dict:
-        return self._owner._rare("firmware.transactions.requests", "payload")
-
-
-class Queue:
-    """Where the delivery to one endpoint is."""
-
-    def __init__(self, endpoint, position):
-        self.endpoint = endpoint
-        self.pending = 0
-        self.saved = 0  # position of the newest STATE record
-        self.written = None  # what it says
-        self.restore((endpoint, position, position, 0, 0, 0))
-
-    def state(self) -> tuple:
-        known = self.transaction_id is not None
-        identity = self.transaction_id if known else 0
-        return (self.endpoint, self.done, self.start, self.failures, int(known), identity)
-
-    def restore(self, state) -> None:
-        """`done`: what is before is delivered or given up; `start`: what is before and of no
-        later use can go; `failures`: of the message at `done`; `transaction_id`: of the
-        transaction that began at `start`."""
-        _, self.done, self.start, self.failures, known, identity = state
-        self.transaction_id = identity if known else None
+    def progressed(self, energy: int, at_ms: int) -> bool:
+        """Whether this reading of the register (Wh) is to be kept: energy flows, and a minute has
+        passed."""
+        return energy != self.energy and at_ms - self._recorded_ms >= _PROGRESS_MS
 
 
 class Transactions:
-    """`endpoint`: under which messages begin now (0: there is no central system, and nothing to
-    deliver). `attempts` and `retry_s`: TransactionMessageAttempts and -RetryInterval.
-    `running`: the transaction or None. `interrupted`: the one that a power cut or restart left
-    open; `recover` closes it. `on_record`: called when there is something new to deliver.
-    `build`: Unix seconds before which no clock is believed. `data_values`: about how many
-    SampledValues a StopTransaction carries at most. `next_attempt_ms`: when, on the station's
-    clock, the message that `head` gives may be sent. `given_up`: how many `listing` shows.
-    """
+    """`running`: the transaction or None. `interrupted`: the one that a power cut or restart left
+    open; `recover` closes it. `outbox`: what central systems are owed because of them.
+    `build`: Unix seconds before which no clock is believed."""
 
     def __init__(self, journal, store, clock, log, build: int = 0):
         self.journal = journal
         self.store = store
-        self.clock = clock
-        self.log = log
-        self.build = build
-        self.endpoint = 0
-        self.attempts = 3
-        self.retry_s = 15
-        self.data_values = 30
-        self.next_attempt_ms = 0
+        self._log = log
+        self.event_times = EventTimes(journal, clock, log, build)
+        self.outbox = Outbox(journal, self.event_times, clock, log)
+        self._retention = self.outbox.retention
         self.running = None
         self.interrupted = None
-        self.given_up = 0
-        self.on_record = lambda: None
-        # shared with the modules that are loaded when needed
-        self.queues = {}
-        self.cleared = 0  # position of the newest CLEARED record
-        self.bases = {}  # boot: Unix seconds at its start
-        self.baseless = {}  # boot without one: seconds of its newest record
-        self.boot = 1
-        self.latest = build  # Unix seconds that an earlier run has seen
-        self.swept = self.thinned = 0  # segments before are as small as they get
-        self.head_record = None
-        self.reading = None  # the queue that is read, and how far
-        self.cursor = []  # where it is, for Journal.records
-        self.read_to = 0
-        self.full = False
-        self._rare("firmware.transactions.replay", "replay")
+        self._replay()
 
-    def _rare(self, module, function, *args):
-        """Calls a function of a module that is there for this call only."""
-        try:
-            return runtime.once(module, function, self, *args)
-        finally:
-            runtime.drop("firmware.metering.measurands", "firmware.transactions.requests")
+    # after a restart
+
+    def _replay(self):
+        """Reads from the journal what is kept in RAM."""
+        for record in read(self.journal):
+            self.outbox.replay(record)
+            if isinstance(record, Event):
+                self.event_times.replay_event(record)
+                self._replay_event(record)
+            elif isinstance(record, TimeRecord):
+                self.event_times.replay_time(record)
+        self.event_times.begin_boot()
+        if self.interrupted:
+            self._replay_progress(self.interrupted)
+        self.outbox.count_pending()
+
+    def _replay_event(self, event):
+        if isinstance(event, StartRecord):
+            queue = self.outbox.queue(event.endpoint_id, event.position)
+            self.interrupted = Transaction(event, queue, None)
+        elif isinstance(event, StopRecord):
+            self.interrupted = None
+        elif self.interrupted and event.start == self.interrupted.position:
+            self.interrupted.replay_values(event)
+
+    def _replay_progress(self, transaction):
+        """The register may have been kept after the last record."""
+        progress = self.store.read(_PROGRESS)
+        if progress:
+            (position, boot, seconds, energy), _ = unpack_ints(progress, 4)
+            last = transaction.stamp
+            is_later = (boot == 0, seconds) >= (last.boot == 0, last.seconds)
+            if position == transaction.position and is_later:
+                transaction.add_register(energy, Stamp(boot, seconds), None)
 
     def recover(self, reason: str, energy: int = -1, reach: int = 400) -> bool:
         """Closes the transaction that was left open, if one was: with the register read after the
         boot (`energy`, Wh; -1: the meter did not answer in time) if that is not below the last
         record nor more than `reach` Wh above, the most that a minute could have delivered; else
         with the last record's. The time is the last record's."""
-        if self.interrupted:
-            self._rare("firmware.transactions.replay", "recover", reason, energy, reach)
-            return True
-        return False
+        transaction = self.interrupted
+        if not transaction:
+            return False
+        last = transaction.energy
+        if not last <= energy <= last + reach:
+            self._log.warning(
+                "the register reads %d after the restart: taking the last record", energy
+            )
+            energy = last
+        self._record_stop(transaction, transaction.stamp, reason, energy, None, b"")
+        self._log.warning(
+            "the transaction of %s was closed: %s, %d Wh", transaction.id_tag, reason, energy
+        )
+        return True
 
-    # times
-
-    def epoch(self, ms: int) -> int | None:
-        """Unix seconds of a moment of the clock's; None while it can't be believed."""
-        now = self.clock.epoch_at(self.clock.ms())
-        if now is None or now < self.build:
-            return None
-        return max(self.clock.epoch_at(ms), self.build)
-
-    def time(self, boot: int, time: int) -> int | None:
-        """Unix seconds of a record's stamp; None while nobody knows."""
-        if boot:
-            return self.bases[boot] + time if boot in self.bases else None
-        return time
-
-    def clock_set(self) -> None:
-        """To be called when the wall clock is known: fixes, once and for all, when that happened
-        which was recorded before."""
-        if self.baseless and self.epoch(0) is not None:
-            self._rare("firmware.transactions.replay", "date")
-
-    def stamp(self, at_ms: int) -> tuple:
-        """(boot, time) of a moment; never back within a transaction."""
-        self.clock_set()
-        epoch = self.epoch(at_ms)
-        if epoch is None:
-            self.baseless[self.boot] = max(at_ms // 1000, self.baseless.get(self.boot, 0))
-            return self.boot, at_ms // 1000
-        if self.running:
-            epoch = max(epoch, self.time(*self.running.stamp) or 0)
-        return 0, epoch
-
-    # recording
-
-    def queue(self, endpoint: int, position: int) -> Queue:
-        if endpoint not in self.queues:
-            self.queues[endpoint] = Queue(endpoint, position)
-        return self.queues[endpoint]
-
-    def append(self, kind, stamp, transaction, numbers, tail, spare=True) -> tuple:
-        """Writes a START, VALUES or STOP record and returns it."""
-        position = self.journal.next
-        endpoint = transaction.endpoint if transaction else self.endpoint
-        owner = position - transaction.position if transaction else -(kind != _START)
-        queue = self.queue(endpoint, position)
-        payload = pack_ints(position - queue.done, *stamp, endpoint, owner, *numbers) + tail
-        self.journal.append(kind, payload, spare)
-        if is_message(kind, payload):
-            queue.pending += 1
-            self.on_record()
-        elif not endpoint:
-            queue.done = position + 1
-        return position, kind, payload
+    # what happens
 
     def start(
         self,
@@ -224,16 +171,16 @@ class Transactions:
         (`measurands.pack`), empty where it shall carry none. Raises OSError when the flash could
         not take the transaction's end: then nothing may start."""
         self.recover("PowerLoss")
-        return self._rare(
-            "firmware.transactions.ends",
-            "start",
-            connector,
-            id_tag,
-            meter_start,
-            reservation_id,
-            at_ms,
-            data,
-        )
+        if self.running:
+            raise ValueError("a transaction is running")
+        if not self._retention.room_for_transaction():
+            raise OSError(_ENOSPC, "the flash is full of undelivered transactions")
+        outbox = self.outbox
+        begin_values = data if outbox.endpoint_id else b""
+        body = StartRecord.pack(connector, meter_start, reservation_id, id_tag, begin_values)
+        event = outbox.record(StartRecord, self.event_times.stamp(at_ms), None, body)
+        self.running = Transaction(event, outbox.queue(event.endpoint_id, event.position), at_ms)
+        return self.running
 
     def values(
         self,
@@ -247,45 +194,42 @@ class Transactions:
         """Records values: `mask` for a MeterValues message, `stop_mask` for the running
         transaction's StopTransaction. False when nothing was: no such value in the reading, no
         central system, or the flash is full."""
-        return self._rare(
-            "firmware.transactions.recording",
-            "values",
-            context,
-            reading,
-            mask,
-            at_ms,
-            offered_ma,
-            stop_mask,
-        )
-
-    def thin(self) -> bool:
-        """Makes room in the next segment that may have some: drops what is delivered, else the
-        periodic values of old transactions. False when there is nothing left to drop."""
-        if self.reading and self.sweep(self.reading):
-            return True
-        index, following = self.journal.segment(self.thinned)
-        if following:
-            self.thinned = following
-            self._rare("firmware.transactions.upkeep", "thin", index)
-        return following is not None
+        transaction = self.running
+        endpoint_id = transaction.endpoint_id if transaction else self.outbox.endpoint_id
+        if not endpoint_id or not measurands.pack(reading, offered_ma, mask):
+            mask = 0
+        if not (stop_mask and transaction and transaction.takes_sample()):
+            stop_mask = 0
+        if (mask or stop_mask) and self._retention.room_for_values():
+            wanted = mask | stop_mask | (measurands.ENERGY if transaction else 0)
+            values = measurands.pack(reading, offered_ma, wanted)
+            connector = transaction.connector if transaction else 1
+            body = ValuesRecord.pack(connector, context, mask, stop_mask, values)
+            stamp = self._stamp(at_ms)
+            try:
+                event = self.outbox.record(ValuesRecord, stamp, transaction, body, False)
+            except OSError as why:
+                self._log.error("no meter values are kept: %s", why)
+            else:
+                if transaction:
+                    transaction.add_values(event, at_ms)
+                return True
+        if transaction and "energy" in reading:
+            self.progress(reading["energy"], at_ms)
+        return False
 
     def progress(self, energy: int, at_ms: int) -> None:
         """To be called with each reading of the register (Wh): keeps it once a minute while energy
         flows, whatever else is recorded."""
         transaction = self.running
-        if (
-            transaction
-            and energy != transaction.energy
-            and at_ms - transaction.recorded_ms >= _PROGRESS_MS
-        ):
-            stamp = self.stamp(at_ms)
+        if transaction and transaction.progressed(energy, at_ms):
+            stamp = self._stamp(at_ms)
+            progress = pack_ints(transaction.position, stamp.boot, stamp.seconds, energy)
             try:
-                self.store.write("progress", pack_ints(transaction.position, *stamp, energy))
+                self.store.write(_PROGRESS, progress)
             except OSError as why:
-                self.log.error("the register could not be kept: %s", why)
-            transaction.stamp = stamp
-            transaction.energy = energy
-            transaction.recorded_ms = at_ms
+                self._log.error("the register could not be kept: %s", why)
+            transaction.add_register(energy, stamp, at_ms)
 
     def stop(
         self,
@@ -296,90 +240,20 @@ class Transactions:
         data: bytes = b"",
     ) -> None:
         """Records the StopTransaction of the running transaction. `data`: its End values for
-        StopTransaction, packed."""
-        stamp = self.stamp(at_ms)
-        self._rare(
-            "firmware.transactions.ends",
-            "close",
-            self.running,
-            stamp,
-            reason,
-            meter_stop,
-            id_tag,
-            data,
-        )
+        StopTransaction, packed. Raises OSError when the flash is full."""
+        stamp = self._stamp(at_ms)
+        self._record_stop(self.running, stamp, reason, meter_stop, id_tag, data)
 
-    # delivering
+    def _record_stop(self, transaction, stamp, reason, meter_stop, id_tag, data):
+        if not transaction.has_stop_data:
+            data = b""
+        elif not data:
+            data = measurands.pack({"energy": meter_stop}, None, measurands.ENERGY)
+        body = StopRecord.pack(meter_stop, reason, transaction.sample_count, id_tag, data)
+        event = self.outbox.record(StopRecord, stamp, transaction, body)
+        self.running = self.interrupted = None
+        self._retention.transaction_stopped(event)
 
-    @property
-    def pending(self) -> int:
-        """How many messages wait for the endpoint."""
-        queue = self.queues.get(self.endpoint)
-        return queue.pending if queue and self.endpoint else 0
-
-    def head(self, endpoint: int | None = None) -> Message | None:
-        """The oldest undelivered message of the endpoint, the same until `delivered` or `failed`.
-        None: there is none, or its time is unknown since the clock is."""
-        if endpoint is not None:
-            self.endpoint = endpoint
-        queue = self.queues.get(self.endpoint)
-        if not queue or not self.endpoint:
-            return None
-        return self._rare("firmware.transactions.delivering", "head", queue)
-
-    def delivered(self, conf: dict) -> dict | None:
-        """The head was answered by a CALLRESULT. Returns its idTagInfo, if it has one.
-        StartTransaction.conf must have its transactionId; any integer is one."""
-        if self.head_record:
-            identity = conf["transactionId"] if self.head_record[1] == _START else None
-            self._rare("firmware.transactions.delivering", "advance", identity)
-        return conf.get("idTagInfo")
-
-    def failed(self, now_ms: int) -> None:
-        """The head was answered by a CALLERROR, or not at all on a link that is up (OCPP 3.7.1):
-        it is sent again after `retry_s` times the failures so far, or given up."""
-        if self.head_record:
-            self._rare("firmware.transactions.delivering", "failed", now_ms)
-
-    # keeping
-
-    def keep(self, queue: Queue) -> None:
-        """Writes a queue's state, unless it is written."""
-        if queue.state() != queue.written:
-            queue.saved = self.journal.append(_STATE, pack_ints(*queue.state()))
-            queue.written = queue.state()
-
-    def save(self) -> bool:
-        """Keeps what else a later record would have told; before an orderly restart."""
-        try:
-            for queue in self.queues.values():
-                self.keep(queue)
-            return True
-        except OSError as why:
-            self.log.error("flash is full: %s", why)
-            return False
-
-    def sweep(self, queue: Queue) -> bool:
-        """Tidies the next segment that is delivered to its end; whether there was one."""
-        index, following = self.journal.segment(self.swept)
-        if following and (following <= queue.done or not queue.pending):
-            self.swept = following
-            self._rare("firmware.transactions.upkeep", "sweep", index)
-            return True
-        return False
-
-    def listing(self):
-        """Yields the lines of the console's `queue`, oldest first: what was given up, marked so,
-        until `clear_given_up`; and what waits, for whichever endpoint."""
-        yield from runtime.load("firmware.transactions.listing").lines(self)
-        runtime.drop("firmware.transactions.listing")
-
-    def clear_given_up(self) -> int:
-        """The operator has read what was given up. Returns how many."""
-        return self._rare("firmware.transactions.upkeep", "clear")
-
-
-def is_message(kind: int, payload: bytes) -> bool:
-    """Whether a START, VALUES or STOP record is to be delivered."""
-    numbers, at = ints(payload, 5)
-    return numbers[3] != 0 and (kind != _VALUES or ints(payload, 3, at)[0][2] != 0)
+    def _stamp(self, at_ms):
+        """The stamp of a moment; never back within a transaction."""
+        return self.event_times.stamp(at_ms, self.running.stamp if self.running else None)

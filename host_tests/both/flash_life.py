@@ -115,7 +115,7 @@ class Station:
         self.store = Store(files)
         journal = Journal(files, self.log, "journal", 393216, 8192, SEAL)
         self.t = Transactions(journal, self.store, self.clock, self.log, BUILD)
-        self.t.endpoint = endpoint
+        self.t.outbox.set_endpoint(endpoint)
         self.profiles = ProfileStore(Store(files, "profiles"), self.clock, self.log)
 
     def profile(self):
@@ -132,16 +132,16 @@ class Station:
         t = self.t
         real = self.clock.real
         while most:
-            message = t.head()
+            message = t.outbox.head()
             if not message:
                 break
-            if t.next_attempt_ms > self.clock.ms():
-                real[0] += t.next_attempt_ms - self.clock.ms()
-            answer = central.receive(step(), t.endpoint, message)
+            if t.outbox.next_attempt_ms > self.clock.ms():
+                real[0] += t.outbox.next_attempt_ms - self.clock.ms()
+            answer = central.receive(step(), t.outbox.endpoint_id, message)
             if answer is None:
-                t.failed(self.clock.ms())
+                t.outbox.failed()
             else:
-                t.delivered(answer)
+                t.outbox.delivered(answer)
             most -= 1
 
 
@@ -187,7 +187,7 @@ class Life:
         before = self.step()
         reading = self.reading()
         data = measurands.pack(reading, None, begin)
-        self.s.t.endpoint = self.endpoint
+        self.s.t.outbox.set_endpoint(self.endpoint)
         tag = "TAG%d" % (self.wh % 97)
         self.s.t.start(1, tag, self.wh, reservation, self.s.clock.ms(), data)
         self.note("StartTransaction", before)
@@ -245,11 +245,11 @@ class Life:
 
     def clear(self):
         before = self.step()
-        self.s.t.clear_given_up()
+        self.s.t.outbox.clear_given_up()
         self.clears.append((before, self.step()))
 
     def deliver(self, most=100000):
-        self.s.t.endpoint = self.endpoint
+        self.s.t.outbox.set_endpoint(self.endpoint)
         self.s.deliver(self.central, self.step, most)
 
     def refuse(self, action):
@@ -279,10 +279,10 @@ class Life:
         t.values(6)
         t.deliver(9)  # back, with more to come; two answers are lost
         for _ in range(2):
-            t.central.receive(t.step(), t.endpoint, t.s.t.head())
+            t.central.receive(t.step(), t.endpoint, t.s.t.outbox.head())
         t.deliver(4)
         t.stop("SoftReset")
-        t.s.t.save()
+        t.s.t.outbox.save()
         t.boot(True)
         t.deliver()
         t.refuse("StartTransaction")
@@ -305,7 +305,8 @@ class Life:
         t.values(8)
         t.profile(3)
         t.stop()  # left behind at A
-        t.endpoint = t.s.t.endpoint = B
+        t.endpoint = B
+        t.s.t.outbox.set_endpoint(B)
         t.start()
         t.deliver(1)
         t.values(5)
@@ -369,9 +370,9 @@ class Life:
                 self.s.clock.known = True
                 self.deliver(1 + pick(12))
             elif what < 30 and self.s.clock.known:
-                message = self.s.t.head()
+                message = self.s.t.outbox.head()
                 if message and not self.central.refuses(message):  # its answer is lost
-                    self.central.receive(self.step(), self.s.t.endpoint, message)
+                    self.central.receive(self.step(), self.s.t.outbox.endpoint_id, message)
             elif what == 30:
                 self.refuse(ACTIONS[pick(3)])
             elif what == 31:
@@ -385,11 +386,11 @@ class Life:
             elif what == 33:
                 self.boot(pick(2))
             elif what == 34 and not running:
-                self.s.t.save()
+                self.s.t.outbox.save()
                 self.boot(True)
             elif what == 35 and not running:
                 self.endpoint = A + B - self.endpoint
-                self.s.t.endpoint = self.endpoint
+                self.s.t.outbox.set_endpoint(self.endpoint)
             elif what == 36 and running:
                 self.pass_time(60)
                 self.s.t.progress(self.wh, self.s.clock.ms())
@@ -417,8 +418,8 @@ class Life:
             flash = flash.again()
             real[0] += 60000
         t = self.aftermath(flash, central, real, endpoint, wh)
-        given_up = [line for line in t.listing() if line.startswith("given up")]
-        assert len(given_up) == t.given_up
+        given_up = [line for line in t.outbox.listing() if line.startswith("given up")]
+        assert len(given_up) == t.outbox.given_up
         figures = {}
         for line in given_up:
             _, _, rest = line.partition(": ")
@@ -437,9 +438,9 @@ class Life:
         assert found in [periods for _, _, periods in begun[len(done) - 1 :]], found
         # nothing comes back
         t = Station(flash.files, real, A).t
-        assert t.pending == 0 and not t.interrupted and t.given_up == len(given_up)
-        t.endpoint = B
-        assert t.pending == 0
+        assert t.outbox.pending == 0 and not t.interrupted and t.outbox.given_up == len(given_up)
+        t.outbox.set_endpoint(B)
+        assert t.outbox.pending == 0
         flash.unmount()
 
     def aftermath(self, flash, central, real, endpoint, wh):
@@ -447,9 +448,10 @@ class Life:
         s = Station(flash.files, real, endpoint)
         s.t.recover("PowerLoss", wh, 1000)
         s.clock.known = True
-        for s.t.endpoint in (endpoint, A + B - endpoint):
+        for place in (endpoint, A + B - endpoint):
+            s.t.outbox.set_endpoint(place)
             s.deliver(central, lambda: 0)
-        s.t.save()
+        s.t.outbox.save()
         assert not s.log.errors or all("given up" in e for e in s.log.errors), s.log.errors
         return s.t
 

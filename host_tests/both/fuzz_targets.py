@@ -729,13 +729,14 @@ class Clock:
 
 
 def records_seeds():
-    from firmware.base import journal
+    from firmware.base.journal import Record, encode
+    from firmware.base.packed_ints import pack_ints
 
     return [
-        journal.raw(1, 1, b"abc")
-        + journal.raw(2, 7, b"")
-        + journal.raw(3, 2, bytes(255))
-        + journal.raw(5, 9, journal.pack_ints(0, -1, 1 << 40, -(1 << 62))),
+        encode(Record(1, 1, b"abc"))
+        + encode(Record(2, 7, b""))
+        + encode(Record(3, 2, bytes(255)))
+        + encode(Record(5, 9, pack_ints(0, -1, 1 << 40, -(1 << 62)))),
     ]
 
 
@@ -772,7 +773,7 @@ def journal_seeds():
     station.start(1200, "OTHER", 7)
     station.wait(60)
     station.values(1300)
-    station.t.save()
+    station.t.outbox.save()
     station.t.journal.flush()
     station.values(1400)
     files = station.files.data
@@ -798,7 +799,7 @@ def journal(data):
     station.stop(5200)
     sent = station.send()
     assert [action for action, _ in sent] == ["StartTransaction", "MeterValues", "StopTransaction"]
-    assert not station.t.pending
+    assert not station.t.outbox.pending
     return plain([sent[0][1]["meterStart"], sent[2][1]["meterStop"]])
 
 

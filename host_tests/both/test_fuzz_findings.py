@@ -30,9 +30,9 @@ def test_a_bundle_with_digits_that_are_none():
 
 def test_a_segment_that_ends_with_an_old_record():
     """The next record would have taken the place of one that is there."""
-    from firmware.base import journal
+    from firmware.base.journal import Record, encode
 
-    records = [journal.raw(n, 3, b"x") for n in range(1, 6)]
+    records = [encode(Record(n, 3, b"x")) for n in range(1, 6)]
     fuzz_targets.records(b"".join(records + records[:2]))
 
 

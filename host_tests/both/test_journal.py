@@ -1,7 +1,7 @@
 """The journal: order, restarts, damage, compaction, a full flash."""
 
-from firmware.base.compaction import compact
-from firmware.base.journal import Journal, ints, pack_ints
+from firmware.base.journal import Journal
+from firmware.base.packed_ints import pack_ints, unpack_ints
 from host_tests.both.memory_files import MemoryFiles
 
 
@@ -35,7 +35,7 @@ def positions(j, start=1):
 def test_integers():
     for numbers in ((), (0,), (1, -1), (63, 64, -64, -65), (127, 128, 1 << 40, -(1 << 40))):
         data = b"??" + pack_ints(*numbers) + b"!"
-        found, at = ints(data, len(numbers), 2)
+        found, at = unpack_ints(data, len(numbers), 2)
         assert found == list(numbers), (numbers, found)
         assert at == len(data) - 1
     assert len(pack_ints(1800000000)) == 5 and len(pack_ints(-64)) == 1
@@ -63,7 +63,7 @@ def test_a_reader_goes_on_while_records_are_appended_and_compacted():
     fill(j, 100)
     reader = j.records()
     found = [next(reader)[0] for _ in range(5)]
-    compact(j, 0, lambda record: record[0] > 50)
+    j.compact(0, lambda record: record[0] > 50)
     found += [next(reader)[0] for _ in range(3)]
     fill(j, 50)
     for record in reader:
@@ -144,7 +144,7 @@ def test_compaction_keeps_what_is_wanted_and_joins():
         size = j.size
         for index in range(len(j.segments) - 1):
             if index < len(j.segments) - 1:
-                won = compact(j, index, lambda record: record[0] % 10 == 0)
+                won = j.compact(index, lambda record: record[0] % 10 == 0)
                 assert j.size == size - won
                 size = j.size
         if len(j.segments) == before:
@@ -160,18 +160,18 @@ def test_a_cut_between_joining_and_removing_doubles_nothing():
     files = MemoryFiles()
     j = journal(files)
     fill(j, 200)
-    compact(j, 0, lambda record: record[0] < 5)
-    second = j.name(j.segments[1])
+    j.compact(0, lambda record: record[0] < 5)
+    second = "journal/%08x.log" % j.segments[1]
     old = files.data[second]
     removed = files.remove
     files.remove = lambda name: None
-    compact(j, 1, lambda record: record[0] % 2)
+    j.compact(1, lambda record: record[0] % 2)
     files.remove = removed
     assert files.data[second] == old
     again = journal(files)
     found = positions(again)
     assert found == sorted(set(found))
-    compact(again, 1, lambda record: record[0] % 2)
+    again.compact(1, lambda record: record[0] % 2)
     found = positions(again)
     assert found == sorted(set(found))
     assert positions(journal(files)) == found
@@ -182,8 +182,9 @@ def test_emptied_segments_go():
     j = journal(files)
     fill(j, 200)
     while len(j.segments) > 1:
-        compact(j, 0, lambda record: False)
-    assert [name for name in files.data if name.endswith(".log")] == [j.name(j.segments[0])]
+        j.compact(0, lambda record: False)
+    newest = "journal/%08x.log" % j.segments[0]
+    assert [name for name in files.data if name.endswith(".log")] == [newest]
     rest = positions(j)
     assert rest == list(range(rest[0], 201))
     assert journal(files).next == 201

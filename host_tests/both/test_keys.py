@@ -151,7 +151,8 @@ async def test_all_keys_are_told():
     station.meter = station.tic = station.transactions = station
     station.mid = station.last = station.phases = 1
     station.detected = False
-    station.data_values = 60
+    station.outbox = station
+    station.max_stop_values = 60
     station.max_ma = 32000
     answer = await configuration.GetConfiguration(station, {})
     told = {key["key"]: key["value"] for key in answer["configurationKey"]}

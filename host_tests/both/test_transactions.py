@@ -12,11 +12,11 @@ from host_tests.both.transactions_rig import ENERGY, NOW, POWER, Station, raises
 def test_a_charge_online():
     s = Station()
     calls = []
-    s.t.on_record = lambda: calls.append(s.t.pending)
+    s.outbox.on_message = lambda: calls.append(s.outbox.pending)
     running = s.start(1000, "04A1", 77)
     assert s.t.running is running and running.transaction_id is None
-    assert calls == [1] and s.t.pending == 1
-    message = s.t.head()
+    assert calls == [1] and s.outbox.pending == 1
+    message = s.outbox.head()
     assert message.action == "StartTransaction"
     assert message.payload() == {
         "connectorId": 1,
@@ -25,13 +25,13 @@ def test_a_charge_online():
         "reservationId": 77,
         "timestamp": times.text(NOW),
     }
-    info = s.t.delivered({"transactionId": -3, "idTagInfo": {"status": "Blocked"}})
+    info = s.outbox.delivered({"transactionId": -3, "idTagInfo": {"status": "Blocked"}})
     assert info == {"status": "Blocked"}
-    assert running.transaction_id == -3 and s.t.pending == 0 and s.t.head() is None
+    assert running.transaction_id == -3 and s.outbox.pending == 0 and s.outbox.head() is None
     s.wait(30)
     assert s.values(1250, ENERGY | POWER)
     assert running.energy == 1250
-    message = s.t.head()
+    message = s.outbox.head()
     assert message.action == "MeterValues"
     values = message.payload()["meterValue"]
     assert len(values) == 1 and values[0]["timestamp"] == times.text(NOW + 30)
@@ -54,11 +54,11 @@ def test_a_charge_online():
         },
     ]
     assert message.payload()["transactionId"] == -3 and message.payload()["connectorId"] == 1
-    assert s.t.delivered({}) is None
+    assert s.outbox.delivered({}) is None
     s.wait(30)
     s.stop(1500, "Remote", "OTHER")
     assert s.t.running is None
-    message = s.t.head()
+    message = s.outbox.head()
     assert message.action == "StopTransaction"
     assert message.payload() == {
         "transactionId": -3,
@@ -67,8 +67,8 @@ def test_a_charge_online():
         "reason": "Remote",
         "idTag": "OTHER",
     }
-    assert s.t.delivered({"idTagInfo": {"status": "Accepted"}}) == {"status": "Accepted"}
-    assert s.t.pending == 0 and list(s.t.listing()) == []
+    assert s.outbox.delivered({"idTagInfo": {"status": "Accepted"}}) == {"status": "Accepted"}
+    assert s.outbox.pending == 0 and list(s.outbox.listing()) == []
     assert calls == [1, 1, 1]
 
 
@@ -92,7 +92,7 @@ def test_offline_all_waits_in_order_for_its_transaction_id():
             s.wait(30)
             s.values(1000 + n * 100 + i)
         s.stop(1050 + n * 100)
-    assert s.t.pending == 15
+    assert s.outbox.pending == 15
     for n in range(3):
         sent = s.send(100 + n, 5)
         low = 1000 + n * 100
@@ -103,7 +103,7 @@ def test_offline_all_waits_in_order_for_its_transaction_id():
             ("V", low + 3, 100 + n),
             ("E", low + 50, 100 + n),
         ]
-    assert s.t.pending == 0
+    assert s.outbox.pending == 0
 
 
 def test_values_outside_of_a_transaction_have_no_id():
@@ -126,7 +126,7 @@ def test_values_that_are_not_there_are_no_message():
     reading = {"energy": 1001}
     assert not s.t.values("Sample.Periodic", reading, POWER, s.clock.now)
     assert not s.t.values("Sample.Periodic", {}, ENERGY, s.clock.now)
-    assert s.t.pending == 0
+    assert s.outbox.pending == 0
 
 
 def test_one_transaction_at_a_time():
@@ -145,17 +145,17 @@ def test_each_retry_is_the_same_also_after_a_restart():
     s.stop(1002)
     seen = []
     for _ in range(3):
-        first = s.t.head().payload()
+        first = s.outbox.head().payload()
         s.clock.now += 77000
         s.clock.offset += 5000  # the clock is corrected
-        assert s.t.head().payload() == first
+        assert s.outbox.head().payload() == first
         s.epoch += 1000
         s.boot()
-        assert s.t.head().payload() == first
-        s.t.delivered({"transactionId": 0})
-        s.t.save()
+        assert s.outbox.head().payload() == first
+        s.outbox.delivered({"transactionId": 0})
+        s.outbox.save()
         seen.append(first)
-    assert s.t.head() is None
+    assert s.outbox.head() is None
     assert [p.get("transactionId") for p in seen] == [None, 0, 0]
 
 
@@ -169,11 +169,11 @@ def test_a_restart_resends_at_most_what_was_delivered_since_the_last_record():
     assert s.send()[0] == sent[1]  # the START is known to be delivered
     s.boot()
     s.t.recover("PowerLoss")
-    s.t.save()
+    s.outbox.save()
     s.boot()
     assert short(s.send()) == short(sent[1:]) + [("E", 1005, 42)]
     s.boot()
-    assert s.t.pending == 0
+    assert s.outbox.pending == 0
 
 
 def test_an_orderly_restart_resends_nothing():
@@ -181,9 +181,9 @@ def test_an_orderly_restart_resends_nothing():
     s.values(1)
     s.values(2)
     s.send()
-    s.t.save()
+    s.outbox.save()
     s.boot()
-    assert s.t.pending == 0
+    assert s.outbox.pending == 0
 
 
 # failures (OCPP 3.7.1, 4.8, errata 3.18)
@@ -191,22 +191,22 @@ def test_an_orderly_restart_resends_nothing():
 
 def test_the_interval_grows_and_the_message_is_given_up():
     s = Station()
-    s.t.attempts = 4
-    s.t.retry_s = 60
+    s.outbox.attempts = 4
+    s.outbox.retry_s = 60
     s.start()
     s.values(1001)
     for failures in range(1, 4):
-        assert s.t.head().action == "StartTransaction"
-        s.t.failed(s.clock.now)
-        assert s.t.next_attempt_ms == s.clock.now + 60000 * failures
-        s.clock.now = s.t.next_attempt_ms
-    s.t.head()
-    s.t.failed(s.clock.now)
-    assert s.t.running.transaction_id == -1 and s.t.next_attempt_ms == 0
-    assert s.t.given_up == 1
+        assert s.outbox.head().action == "StartTransaction"
+        s.outbox.failed()
+        assert s.outbox.next_attempt_ms == s.clock.now + 60000 * failures
+        s.clock.now = s.outbox.next_attempt_ms
+    s.outbox.head()
+    s.outbox.failed()
+    assert s.t.running.transaction_id == -1 and s.outbox.next_attempt_ms == 0
+    assert s.outbox.given_up == 1
     s.stop(1002)
     assert short(s.send()) == [("V", 1001, -1), ("E", 1002, -1)]
-    (line,) = s.t.listing()
+    (line,) = s.outbox.listing()
     head, _, figures = line.partition(" StartTransaction ")
     assert head == "given up after 4 attempts:"
     assert json.loads(figures) == {
@@ -220,34 +220,34 @@ def test_the_interval_grows_and_the_message_is_given_up():
 def test_counts_survive_a_restart():
     s = Station()
     s.start()
-    s.t.head()
-    s.t.failed(s.clock.now)
+    s.outbox.head()
+    s.outbox.failed()
     s.boot()
-    assert s.t.head().action == "StartTransaction"
-    assert s.t.next_attempt_ms == s.clock.now + 15000
-    s.t.failed(s.clock.now)
+    assert s.outbox.head().action == "StartTransaction"
+    assert s.outbox.next_attempt_ms == s.clock.now + 15000
+    s.outbox.failed()
     s.boot()
     s.t.recover("Reboot")
-    s.t.head()
-    s.t.failed(s.clock.now)
-    assert s.t.given_up == 1
+    s.outbox.head()
+    s.outbox.failed()
+    assert s.outbox.given_up == 1
     s.boot()
-    assert s.t.given_up == 1
+    assert s.outbox.given_up == 1
     assert short(s.send()) == [("E", 1000, -1)]
 
 
 def test_a_stop_given_up_keeps_its_figures():
     s = Station()
-    s.t.attempts = 1
+    s.outbox.attempts = 1
     s.start()
     s.send(5)
     s.wait(100)
     s.stop(1234, "EVDisconnected", "ME")
     s.start(1300)
-    s.t.head()
-    s.t.failed(s.clock.now)
+    s.outbox.head()
+    s.outbox.failed()
     for _ in range(2):
-        (line,) = [line for line in s.t.listing() if line.startswith("given up")]
+        (line,) = [line for line in s.outbox.listing() if line.startswith("given up")]
         assert json.loads(line.partition("StopTransaction ")[2]) == {
             "transactionId": 5,
             "meterStop": 1234,
@@ -261,45 +261,45 @@ def test_a_stop_given_up_keeps_its_figures():
 
 def test_values_given_up_are_gone():
     s = Station()
-    s.t.attempts = 2
+    s.outbox.attempts = 2
     s.start()
     s.send(9)
     s.values(1001)
     s.values(1002)
     for _ in range(2):
-        s.t.head()
-        s.t.failed(s.clock.now)
+        s.outbox.head()
+        s.outbox.failed()
     s.boot()
-    assert s.t.given_up == 0
+    assert s.outbox.given_up == 0
     assert short(s.send()) == [("V", 1002, 9)]
 
 
 def test_clearing_what_was_given_up():
     s = Station()
-    s.t.attempts = 1
+    s.outbox.attempts = 1
     for n in range(3):
         s.start(1000 + n)
-        s.t.head()
-        s.t.failed(s.clock.now)
+        s.outbox.head()
+        s.outbox.failed()
         s.stop(1000 + n)
         s.send()
-    assert s.t.given_up == 3 == len(list(s.t.listing()))
-    assert s.t.clear_given_up() == 3
+    assert s.outbox.given_up == 3 == len(list(s.outbox.listing()))
+    assert s.outbox.clear_given_up() == 3
     s.start(2000)
-    s.t.head()
-    s.t.failed(s.clock.now)
+    s.outbox.head()
+    s.outbox.failed()
     s.boot()
-    assert s.t.given_up == 1 and len(list(s.t.listing())) == 1
-    assert s.t.clear_given_up() == 1
+    assert s.outbox.given_up == 1 and len(list(s.outbox.listing())) == 1
+    assert s.outbox.clear_given_up() == 1
     s.boot()
-    assert s.t.given_up == 0 and list(s.t.listing()) == [] or s.t.interrupted
+    assert s.outbox.given_up == 0 and list(s.outbox.listing()) == [] or s.t.interrupted
 
 
 def test_an_answer_to_nothing_is_ignored():
     s = Station()
-    assert s.t.delivered({}) is None
-    s.t.failed(0)
-    assert s.t.head() is None
+    assert s.outbox.delivered({}) is None
+    s.outbox.failed()
+    assert s.outbox.head() is None
 
 
 def test_damage_loses_only_what_it_hit():
@@ -318,7 +318,7 @@ def test_damage_loses_only_what_it_hit():
         ("V", 1004, 1),
         ("V", 1005, 1),
     ]
-    assert s.t.pending == 0 and s.log.said("2 messages were damaged")
+    assert s.outbox.pending == 0 and s.log.said("2 messages were damaged")
     s.boot()  # without its end, it is closed
     s.t.recover("PowerLoss")
     assert short(s.send())[-1] == ("E", 1005, 1)

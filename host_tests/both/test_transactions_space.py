@@ -60,7 +60,7 @@ def test_transaction_data_is_thinned_in_the_middle():
         values = flat(data)
         assert values[0] == ("Transaction.Begin", 1000)
         assert values[-1] == ("Transaction.End", 1000 + count + 1)
-        assert len(values) <= s.t.data_values
+        assert len(values) <= s.outbox.max_stop_values
         if count <= 28:
             assert len(values) == count + 2
         gaps = [b[1] - a[1] for a, b in zip(values, values[1:])]
@@ -85,7 +85,7 @@ def test_transaction_data_of_an_interrupted_transaction():
 def test_transaction_data_with_many_measurands():
     s = Station()
     _, data = charge_with_data(s, 100, ENERGY | POWER)
-    assert 24 <= len(flat(data)) <= s.t.data_values
+    assert 24 <= len(flat(data)) <= s.outbox.max_stop_values
     # for StopTransaction alone
     s = Station()
     s.start(1000, "T", None, measurands.pack({"energy": 1000}, None, ENERGY))
@@ -133,9 +133,9 @@ def test_full_old_values_go_first_then_none_are_kept_starts_and_stops_never_go()
     assert transactions > 30, transactions
     assert s.log.said("old MeterValues are dropped") and s.log.said("no meter values are kept")
     assert kept[0] and not kept[-1]
-    pending = s.t.pending
+    pending = s.outbox.pending
     s.boot()
-    assert s.t.pending == pending
+    assert s.outbox.pending == pending
     starts = []
     stops = []
     for _ in range(pending):
@@ -144,9 +144,9 @@ def test_full_old_values_go_first_then_none_are_kept_starts_and_stops_never_go()
             (starts if kind == "S" else stops).append(register)
     assert starts == list(range(1000, meter, 100))
     assert stops == list(range(1010, meter, 100))
-    assert s.t.pending == 0
+    assert s.outbox.pending == 0
     # and there is room again
-    s.t.journal.measure()
+    s.t.journal.measure_room()
     s.start(meter)
     assert any(s.values(meter + n) for n in range(1, 20))
 
@@ -156,7 +156,7 @@ def test_full_a_running_transaction_is_always_stopped():
     s.start()
     s.send(3)
     s.files.limit = 0  # somebody else took it all
-    s.t.journal.measure()
+    s.t.journal.measure_room()
     for n in range(40):
         s.wait(30)
         assert not s.values(1001 + n)
@@ -170,26 +170,26 @@ def test_full_in_the_middle_of_delivery_nothing_is_sent_with_another_id():
     s = Station()
     s.start()
     s.values(1001)
-    s.t.head()
+    s.outbox.head()
     append = s.t.journal.append
 
     def full(*args):
         raise OSError(28)
 
     s.t.journal.append = full
-    s.t.delivered({"transactionId": 1})
-    assert s.t.head().action == "StartTransaction"  # again, since the id could not be kept
-    assert s.t.next_attempt_ms > s.clock.now
+    s.outbox.delivered({"transactionId": 1})
+    assert s.outbox.head().action == "StartTransaction"  # again, since the id could not be kept
+    assert s.outbox.next_attempt_ms > s.clock.now
     s.t.journal.append = append
     assert short(s.send(1)) == [("S", 1000, None), ("V", 1001, 1)]
 
 
 def test_given_up_ones_survive_the_tidying():
     s = Station()
-    s.t.attempts = 1
+    s.outbox.attempts = 1
     s.start(1000)
-    s.t.head()
-    s.t.failed(s.clock.now)
+    s.outbox.head()
+    s.outbox.failed()
     for n in range(MANY):
         s.values(1001 + n)
         s.send()
@@ -200,10 +200,10 @@ def test_given_up_ones_survive_the_tidying():
         s.send()
     assert len(s.t.journal.segments) <= 3
     s.boot()
-    assert len(list(s.t.listing())) >= 1 and list(s.t.listing())[0].startswith("given up")
-    s.t.clear_given_up()
+    assert list(s.outbox.listing())[0].startswith("given up")
+    s.outbox.clear_given_up()
     for n in range(300):
         s.values(3001 + n)
         s.send()
     s.boot()
-    assert s.t.given_up == 0
+    assert s.outbox.given_up == 0

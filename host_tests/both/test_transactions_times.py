@@ -13,8 +13,8 @@ def test_before_the_clock_is_known_nothing_is_sent_and_all_is_dated_afterwards()
     s.start()
     s.wait(30)
     s.values(1001)
-    assert s.t.pending == 2 and s.t.head() is None
-    assert "not known yet" in list(s.t.listing())[0]
+    assert s.outbox.pending == 2 and s.outbox.head() is None
+    assert "not known yet" in list(s.outbox.listing())[0]
     s.wait(20)
     s.clock.set(NOW + 60)
     s.wait(30)
@@ -28,21 +28,21 @@ def test_dates_once_given_stay():
     s.start()
     s.wait(100)
     s.clock.set(NOW + 100)
-    s.t.clock_set()
+    s.t.event_times.date_boots()
     s.clock.set(NOW + 5000)  # an hour of correction
-    first = s.t.head().payload()
+    first = s.outbox.head().payload()
     assert first["timestamp"] == times.text(NOW)
     s.boot()
-    assert s.t.head().payload() == first
+    assert s.outbox.head().payload() == first
 
 
 def test_a_clock_before_the_build_is_not_believed():
     s = Station(known=False)
     s.clock.set(BUILD - 5)
     s.start()
-    assert s.t.head() is None
+    assert s.outbox.head() is None
     s.clock.set(NOW)
-    assert s.t.head().payload()["timestamp"] >= times.text(BUILD)
+    assert s.outbox.head().payload()["timestamp"] >= times.text(BUILD)
 
 
 def test_time_never_runs_back_within_a_transaction():
@@ -61,7 +61,7 @@ def test_a_restart_that_loses_the_ticks_dates_as_late_as_can_be():
     s = Station()
     s.values(1)
     s.send()
-    s.t.save()
+    s.outbox.save()
     known = s.epoch
     s.boot(False)
     s.wait(1000)
@@ -82,7 +82,7 @@ def test_a_restart_that_loses_the_ticks_dates_as_late_as_can_be():
     assert epochs[1] - epochs[0] == 500, epochs  # within a boot the distances are right
     assert epochs[0] > known and epochs[-1] < NOW + 100000 - 50
     s.boot()
-    assert s.t.head() is None
+    assert s.outbox.head() is None
 
 
 def test_lost_ticks_are_not_dated_before_what_was_known():
@@ -104,16 +104,16 @@ def test_messages_go_to_no_other_central_system():
     s.start(1000)
     s.send(1)
     s.values(1001)
-    s.t.endpoint = 5  # the keys change while the transaction runs
-    assert s.t.head() is None and s.t.pending == 0
+    s.outbox.set_endpoint(5)  # the keys change while the transaction runs
+    assert s.outbox.head() is None and s.outbox.pending == 0
     s.stop(1002, "Other")
-    assert s.t.head() is None
+    assert s.outbox.head() is None
     s.start(1100)
     assert short(s.send(2)) == [("S", 1100, None)]
-    assert [line[-28:] for line in s.t.listing()] == ["(for another central system)"] * 2
+    assert [line[-28:] for line in s.outbox.listing()] == ["(for another central system)"] * 2
     s.boot()
     assert short(s.send()) == [("V", 1001, 1), ("E", 1002, 1)]
-    s.t.endpoint = 5
+    s.outbox.set_endpoint(5)
     s.t.recover("Reboot")
     assert short(s.send()) == [("E", 1100, 2)]
 
@@ -121,27 +121,27 @@ def test_messages_go_to_no_other_central_system():
 def test_head_takes_the_endpoint():
     s = Station()
     s.start(1000)
-    assert s.t.head(7) is None and s.t.endpoint == 7
-    assert s.t.head(HERE).action == "StartTransaction"
+    assert s.outbox.head(7) is None and s.outbox.endpoint_id == 7
+    assert s.outbox.head(HERE).action == "StartTransaction"
 
 
 def test_without_a_central_system_there_is_nothing_to_deliver():
     s = Station()
-    s.t.endpoint = 0
+    s.outbox.set_endpoint(0)
     for n in range(100):
         s.start(1000 + n * 10, "T", None, measurands.pack({"energy": 1}, None, ENERGY))
         for i in range(1, 8):
             s.wait(10)
             assert not s.values(1000 + n * 10 + i, ENERGY, "Sample.Periodic", ENERGY)
         s.stop(1009 + n * 10)
-    assert s.t.pending == 0 and s.t.head() is None and list(s.t.listing()) == []
+    assert s.outbox.pending == 0 and s.outbox.head() is None and list(s.outbox.listing()) == []
     assert len(s.t.journal.segments) < 3
     s.start(5000)
     s.wait(70)
     assert not s.values(5050)
     s.boot(False)
     assert s.t.interrupted.energy == 5050
-    s.t.endpoint = 0
+    s.outbox.set_endpoint(0)
     s.t.recover("PowerLoss", 5060)
     s.boot()
-    assert s.t.interrupted is None and s.t.pending == 0
+    assert s.t.interrupted is None and s.outbox.pending == 0

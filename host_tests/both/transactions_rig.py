@@ -65,7 +65,8 @@ class Station:
         self.log = Log()
         journal = Journal(self.files, self.log, **self.options)
         self.t = Transactions(journal, Store(self.files), self.clock, self.log, BUILD)
-        self.t.endpoint = HERE
+        self.outbox = self.t.outbox
+        self.outbox.set_endpoint(HERE)
         return self.t
 
     def wait(self, seconds):
@@ -86,11 +87,11 @@ class Station:
         """Delivers; returns (action, payload) of each."""
         sent = []
         while len(sent) < most:
-            message = self.t.head()
+            message = self.outbox.head()
             if not message:
                 break
             sent.append((message.action, message.payload()))
-            self.t.delivered({"transactionId": identity, "idTagInfo": {"status": "Accepted"}})
+            self.outbox.delivered({"transactionId": identity, "idTagInfo": {"status": "Accepted"}})
         return sent
 
 

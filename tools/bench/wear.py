@@ -84,15 +84,15 @@ class _Life:
         self.store = Store(files)
         journal = Journal(files, self.log)
         self.transactions = Transactions(journal, self.store, self.clock, self.log)
-        self.transactions.endpoint = 1
+        self.transactions.outbox.set_endpoint(1)
         self.profiles = ProfileStore(Store(files, "profiles"), self.clock, self.log)
         self.loop = asyncio.new_event_loop()
         self.energy = 21_000_000
         self.count = 0
 
     def deliver(self):
-        while self.transactions.head():
-            self.transactions.delivered({"transactionId": 123456})
+        while self.transactions.outbox.head():
+            self.transactions.outbox.delivered({"transactionId": 123456})
 
     def wait(self, seconds):
         """Energy flows; a profile comes every 10 s."""
@@ -131,14 +131,14 @@ class _Life:
     def alone(self):
         """A session that no central system hears of."""
         t = self.transactions
-        t.endpoint = 0
+        t.outbox.set_endpoint(0)
         t.start(1, "freeCharge", self.energy, None, self.clock.now)
         for _ in range(SESSION_S // 10):
             self.clock.now += 10000
             self.energy += 20
             t.progress(self.energy, self.clock.now)
         t.stop("EVDisconnected", self.energy, self.clock.now)
-        t.endpoint = 1
+        t.outbox.set_endpoint(1)
 
     def day(self):
         for _ in range(SESSIONS):

@@ -178,8 +178,8 @@ def _transactions(station):
     running = station.session.transaction
     if running:
         yield "running=%s, meter_start=%d" % (running.transaction_id, running.meter_start)
-    yield "pending=%d" % station.transactions.pending
-    for line in station.transactions.listing():
+    yield "pending=%d" % station.transactions.outbox.pending
+    for line in station.transactions.outbox.listing():
         yield line
     for line in station.profiles.listing():
         yield "profile: " + line

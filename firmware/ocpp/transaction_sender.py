@@ -1,0 +1,53 @@
+"""Transaction messages to the central system, in order, until each is answered (OCPP 4.8, 3.7)."""
+
+import asyncio
+
+from firmware.ocpp import CallError
+
+_STATUS_TURNS = 3  # turns of the loop in which a StatusNotification that waits goes first
+
+
+class TransactionSender:
+    """Sends what the outbox of the transactions owes, which counts the retries and gives up.
+    `wake`: to be set when there may be something new to send."""
+
+    def __init__(self, station):
+        self._station = station
+        self._outbox = station.transactions.outbox
+        self._log = station.log("delivery")
+        self.wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """While online. A dropped link ends it without an attempt being counted."""
+        station = self._station
+        outbox = self._outbox
+        while True:
+            await station.registration.online.wait()
+            for _ in range(_STATUS_TURNS):
+                await asyncio.sleep(0)
+            self.wake.clear()
+            message = outbox.head(station.connection.endpoint_id)
+            if not message:
+                await self.wake.wait()
+                continue
+            pause_ms = outbox.next_attempt_ms - station.clock.ms()
+            if pause_ms > 0:
+                await station.clock.sleep_ms(pause_ms)
+            try:
+                answer = await station.rpc.call(message.action, message.payload)
+            except (CallError, asyncio.TimeoutError) as why:
+                self._log.warning("%s: %s", message.action, str(why) or "no answer")
+                outbox.failed()
+                continue
+            running = station.transactions.running
+            starts_running = running is not None and message.position == running.position
+            info = outbox.delivered(answer)
+            if starts_running:  # else of a transaction that is over
+                station.session.start_answered(info)
+
+    async def wait_until_delivered(self, seconds: int) -> None:
+        """Waits until all is delivered, at most so long, and only while there is a link."""
+        for _ in range(seconds * 10):
+            if not self._station.registration.online.is_set() or not self._outbox.pending:
+                return
+            await asyncio.sleep(0.1)

@@ -1,0 +1,414 @@
+"""The messages that central systems are owed, in order, until each is answered (OCPP 3.7, 4.8).
+
+A message belongs to the endpoint, a number for URL and identity, under which its transaction
+began; it is sent to no other. It is built from the journal when it is sent, the same at each retry
+and after a restart.
+"""
+
+import json
+
+from firmware.base import times
+from firmware.base.journal import Bookmark
+from firmware.transactions import messages
+from firmware.transactions.records import (
+    ClearedRecord,
+    Event,
+    GivenUpRecord,
+    QueueState,
+    StartRecord,
+    StateRecord,
+    StopRecord,
+    ValuesRecord,
+    read,
+    read_events,
+)
+from firmware.transactions.retention import Retention
+
+_FULL_RETRY_MS = 10000  # a message is sent again when the flash could not note its answer
+
+
+class Message:
+    """What to send next: `action`, and its payload, always the same. `position`: its record's."""
+
+    def __init__(self, outbox, event):
+        self._outbox = outbox
+        self._event = event
+        self.action = event.action
+        self.position = event.position
+
+    def payload(self) -> dict:
+        return self._outbox.payload(self._event)
+
+
+class Queue:
+    """What one endpoint is owed: `pending` messages, and what `QueueState` says."""
+
+    def __init__(self, endpoint_id: int, position: int):
+        self.endpoint_id = endpoint_id
+        self.pending = 0
+        self.saved_at = 0  # position of the newest STATE record
+        self._saved = None  # what it says
+        self.restore(QueueState(endpoint_id, position, position, 0, None))
+
+    def state(self) -> QueueState:
+        return QueueState(
+            self.endpoint_id, self.first_owed, self.needed_from, self.failures, self.transaction_id
+        )
+
+    def restore(self, state: QueueState) -> None:
+        _, self.first_owed, self.needed_from, self.failures, self.transaction_id = state
+
+    def saved(self, position: int, state: QueueState) -> None:
+        """There is a STATE record of this state."""
+        self.saved_at = position
+        self._saved = state
+
+    def is_saved(self) -> bool:
+        return self._saved == self.state()
+
+    def transaction_id_of(self, start: int | None) -> int | None:
+        """The transactionId of the transaction whose START is at this position; None while it is
+        not known."""
+        return self.transaction_id if start == self.needed_from else None
+
+    def add(self, event: Event) -> None:
+        """An event was recorded."""
+        if event.is_message():
+            self.pending += 1
+        elif not self.endpoint_id:
+            self.first_owed = event.position + 1
+
+    def need_from(self, position: int) -> None:
+        """No record before this one is of use any more."""
+        if position != self.needed_from:
+            self.needed_from = position
+            self.transaction_id = None
+
+    def owes_from(self, position: int) -> None:
+        """Messages of records before this one are delivered or given up."""
+        self.first_owed = max(self.first_owed, position)
+
+    def failed(self) -> None:
+        """The oldest message was refused, or not answered."""
+        self.failures += 1
+
+    def move_on(self, event: Event, transaction_id: int | None) -> None:
+        """The oldest message is delivered or given up; `transaction_id`: of a START."""
+        self.first_owed = event.position + 1
+        self.failures = 0
+        if isinstance(event, StartRecord):
+            self.needed_from = event.position
+            self.transaction_id = transaction_id
+        elif isinstance(event, StopRecord) or event.start is None:
+            self.needed_from = self.first_owed
+            self.transaction_id = None
+
+    def drop_message(self) -> None:
+        """A message less is owed."""
+        self.pending -= 1
+
+    def expect_pending(self, least: int) -> None:
+        """At least so many messages are owed: damage may have made the number wrong."""
+        self.pending = max(least, self.pending)
+
+    def drop_all(self) -> int:
+        """Nothing is owed, since no record of it can be read. How many messages that were."""
+        lost = self.pending
+        self.pending = 0
+        return lost
+
+
+class Outbox:
+    """`endpoint_id`: under which messages begin now (0: there is no central system, and nothing to
+    deliver). `on_message`: called when there is something new to deliver. `next_attempt_ms`:
+    when, on the station's clock, the message that `head` gives may be sent. `given_up`: how many
+    messages `listing` shows as given up."""
+
+    def __init__(self, journal, event_times, clock, log):
+        self._journal = journal
+        self._event_times = event_times
+        self._clock = clock
+        self._log = log
+        self.retention = Retention(journal, self, log)
+        self.endpoint_id = 0
+        self.attempts = 3
+        self.retry_s = 15
+        self.max_stop_values = 30
+        self.on_message = lambda: None
+        self.next_attempt_ms = 0
+        self.given_up = 0
+        self.cleared = 0  # position of the newest CLEARED record
+        self.queues = {}  # by endpoint_id
+        self.open_start = None  # the START whose STOP is not recorded yet
+        self.reading = None  # the queue that is delivered
+        self._head = None  # the event of its oldest message; None until that is looked up
+        self._read_from = 0  # it is not at an earlier position
+        self._bookmark = Bookmark()
+
+    def configure(self, attempts: int, retry_s: int, max_stop_values: int | None) -> None:
+        """TransactionMessageAttempts and -RetryInterval, and about how many SampledValues a
+        StopTransaction may carry (None: as many as before)."""
+        self.attempts = attempts
+        self.retry_s = retry_s
+        self.max_stop_values = max_stop_values or self.max_stop_values
+
+    def set_endpoint(self, endpoint_id: int) -> None:
+        self.endpoint_id = endpoint_id
+
+    @property
+    def pending(self) -> int:
+        """How many messages wait for the endpoint."""
+        queue = self.queues.get(self.endpoint_id)
+        return queue.pending if queue and self.endpoint_id else 0
+
+    # after a restart
+
+    def replay(self, record) -> None:
+        """The journal has this record, one of records.py; to be called in order, and then
+        `count_pending`."""
+        if isinstance(record, Event):
+            self.queue(record.endpoint_id, record.position).owes_from(record.first_owed)
+            self._note_open(record)
+        elif isinstance(record, StateRecord):
+            queue = self.queue(record.state.endpoint_id, record.position)
+            queue.restore(record.state)
+            if isinstance(record, GivenUpRecord):
+                self.given_up += 1
+            else:
+                queue.saved(record.position, record.state)
+        elif isinstance(record, ClearedRecord):
+            self.cleared = record.position
+            self.given_up = 0
+
+    def count_pending(self) -> None:
+        """The journal is read: counts what is owed, and finds the START that the oldest of it
+        needs."""
+        for event in read_events(self._journal):
+            queue = self.queues[event.endpoint_id]
+            if event.position >= queue.first_owed and event.is_message():
+                if not queue.pending:
+                    queue.need_from(event.position if event.start is None else event.start)
+                queue.add(event)
+        for queue in self.queues.values():
+            if not queue.pending:
+                is_open = self.open_start and self.open_start.endpoint_id == queue.endpoint_id
+                queue.need_from(self.open_start.position if is_open else queue.first_owed)
+
+    # recording
+
+    def queue(self, endpoint_id: int, position: int) -> Queue:
+        """The queue of an endpoint, which may be owed the record at this position on."""
+        if endpoint_id not in self.queues:
+            self.queues[endpoint_id] = Queue(endpoint_id, position)
+        return self.queues[endpoint_id]
+
+    def record(self, kind, stamp, transaction, body: bytes, vital: bool = True):
+        """Writes the record of an event and owes its message to its transaction's endpoint;
+        without a transaction, to that of now. `kind`: its class in records.py; `body`: what
+        follows the record's head; `vital`: see `Journal.append`. Returns the event. Raises OSError
+        when the flash is full."""
+        position = self._journal.next
+        if transaction:
+            endpoint_id = transaction.endpoint_id
+            distance = position - transaction.position
+        else:
+            endpoint_id = self.endpoint_id
+            distance = 0 if kind is StartRecord else -1
+        queue = self.queue(endpoint_id, position)
+        head = Event.pack_head(position - queue.first_owed, stamp, endpoint_id, distance)
+        payload = head + body
+        self._journal.append(kind.kind, payload, vital)
+        event = kind(position, payload)
+        self._note_open(event)
+        queue.add(event)
+        if event.is_message():
+            self.on_message()
+        return event
+
+    def _note_open(self, event):
+        if isinstance(event, StartRecord):
+            self.open_start = event
+        elif isinstance(event, StopRecord):
+            self.open_start = None
+
+    # delivering
+
+    def head(self, endpoint_id: int | None = None) -> Message | None:
+        """The oldest undelivered message of the endpoint, the same until `delivered` or `failed`.
+        None: there is none, or its time is unknown since the clock is."""
+        if endpoint_id is not None:
+            self.endpoint_id = endpoint_id
+        queue = self.queues.get(self.endpoint_id)
+        if not queue or not self.endpoint_id:
+            return None
+        if queue is not self.reading:
+            self._read_queue(queue)
+        self._event_times.date_boots()
+        if not self._head and not self._find_head():
+            lost = queue.drop_all()
+            if lost:
+                self._log.error("%d messages were damaged and are lost", lost)
+            return None
+        queue.expect_pending(1)
+        if self._event_times.epoch(self._head.stamp) is None:
+            return None
+        return Message(self, self._head)
+
+    def is_head(self, position: int) -> bool:
+        """Whether the record there is that of the message to be sent next."""
+        return self._head is not None and self._head.position == position
+
+    def payload(self, event: Event) -> dict:
+        """The payload of an event's message, whose time is known."""
+        queue = self.queues[event.endpoint_id]
+        epoch = self._event_times.epoch(event.stamp)
+        payload = messages.payload(event, epoch, queue.transaction_id_of(event.start))
+        if isinstance(event, StopRecord) and event.end_values:
+            payload["transactionData"] = messages.transaction_data(
+                self._journal, self._event_times, event, self.max_stop_values
+            )
+        return payload
+
+    def delivered(self, conf: dict) -> dict | None:
+        """The head was answered by a CALLRESULT. Returns its idTagInfo, if it has one.
+        StartTransaction.conf must have its transactionId; any integer is one."""
+        if self._head:
+            is_start = isinstance(self._head, StartRecord)
+            self._move_on(conf["transactionId"] if is_start else None, False)
+        return conf.get("idTagInfo")
+
+    def failed(self) -> None:
+        """The head was answered by a CALLERROR, or not at all on a link that is up (OCPP 3.7.1):
+        it is sent again after `retry_s` times the failures so far, or given up."""
+        if not self._head:
+            return
+        queue = self.reading
+        queue.failed()
+        if queue.failures < self.attempts:
+            self._schedule_attempt()
+            self.save()
+            return
+        self._log.error("%s given up after %d attempts", self._head.action, queue.failures)
+        self._move_on(-1, True)
+
+    def _read_queue(self, queue):
+        """From now on this queue is delivered."""
+        self.save()
+        self.retention.sweep_again()
+        self.reading = queue
+        self._head = None
+        self._bookmark = Bookmark()
+        self._read_from = queue.needed_from
+        self._schedule_attempt()
+
+    def _schedule_attempt(self):
+        pause_ms = self.retry_s * 1000 * self.reading.failures
+        self.next_attempt_ms = self._clock.ms() + pause_ms
+
+    def _find_head(self):
+        """Reads on to the next message; whether there is one."""
+        queue = self.reading
+        for event in read_events(self._journal, self._read_from, self._bookmark):
+            if (
+                event.position >= queue.first_owed
+                and event.endpoint_id == queue.endpoint_id
+                and event.is_message()
+            ):
+                self._head = event
+                self._read_from = event.position
+                return True
+        self._read_from = self._journal.next
+        return False
+
+    def _move_on(self, transaction_id, is_given_up):
+        """The head is delivered or given up; flash says so before the next one goes."""
+        queue = self.reading
+        event = self._head
+        before = queue.state()
+        transaction_id_before = queue.transaction_id_of(event.start)
+        is_last = isinstance(event, StopRecord) and queue.pending == 1
+        queue.move_on(event, transaction_id)
+        try:
+            if is_given_up and not isinstance(event, ValuesRecord):
+                # of a START or STOP all is kept that it says
+                epoch = self._event_times.epoch(event.stamp)
+                payload = GivenUpRecord.pack_event(
+                    queue.state(), event, epoch, before.failures, transaction_id_before
+                )
+                self._journal.append(GivenUpRecord.kind, payload)
+                self.given_up += 1
+            elif isinstance(event, StartRecord) or before.failures or is_last:
+                self._save_queue(queue)
+        except OSError as why:
+            self._log.error("flash is full (%s): sending again in 10 s", why)
+            queue.restore(before)
+            self.next_attempt_ms = self._clock.ms() + _FULL_RETRY_MS
+            return
+        queue.drop_message()
+        self._head = None
+        self.next_attempt_ms = 0
+        if isinstance(event, StopRecord):
+            self.retention.sweep_again()
+        self.retention.sweep(queue)
+
+    # keeping
+
+    def save(self) -> bool:
+        """Keeps what else a later record would have told; before an orderly restart. Whether the
+        flash had room for it."""
+        try:
+            for queue in self.queues.values():
+                self._save_queue(queue)
+            return True
+        except OSError as why:
+            self._log.error("flash is full: %s", why)
+            return False
+
+    def _save_queue(self, queue):
+        """Writes a queue's state, unless it is written."""
+        if not queue.is_saved():
+            state = queue.state()
+            queue.saved(self._journal.append(StateRecord.kind, StateRecord.pack(state)), state)
+
+    # for people
+
+    def listing(self):
+        """Yields the lines of the console's `queue`, oldest first: what was given up, marked so,
+        until `clear_given_up`; and what waits, for whichever endpoint."""
+        for record in read(self._journal):
+            if isinstance(record, GivenUpRecord):
+                if record.position > self.cleared:
+                    line = _line(record.event, record.epoch, record.transaction_id)
+                    yield "given up after %d attempts: %s" % (record.failures, line)
+            elif isinstance(record, Event) and record.is_message():
+                queue = self.queues.get(record.endpoint_id)
+                if queue and record.position >= queue.first_owed:
+                    yield self._waiting_line(record, queue)
+
+    def _waiting_line(self, event, queue):
+        epoch = self._event_times.epoch(event.stamp)
+        line = _line(event, epoch, queue.transaction_id_of(event.start))
+        if event.position == queue.first_owed and queue.failures:
+            line += " (failed %d times)" % queue.failures
+        if event.endpoint_id != self.endpoint_id:
+            line += " (for another central system)"
+        return line
+
+    def clear_given_up(self) -> int:
+        """The operator has read what was given up. Returns how many."""
+        count = self.given_up
+        self.cleared = self._journal.append(ClearedRecord.kind, b"")
+        self.given_up = 0
+        self.retention.sweep_again()
+        return count
+
+
+def _line(event, epoch, transaction_id):
+    """`StartTransaction {...}` with all figures; of MeterValues only when they were taken."""
+    figures: dict = {}
+    if not isinstance(event, ValuesRecord):
+        figures = messages.payload(event, epoch or 0, transaction_id)
+        if transaction_id is None:
+            figures.pop("transactionId", None)
+    figures["timestamp"] = "not known yet" if epoch is None else times.text(epoch)
+    return event.action + " " + json.dumps(figures)

@@ -1,0 +1,247 @@
+"""What the journal's records say: the one owner of their kinds and of their bytes.
+
+A payload is packed integers (base/packed_ints.py), then bytes where the table says so. Stations in
+the field have journals that were written so: change nothing, only ever append.
+
+START, VALUES and STOP are events. They begin with
+- lag: how many records before this one the oldest message was that its endpoint was still owed,
+  so that a delivery costs no record of its own
+- boot and seconds: when it happened. Boot 0: Unix seconds; else seconds since the station was
+  switched on for that time, until a TIME record tells when that was
+- endpoint_id: the number of the central system that is owed the event's message; 0: none is
+- distance: how many records before this one its transaction's START is; -1 outside of one
+
+kind        then
+1 START     connectorId, meterStart, 1 and the reservationId or 0 0, length of idTag; idTag,
+            Begin values for StopTransaction
+2 VALUES    connectorId, context, mask for MeterValues, mask for StopTransaction; values
+3 STOP      meterStop, reason, number of VALUES for StopTransaction, length of idTag; idTag,
+            End values for StopTransaction
+4 STATE     the state of the delivery to an endpoint: see `QueueState`; 1 and the transactionId
+            or 0 0
+5 GIVEN_UP  as STATE; then kind, Unix seconds, failures, transactionId (-1: not known) and
+            payload of the event that was given up
+6 TIME      boot, Unix seconds at its start
+7 CLEARED   nothing: the operator has read what was given up before
+"""
+
+from collections import namedtuple
+
+from firmware.base.packed_ints import pack_ints, unpack_ints
+from firmware.metering import measurands
+
+# Indices into it are in the journal: only ever append.
+REASONS = (
+    "Local Remote EVDisconnected PowerLoss Reboot SoftReset HardReset DeAuthorized EmergencyStop "
+    "Other UnlockCommand"
+).split()
+
+# When an event happened: seconds since the start of a boot; boot 0: Unix seconds.
+Stamp = namedtuple("Stamp", ("boot", "seconds"))
+
+# The delivery to one endpoint. `first_owed`: position of the first record whose message is not
+# answered or given up; `needed_from`: records before are of no use any more; `failures` of the
+# oldest message owed; `transaction_id` of the transaction that began at `needed_from`, None while
+# it is not known.
+QueueState = namedtuple(
+    "QueueState", ("endpoint_id", "first_owed", "needed_from", "failures", "transaction_id")
+)
+
+
+class Event:
+    """What happened, as its record says: a START, VALUES or STOP. `start`: the position of its
+    transaction's START, None outside of a transaction."""
+
+    kind = 0
+    action = ""
+
+    @staticmethod
+    def pack_head(lag: int, stamp: Stamp, endpoint_id: int, distance: int) -> bytes:
+        return pack_ints(lag, stamp.boot, stamp.seconds, endpoint_id, distance)
+
+    def _unpack(self, position, payload, count):
+        """(the event's own numbers, offset of the bytes behind them)."""
+        numbers, at = unpack_ints(payload, 5 + count)
+        self.position = position
+        self.payload = payload
+        self.first_owed = position - numbers[0]
+        self.stamp = Stamp(numbers[1], numbers[2])
+        self.endpoint_id = numbers[3]
+        self.start = position - numbers[4] if numbers[4] >= 0 else None
+        return numbers[5:], at
+
+    def is_message(self) -> bool:
+        """Whether a central system is owed a message of it."""
+        return self.endpoint_id != 0
+
+
+class StartRecord(Event):
+    """`begin_values`: packed (`measurands.pack`); empty: StopTransaction carries no values."""
+
+    kind = 1
+    action = "StartTransaction"
+
+    @staticmethod
+    def pack(
+        connector: int, meter_start: int, reservation_id: int | None, id_tag: str, begin: bytes
+    ) -> bytes:
+        """What follows the head. `meter_start` in Wh."""
+        tag = id_tag.encode()
+        reservation = (0, 0) if reservation_id is None else (1, reservation_id)
+        return pack_ints(connector, meter_start, *reservation, len(tag)) + tag + begin
+
+    def __init__(self, position, payload):
+        numbers, at = self._unpack(position, payload, 5)
+        self.connector, self.meter_start, reserved, reservation_id, size = numbers
+        self.reservation_id = reservation_id if reserved else None
+        self.id_tag = str(payload[at : at + size], "utf-8")
+        self.begin_values = payload[at + size :]
+
+
+class ValuesRecord(Event):
+    """`mask` and `stop_mask`: the measurands for MeterValues and for StopTransaction."""
+
+    kind = 2
+    action = "MeterValues"
+
+    @staticmethod
+    def pack(connector: int, context: str, mask: int, stop_mask: int, values: bytes) -> bytes:
+        """What follows the head."""
+        return pack_ints(connector, measurands.CONTEXTS.index(context), mask, stop_mask) + values
+
+    def __init__(self, position, payload):
+        numbers, self._values_at = self._unpack(position, payload, 4)
+        self.connector, self._context, self.mask, self.stop_mask = numbers
+
+    def is_message(self) -> bool:
+        return self.endpoint_id != 0 and self.mask != 0
+
+    def energy(self) -> int | None:
+        """The register, Wh, if it is among the values."""
+        return measurands.energy(self.payload, self._values_at)
+
+    def sampled_values(self, mask: int) -> list:
+        """SampledValues (OCPP 7.43) of those values that the mask asks for."""
+        context = measurands.CONTEXTS[self._context]
+        return measurands.unpack(self.payload, mask, context, self._values_at)
+
+
+class StopRecord(Event):
+    """`sample_count`: how many VALUES for StopTransaction there are; `end_values`: packed, empty
+    where StopTransaction carries no values."""
+
+    kind = 3
+    action = "StopTransaction"
+
+    @staticmethod
+    def pack(
+        meter_stop: int, reason: str, sample_count: int, id_tag: str | None, end: bytes
+    ) -> bytes:
+        """What follows the head. `meter_stop` in Wh. Raises ValueError for a reason that OCPP
+        does not know."""
+        tag = (id_tag or "").encode()
+        reason_index = REASONS.index(reason)
+        return pack_ints(meter_stop, reason_index, sample_count, len(tag)) + tag + end
+
+    def __init__(self, position, payload):
+        numbers, at = self._unpack(position, payload, 4)
+        self.meter_stop, reason, self.sample_count, size = numbers
+        self.reason = REASONS[reason]
+        self.id_tag = str(payload[at : at + size], "utf-8") if size else None
+        self.end_values = payload[at + size :]
+
+
+class StateRecord:
+    """How far the delivery to an endpoint was."""
+
+    kind = 4
+
+    @staticmethod
+    def pack(state: QueueState) -> bytes:
+        known = (0, 0) if state.transaction_id is None else (1, state.transaction_id)
+        return pack_ints(
+            state.endpoint_id, state.first_owed, state.needed_from, state.failures, *known
+        )
+
+    def __init__(self, position, payload):
+        self.position = position
+        numbers, self._end = unpack_ints(payload, 6)
+        transaction_id = numbers.pop()
+        numbers[4] = transaction_id if numbers[4] else None
+        self.state = QueueState(*numbers)
+
+
+class GivenUpRecord(StateRecord):
+    """`event`: what was given up, at `epoch` (Unix seconds), after so many `failures`."""
+
+    kind = 5
+
+    @staticmethod
+    def pack_event(
+        state: QueueState, event: Event, epoch: int, failures: int, transaction_id: int | None
+    ) -> bytes:
+        identity = -1 if transaction_id is None else transaction_id
+        numbers = pack_ints(event.kind, epoch, failures, identity)
+        return StateRecord.pack(state) + numbers + event.payload
+
+    def __init__(self, position, payload):
+        StateRecord.__init__(self, position, payload)
+        numbers, at = unpack_ints(payload, 4, self._end)
+        kind, self.epoch, self.failures, self.transaction_id = numbers
+        self.event = _KINDS[kind](position, payload[at:])
+
+
+class TimeRecord:
+    """When a boot began: `epoch`, Unix seconds."""
+
+    kind = 6
+
+    @staticmethod
+    def pack(boot: int, epoch: int) -> bytes:
+        return pack_ints(boot, epoch)
+
+    def __init__(self, position, payload):
+        self.position = position
+        (self.boot, self.epoch), _ = unpack_ints(payload, 2)
+
+
+class ClearedRecord:
+    """What was given up before has been read."""
+
+    kind = 7
+
+    def __init__(self, position, payload):
+        self.position = position
+
+
+_CLASSES = (
+    StartRecord,
+    ValuesRecord,
+    StopRecord,
+    StateRecord,
+    GivenUpRecord,
+    TimeRecord,
+    ClearedRecord,
+)
+_KINDS = {record_class.kind: record_class for record_class in _CLASSES}
+
+
+def parse(record):
+    """One of the classes above, of a record of the journal; None where its kind is not known."""
+    kind = _KINDS.get(record.kind)
+    return kind(record.position, record.payload) if kind else None
+
+
+def read(journal, position: int = 1, bookmark=None):
+    """Yields the journal's records, those of a known kind, see `Journal.records`."""
+    for record in journal.records(position, bookmark):
+        parsed = parse(record)
+        if parsed:
+            yield parsed
+
+
+def read_events(journal, position: int = 1, bookmark=None):
+    """Yields the events only."""
+    for record in journal.records(position, bookmark):
+        if record.kind <= StopRecord.kind:
+            yield parse(record)

@@ -1,0 +1,151 @@
+"""Which of the transactions' records are still needed, and room for new ones.
+
+Segments of the journal are swept from the oldest on: so a START goes before its STOP, and a record
+before the STATE that says it is delivered, wherever the power fails.
+"""
+
+from firmware.transactions.records import (
+    ClearedRecord,
+    Event,
+    GivenUpRecord,
+    StartRecord,
+    StateRecord,
+    StopRecord,
+    TimeRecord,
+    ValuesRecord,
+    parse,
+)
+
+
+class Retention:
+    """Drops the records that are not needed, a segment of the journal at a time."""
+
+    def __init__(self, journal, outbox, log):
+        self._journal = journal
+        self._outbox = outbox
+        self._log = log
+        # segments that begin before these positions are as small as they get
+        self._swept = 0
+        self._thinned = 0
+        self._full = False  # and that was logged
+
+    def sweep_again(self) -> None:
+        """Something is not needed any more that may lie in any segment."""
+        self._swept = 0
+
+    def transaction_stopped(self, stop: StopRecord) -> None:
+        """A transaction has ended: its values are old from now on, and where no central system is
+        owed anything of it nothing of it is needed."""
+        first = 0
+        for base in self._journal.segments:
+            if base <= stop.start:
+                first = base
+        self._thinned = min(self._thinned, first)
+        if not stop.endpoint_id:
+            self.sweep_again()
+            self.sweep(self._outbox.queues[0])
+
+    def sweep(self, queue) -> bool:
+        """Tidies the next segment of which this queue owes nothing more; whether there was one."""
+        journal = self._journal
+        index = journal.full_segment(self._swept)
+        if index is None:
+            return False
+        following = journal.segments[index + 1]
+        if queue.pending and following > queue.first_owed:
+            return False
+        self._swept = following
+        self._compact(index, self._is_needed)
+        return True
+
+    def room_for_transaction(self) -> bool:
+        """Whether a transaction that begins now can be recorded to its end. Makes room if need
+        be: half of the reserve is for its end."""
+        journal = self._journal
+        journal.measure_room()
+        least = -journal.reserve // 2
+        while journal.room < least and self._thin():
+            pass
+        return journal.room >= least
+
+    def room_for_values(self) -> bool:
+        """Whether there is room for meter values, which old ones make if need be."""
+        if self._journal.room <= 0:
+            self._thin()
+        full = self._journal.room <= 0
+        if full and not self._full:
+            self._log.error("the flash is full: no meter values are kept")
+        self._full = full
+        return not full
+
+    def _thin(self):
+        """Makes room in the next segment that may have some: drops what is delivered, else the
+        periodic values of old transactions. False when there is nothing left to drop."""
+        reading = self._outbox.reading
+        if reading and self.sweep(reading):
+            return True
+        index = self._journal.full_segment(self._thinned)
+        if index is None:
+            return False
+        self._thinned = self._journal.segments[index + 1]
+        dropped = []  # the queues whose messages they were
+        if self._compact(index, lambda record: not self._is_old(record, dropped)) and dropped:
+            for queue in dropped:
+                queue.drop_message()
+            self._log.error("the flash is full: %d old MeterValues are dropped", len(dropped))
+        return True
+
+    def _compact(self, index, is_needed):
+        if not self._outbox.save():  # what the records that go have told
+            return False
+        try:
+            self._journal.compact(index, is_needed)
+            return True
+        except OSError as why:
+            self._log.error("no room to tidy the journal: %s", why)
+            return False
+
+    def _is_needed(self, record):
+        outbox = self._outbox
+        record = parse(record)
+        if isinstance(record, Event):
+            queue = outbox.queues.get(record.endpoint_id)
+            if outbox.open_start and record.position == outbox.open_start.position:
+                return True
+            if not queue:  # left by a cut in the middle of tidying, and dropped already
+                return False
+            if isinstance(record, StartRecord):
+                return record.position >= queue.needed_from
+            if isinstance(record, ValuesRecord) and record.stop_mask:
+                if record.start >= queue.needed_from:
+                    return True
+            return record.position >= queue.first_owed
+        if isinstance(record, GivenUpRecord):
+            return record.position > outbox.cleared
+        if isinstance(record, StateRecord):
+            endpoint_id = record.state.endpoint_id
+            queue = outbox.queues.get(endpoint_id)
+            if not queue or record.position != queue.saved_at:
+                return False
+            is_open = outbox.open_start and outbox.open_start.endpoint_id == endpoint_id
+            return queue.pending > 0 or endpoint_id == outbox.endpoint_id or is_open
+        if isinstance(record, TimeRecord):
+            return any(record.position >= q.needed_from for q in outbox.queues.values())
+        if isinstance(record, ClearedRecord):
+            return record.position == outbox.cleared
+        return True  # a later firmware's
+
+    def _is_old(self, record, dropped):
+        """Whether these are the periodic values of a transaction that is over."""
+        outbox = self._outbox
+        if record.kind != ValuesRecord.kind or outbox.is_head(record.position):
+            return False
+        record = parse(record)
+        if record.stop_mask:
+            return False
+        if outbox.open_start and outbox.open_start.position == record.start:
+            return False
+        queue = outbox.queues.get(record.endpoint_id)
+        if queue and record.position >= queue.first_owed:
+            dropped.append(queue)
+        return True
