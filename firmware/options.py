@@ -1,7 +1,6 @@
 """What a start is told: by the command line on a PC, by `provision.json` on the device."""
 
 from firmware.ocpp import keys
-from firmware.ocpp.handlers import configuration
 
 
 class Options:
@@ -37,10 +36,10 @@ class Options:
 def checked_key(name: str, value: str) -> tuple:
     """(the configuration key's exact name, its checked value). Raises ValueError with one clear
     line."""
-    key = keys.row(name)
+    key = keys.find(name)
     if not key:
         raise ValueError("no such key: %s" % name)
     try:
-        return key[0], configuration.check(key, value)
+        return key.name, keys.check(key, value)
     except ValueError as why:
-        raise ValueError("%s: %s" % (key[0], why))
+        raise ValueError("%s: %s" % (key.name, why))

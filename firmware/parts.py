@@ -14,7 +14,7 @@ from firmware.charging.limits import Limits
 from firmware.metering.meter import Meter
 from firmware.metering.tic_input import TicInput
 from firmware.net import tls
-from firmware.ocpp.config import Configuration
+from firmware.ocpp.configuration import Configuration
 from firmware.sensing.meters import RegisterMap
 from firmware.sensing.modbus import Master
 from firmware.smart_charging.controller import LimitController
@@ -124,7 +124,7 @@ def build_station(parts: Parts, restart_reason: str) -> Station:
     clock = parts.clock
     options = parts.options
     reference = parts.reference
-    config = Configuration(parts.store, options.run_keys, options.provisioned_keys, None)
+    config = Configuration(parts.store, options.run_keys, options.provisioned_keys)
     evse = Evse(
         parts.board,
         clock.ms,

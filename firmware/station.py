@@ -5,7 +5,7 @@ import asyncio
 import firmware
 from firmware.base import runtime
 from firmware.charging.session import Session
-from firmware.ocpp import CallError, LinkDown, Unanswered
+from firmware.ocpp import CallError, LinkDown, Unanswered, key_effects
 from firmware.ocpp.connection import Connection
 from firmware.ocpp.handlers import dispatch
 from firmware.ocpp.registration import Registration
@@ -16,6 +16,7 @@ from firmware.ocpp.status_notifications import StatusNotifier
 from firmware.ocpp.transaction_sender import TransactionSender
 
 _OFFLINE_MS = 60000  # no link for so long means offline (docs/guide-notes.md, guide page 16)
+_FLUSH_S = 10  # how long a reset waits for its last messages to be delivered
 _WATCH_S = 4  # real seconds in which each part has a turn
 _AT_ONCE = 5  # pieces of work under way, for others to be told that this is enough
 _CRASHES = 3  # so many in a row end in the safe state
@@ -45,7 +46,7 @@ class Station:
         self.clock = clock
         self.log = log
         self.config = config
-        config.known = self._known
+        config.attach(self)
         self.reference = reference
         self.evse = evse
         self.meter = meter
@@ -85,8 +86,8 @@ class Station:
         self._outcome = ""
         self.transactions.outbox.on_message = self.transaction_sender.wake.set
         self.transactions.outbox.set_endpoint(self.connection.present_endpoint_id())
-        tic.set_mode(config.int("TICmode"))
-        self.keys_used()
+        key_effects.set_tic_mode(self)
+        key_effects.set_delivery(self)
 
     # what connects the parts
 
@@ -113,9 +114,6 @@ class Station:
     def message_timeout(self) -> int:
         """MessageTimeout, s. A lambda in `__init__` would keep all that is cold in memory."""
         return self.config.int("MessageTimeout")
-
-    def _known(self, name):
-        return runtime.once("firmware.ocpp.known", "value", self, name)
 
     def _starts_by_itself(self):
         """Whether a car just plugged in is charged without asking (guide page 16)."""
@@ -160,20 +158,6 @@ class Station:
         self.transactions.event_times.date_boots()
         self.transaction_sender.wake.set()
 
-    def keys_used(self) -> None:
-        """Hands on the keys that others keep a copy of."""
-        most = self.config.given("StopTransactionMaxMeterValues")
-        self.transactions.outbox.configure(
-            self.config.int("TransactionMessageAttempts"),
-            self.config.int("TransactionMessageRetryInterval"),
-            int(most) if most else None,
-        )
-
-    def key_changed(self, name: str) -> None:
-        """A key has another value, and the answer that says so is out."""
-        runtime.once("firmware.ocpp.effects", "changed", self, name)
-        runtime.drop("firmware.ocpp.handlers.configuration", "firmware.ocpp.keys")
-
     @property
     def max_ma(self) -> int:
         """The station's own maximum on each phase, mA."""
@@ -181,7 +165,19 @@ class Station:
 
     def reset(self, hard: bool) -> None:
         """Stops the transaction, delivers what can be delivered, and starts again."""
-        self.spawn(runtime.soon("firmware.ocpp.effects", "restart", self, hard))
+        self.spawn(self._reset(hard))
+
+    async def _reset(self, hard):
+        """A transaction that does not end is asked ResetRetries times more; then the journal
+        closes it after the restart."""
+        self.security_event("%s reset" % ("hard" if hard else "soft"))
+        for _ in range(1 + self.config.int("ResetRetries")):
+            self.session.refuse_transactions()
+            if await self.session.stop_transaction_and_wait("HardReset" if hard else "SoftReset"):
+                break
+        await self.transaction_sender.wait_until_delivered(_FLUSH_S)
+        self.evse.faults.reset()
+        self.end("hard reset" if hard else "reset")
 
     # the tasks
 

@@ -201,7 +201,7 @@ class Messages:
         self.random = random
         self.transaction = 1001
         self.count = 0
-        self.keys = list(keys.names())
+        self.keys = [key.name for key in keys.TABLE]
 
     def call(self) -> tuple:
         """(action, payload) that fits the schemas."""

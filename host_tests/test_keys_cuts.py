@@ -1,12 +1,14 @@
 """A changed key, the data reset and a reservation under power cuts, on LittleFS: old or new."""
 
+import asyncio
+
 import pytest
 
 from firmware.base.store import Store
 from firmware.charging.reservation import Reservation
 from firmware.charging.session import Session
-from firmware.ocpp.config import Configuration
-from firmware.ocpp.handlers import configuration
+from firmware.ocpp import configuration
+from firmware.ocpp.configuration import Configuration
 from host_tests.flash import Flash
 
 
@@ -15,7 +17,7 @@ class Station:
 
     def __init__(self, flash):
         self.store = Store(flash.mount())
-        self.config = Configuration(self.store, {}, {}, lambda name: "known")
+        self.config = Configuration(self.store, {}, {})
         self.reference = self.log = self.transactions = self
         self.socket = True
         self.interrupted = None
@@ -30,8 +32,8 @@ class Station:
         pass
 
     def set(self, name, value):
-        status, _, why = configuration.change(self, name, value)
-        assert status == "Accepted", why
+        change = asyncio.run(configuration.change_key(self, name, value))
+        assert change.status == "Accepted", change.why
 
 
 def prepared():
@@ -50,7 +52,7 @@ def change(station):
 
 
 def data_reset(station):
-    station.set("TriggerBackendConfigurationDataReset", "true")
+    station.config.reset()
 
 
 def replace(station):

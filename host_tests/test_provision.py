@@ -14,7 +14,7 @@ import trustme
 
 from firmware import provisioning
 from firmware.base.store import Files, Store
-from firmware.ocpp.config import Configuration
+from firmware.ocpp.configuration import Configuration
 from host_tests.pty_board import PtyBoard
 from tools import provision, runtimes
 from tools.board import Board, Trouble
@@ -272,7 +272,7 @@ def runs_with(flash):
     """The station's keys as it starts from this flash, and its store."""
     checked = provisioning.check(json.loads((flash / "provision.json").read_text()))
     store = Store(Files(str(flash / "state")))
-    return Configuration(store, {}, checked.provisioned_keys, lambda name: ""), store
+    return Configuration(store, {}, checked.provisioned_keys), store
 
 
 @pytest.mark.micropython

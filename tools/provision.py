@@ -236,8 +236,8 @@ def hidden(given: dict) -> dict:
     """For showing: without what is secret, however its name is spelt."""
     shown = json.loads(json.dumps(given))
     for name in shown.get("keys", {}):
-        row = keys.row(name)
-        if not row or row[1] == "w":
+        key = keys.find(name)
+        if not key or key.access == keys.SECRET:
             shown["keys"][name] = SET
     for name in shown.get("wifi", {}):
         if name != "ssid":
@@ -274,7 +274,7 @@ def overruled(now: bytes | None, before: dict, given: dict, typed=(), everything
     its store has them: (the store's files, None for one that goes; names that stay changed)."""
     old, new = answers(before), answers(given)
     ours = {name for name in {*old, *new} if old.get(name) != new.get(name)}
-    ours |= {keys.row(name)[0] for name in typed if keys.row(name)}
+    ours |= {key.name for key in map(keys.find, typed) if key}
     ours |= set(new if everything else ())
     made: dict[str, bytes | None] = {STORE + BEFORE[name]: None for name in ours if name in BEFORE}
     sound = now is not None and now == stored(now[4:])

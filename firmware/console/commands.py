@@ -10,8 +10,7 @@ from firmware.base import runtime
 from firmware.base.log import LEVELS
 from firmware.console import status
 from firmware.net import websocket
-from firmware.ocpp import effects, keys
-from firmware.ocpp.handlers import configuration
+from firmware.ocpp import configuration, keys
 
 _LOGIN_MS = 600000  # a login holds for so long after the last command
 _GUESS_S = 2  # who types a wrong password waits so long
@@ -81,8 +80,8 @@ def _for_log(name, arguments):
     """What the log says of a line: never a key's value, which may be a secret, nor the name of a
     key that there is none of, which may be a secret typed in the wrong place."""
     if name == "config":
-        key = keys.row(arguments[0])
-        return "config " + (key[0] if key else "of an unknown key")
+        key = keys.find(arguments[0])
+        return "config " + (key.name if key else "of an unknown key")
     return " ".join([name] + arguments[:1])[:60]
 
 
@@ -121,30 +120,23 @@ async def _status(station, arguments, text):
 async def _config(station, arguments, text):
     config = station.config
     if not arguments:
-        return [_key_line(config, name) for name in keys.names()]
+        return [_key_line(config, key) for key in keys.TABLE]
     if len(arguments) == 1:
-        key = keys.row(arguments[0])
+        key = keys.find(arguments[0])
         if not key:
             raise ValueError("no such key: %s" % arguments[0][:50])
-        return [_key_line(config, key[0])]
+        return [_key_line(config, key)]
     value = text[len(arguments[0]) :].strip()
     if value == '""':
         value = ""
-    result, name, why = configuration.change(station, arguments[0], value)
-    if result == "Accepted":
-        if not name:  # TriggerBackendConfigurationDataReset
-            await effects.clear(station)
-        station.key_changed(name)
-    elif why:
-        station.log("config").info("%s %s: %s", result, name, why)
-    return [result]
+    change = await configuration.change_key(station, arguments[0], value)
+    if change.status == "Accepted":
+        configuration.apply_change(station, change)
+    return [change.status]
 
 
-def _key_line(config, name):
-    value = config.get(name)
-    if keys.row(name)[1] == "w":  # a secret
-        value = "(set)" if value else "(not set)"
-    return "%s=%s" % (name, value)
+def _key_line(config, key):
+    return "%s=%s" % (key.name, config.shown(key))
 
 
 async def _authorize(station, arguments, text):

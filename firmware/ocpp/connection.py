@@ -53,7 +53,7 @@ class Connection:
     def url(self) -> str:
         """The URL to dial; empty where there is none. The guide's default is somebody's server:
         it is reported, and dialled only when somebody set it."""
-        return self.station.config.given("SupervisionUrl") or ""
+        return self.station.config.without_default("SupervisionUrl")
 
     def present_endpoint_id(self) -> int:
         """A number for the endpoint that the keys tell; 0 where there is no central system."""
@@ -105,8 +105,8 @@ class Connection:
         config = self.station.config
         url, _, box = self._accepted_endpoint().decode().partition("\n")
         self.log.error("%s did not answer this station: back to %s", self.url(), url)
-        config.put("SupervisionUrl", url)
-        config.put("BoxIdentifier", box)
+        config.change("SupervisionUrl", url)
+        config.change("BoxIdentifier", box)
         self._trial_until_ms = None
 
     # what others ask for
@@ -158,7 +158,7 @@ class Connection:
         station = self.station
         failures = 0  # in a row
         self._disconnected()  # what a crash of this task has left
-        if "SupervisionUrl" not in station.config.run:
+        if not station.config.is_for_this_run("SupervisionUrl"):
             self._begin_trial()  # a restart does not end a trial
         while True:
             self._wake.clear()

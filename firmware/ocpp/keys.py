@@ -1,104 +1,164 @@
-"""The configuration keys: the guide's two tables (pages 12 to 15) and what OCPP 1.6 adds.
+"""The configuration keys: the guide's two tables (pages 12 to 15), and what OCPP 1.6 adds.
 
-A row: name, access, type, default, bounds. Access: r, rw, or w for a secret that is never read.
-Types: b boolean, i integer (lowest..highest), s string (longest), m measurands, p phase rotation,
-u URL. `-` is the empty value, `*` one that the station knows (model, meter, TIC).
-Loaded for a look-up and dropped again; the values are in `config.py`. Rows under `# OCPP` are not
-in the guide: OCPP 1.6, its errata or the security white paper ask for them, or a bench and an
-installer do.
+A row is all that there is to a key: GetConfiguration, ChangeConfiguration, the console, the
+command line and provisioning go by it. The values are in `configuration.py`.
 """
 
-# In pieces: a large one is hard to find in a heap that is in use.
-TABLE = (
-    """
-AuthorizeRemoteTxRequests rw b true
-ClockAlignedDataInterval rw i 0 0..86400
-ConnectionTimeOut rw i 0 0..86400
-GetConfigurationMaxKeys r i 100
-HeartbeatInterval rw i 60 1..86400
-MeterValuesAlignedData rw m -
-MeterValuesAlignedDataMaxLength r i 0
-MeterValuesSampledData rw m Voltage,Power.Active.Import,Energy.Active.Import.Register,\
-Current.Import,Current.Offered,Frequency
-MeterValuesSampledDataMaxLength r i 20
-MeterValueSampleInterval rw i 30 0..86400
-NumberOfConnectors r i 1
-ResetRetries rw i 0 0..10
-""",
-    """
-ConnectorPhaseRotation rw p NotApplicable
-ConnectorPhaseRotationMaxLength r i 0
-StopTransactionOnEVSideDisconnect rw b true
-StopTransactionOnInvalidId rw b true
-StopTxnAlignedData rw m -
-StopTxnAlignedDataMaxLength r i 0
-StopTxnSampledData rw m -
-StopTxnSampledDataMaxLength r i 0
-SupportedFeatureProfiles r s Core,FirmwareManagement,SmartCharging,RemoteTrigger
-TransactionMessageAttempts rw i 3 1..100
-TransactionMessageRetryInterval rw i 15 0..86400
-UnlockConnectorOnEVSideDisconnect rw b *
-""",
-    """
-MessageTimeout rw i 30 1..600
-WebSocketPingInterval rw i 60 0..86400
-SupportedFileTransferProtocols r s HTTP,HTTPS,FTP,FTPS
-ChargeProfileMaxStacklevel r i 200
-ChargingScheduleMaxPeriods r i 100
-ChargingScheduleAllowedChargingRateUnit r s Current,Power
-MaxChargingProfilesInstalled r i 200
-ConnectorSwitch3to1PhaseSupported r b *
-ReserveConnectorZeroSupported r b true
-SupervisionUrl rw u wss://sandbox.ecostruxure-ev-advisor.se.app/supervision/evcs/v1.6 199
-BoxIdentifier rw s * 50
-DefaultIdTag rw s FreeCharge 500
-TICdetection r b *
-TICmode rw i 0 0..3
-MeterType r i * 0..1
-IMaxUser r i *
-PhaseNumber r i *
-TriggerBackendConfigurationDataReset rw b false
-""",
-    """
-# OCPP
-LocalAuthorizeOffline rw b true
-LocalPreAuthorize rw b false
-AllowOfflineTxForUnknownId rw b true
-MinimumStatusDuration rw i 0 0..3600
-StopTransactionMaxMeterValues r i *
-AuthorizationKey w s - 40
-SecurityProfile rw i 0 0..2
-CpoName rw s - 100
-ConsolePassword w s - 40
-""",
+from collections import namedtuple
+
+from firmware.ocpp import key_effects as effects
+from firmware.ocpp.key_types import (
+    authorization_key,
+    boolean,
+    box_identifier,
+    console_password,
+    id_tag,
+    integer,
+    measurand_list,
+    phase_rotation,
+    string,
+    url,
 )
 
+# Access.
+R = "read"
+RW = "read and write"
+RW_SOCKET = "read and write, but read where the cable is attached"  # errata 3.84
+SECRET = "write"  # it is never read
 
-def row(name: str) -> list | None:
-    """The row [name, access, type, default, bounds] of a key, matched without regard to case."""
-    for text in TABLE:
-        at = text.find("\n" + name + " ")
-        if at >= 0 and " " not in name and name != "#":
-            return text[at + 1 : text.find("\n", at + 1)].split(" ")
-    name = name.lower()
-    for line in names():
-        if line.lower() == name:
-            return row(line)
-    return None
+# `type`: a function of key_types.py, to which `bounds` are given. `default`: a text, or a function
+# of the station that knows it. `effect`: None, or a function of the station, called when the key
+# has another value and the answer that says so is out.
+Key = namedtuple("Key", ("name", "access", "type", "default", "bounds", "effect"))
 
 
-def default(row: list, known) -> str:
-    """The value of a key that nobody set; `known(name)` tells what the station itself knows."""
-    return known(row[0]) if row[3] == "*" else "" if row[3] == "-" else row[3]
+def _key(name, access, type, default, bounds=None, effect=None):
+    return Key(name, access, type, default, bounds, effect)
 
 
-def names():
-    """Yields every key's name in the guide's order."""
-    for text in TABLE:
-        at = 0
-        end = text.find("\n", 1)
-        while end >= 0:
-            if text[at + 1] != "#":
-                yield text[at + 1 : text.find(" ", at)]
-            at = end
-            end = text.find("\n", at + 1)
+# Values that the station itself knows: its commercial reference, its meter, its TIC line.
+
+
+def _max_a(station):
+    return str(station.reference.max_ma // 1000)
+
+
+def _phases(station):
+    return str(station.reference.phases)
+
+
+def _switches_phases(station):
+    return "true" if station.reference.phases == 3 else "false"
+
+
+def _has_socket(station):
+    return "true" if station.reference.socket else "false"
+
+
+def _box_identifier(station):
+    return station.config.own_box_identifier()
+
+
+def _tic_detected(station):
+    return "true" if station.tic.detected else "false"
+
+
+def _meter_type(station):
+    meter = station.meter
+    return str(meter.mid if meter.last or not meter.error else 0)  # none was ever there
+
+
+TABLE = (
+    # Standard keys (guide pages 12 to 14)
+    _key("AuthorizeRemoteTxRequests", RW, boolean, "true"),
+    _key("ClockAlignedDataInterval", RW, integer, "0", (0, 86400), effects.set_sampling),
+    _key("ConnectionTimeOut", RW, integer, "0", (0, 86400)),
+    _key("GetConfigurationMaxKeys", R, integer, "100"),
+    _key("HeartbeatInterval", RW, integer, "60", (1, 86400), effects.set_heartbeat),
+    _key("MeterValuesAlignedData", RW, measurand_list, ""),
+    _key("MeterValuesAlignedDataMaxLength", R, integer, "0"),
+    _key(
+        "MeterValuesSampledData",
+        RW,
+        measurand_list,
+        "Voltage,Power.Active.Import,Energy.Active.Import.Register,Current.Import,"
+        "Current.Offered,Frequency",
+    ),
+    _key("MeterValuesSampledDataMaxLength", R, integer, "20"),
+    _key("MeterValueSampleInterval", RW, integer, "30", (0, 86400), effects.set_sampling),
+    _key("NumberOfConnectors", R, integer, "1"),
+    _key("ResetRetries", RW, integer, "0", (0, 10)),
+    _key("ConnectorPhaseRotation", RW, phase_rotation, "NotApplicable"),
+    _key("ConnectorPhaseRotationMaxLength", R, integer, "0"),
+    _key("StopTransactionOnEVSideDisconnect", RW, boolean, "true"),
+    _key("StopTransactionOnInvalidId", RW, boolean, "true"),
+    _key("StopTxnAlignedData", RW, measurand_list, ""),
+    _key("StopTxnAlignedDataMaxLength", R, integer, "0"),
+    _key("StopTxnSampledData", RW, measurand_list, ""),
+    _key("StopTxnSampledDataMaxLength", R, integer, "0"),
+    _key(
+        "SupportedFeatureProfiles",
+        R,
+        string,
+        "Core,FirmwareManagement,SmartCharging,RemoteTrigger",
+    ),
+    _key("TransactionMessageAttempts", RW, integer, "3", (1, 100), effects.set_delivery),
+    _key("TransactionMessageRetryInterval", RW, integer, "15", (0, 86400), effects.set_delivery),
+    _key("UnlockConnectorOnEVSideDisconnect", RW_SOCKET, boolean, _has_socket),
+    _key("MessageTimeout", RW, integer, "30", (1, 600), effects.set_pings),
+    _key("WebSocketPingInterval", RW, integer, "60", (0, 86400), effects.set_pings),
+    _key("SupportedFileTransferProtocols", R, string, "HTTP,HTTPS,FTP,FTPS"),
+    _key("ChargeProfileMaxStacklevel", R, integer, "200"),
+    _key("ChargingScheduleMaxPeriods", R, integer, "100"),
+    _key("ChargingScheduleAllowedChargingRateUnit", R, string, "Current,Power"),
+    _key("MaxChargingProfilesInstalled", R, integer, "200"),
+    _key("ConnectorSwitch3to1PhaseSupported", R, boolean, _switches_phases),
+    _key("ReserveConnectorZeroSupported", R, boolean, "true"),
+    # Customized keys (guide page 15)
+    _key(
+        "SupervisionUrl",
+        RW,
+        url,
+        "wss://sandbox.ecostruxure-ev-advisor.se.app/supervision/evcs/v1.6",
+        199,
+        effects.change_endpoint,
+    ),
+    _key("BoxIdentifier", RW, box_identifier, _box_identifier, 50, effects.change_endpoint),
+    _key("DefaultIdTag", RW, id_tag, "FreeCharge", 500),
+    _key("TICdetection", R, boolean, _tic_detected),
+    _key("TICmode", RW, integer, "0", (0, 3), effects.set_tic_mode),
+    _key("MeterType", R, integer, _meter_type, (0, 1)),
+    _key("IMaxUser", R, integer, _max_a),
+    _key("PhaseNumber", R, integer, _phases),
+    _key("TriggerBackendConfigurationDataReset", RW, boolean, "false"),
+    # Not in the guide: OCPP 1.6, its errata or the security white paper ask for them, or a bench
+    # and an installer do
+    _key("LocalAuthorizeOffline", RW, boolean, "true"),
+    _key("LocalPreAuthorize", RW, boolean, "false"),
+    _key("AllowOfflineTxForUnknownId", RW, boolean, "true"),
+    _key("MinimumStatusDuration", RW, integer, "0", (0, 3600)),
+    _key("StopTransactionMaxMeterValues", R, integer, "30"),
+    _key("AuthorizationKey", SECRET, authorization_key, "", 40, effects.reconnect),
+    _key("SecurityProfile", RW, integer, "0", (0, 2), effects.reconnect),
+    _key("CpoName", RW, string, "", 100),
+    _key("ConsolePassword", SECRET, console_password, "", 40),
+)
+
+_BY_LOWER_NAME = {key.name.lower(): key for key in TABLE}
+
+
+def find(name: str) -> Key | None:
+    """The key of a name, in any case; None where there is none."""
+    return _BY_LOWER_NAME.get(name.lower())
+
+
+def check(key: Key, text: str) -> str:
+    """A value as it is stored. Raises ValueError saying what is wrong with it."""
+    if any(c < 32 or c == 127 for c in text.encode()):
+        raise ValueError("control characters")
+    return key.type(text, key.bounds)
+
+
+def is_read_only(key: Key, has_socket: bool) -> bool:
+    """Whether the central system can't change it. `has_socket`: else the cable is attached."""
+    return key.access == R or (key.access == RW_SOCKET and not has_socket)

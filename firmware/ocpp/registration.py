@@ -105,7 +105,7 @@ class Registration:
             self._retry_after(interval)
             return
         if interval > 0:
-            station.config.put("HeartbeatInterval", str(interval))
+            station.config.change("HeartbeatInterval", str(interval))
         station.booted()
         self._go_online()
 

@@ -174,6 +174,6 @@ class Security:
                 "security profile %s does not connect: back to %s",
                 config.get("SecurityProfile"), profile,
             )  # fmt: skip
-            config.put("SecurityProfile", profile)
+            config.change("SecurityProfile", profile)
             config.store.remove(_OLD_PROFILE)
             self.station.security_event("SecurityProfile is %s again" % profile)

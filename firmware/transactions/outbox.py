@@ -145,12 +145,12 @@ class Outbox:
         self._read_from = 0  # it is not at an earlier position
         self._bookmark = Bookmark()
 
-    def configure(self, attempts: int, retry_s: int, max_stop_values: int | None) -> None:
+    def configure(self, attempts: int, retry_s: int, max_stop_values: int) -> None:
         """TransactionMessageAttempts and -RetryInterval, and about how many SampledValues a
-        StopTransaction may carry (None: as many as before)."""
+        StopTransaction may carry."""
         self.attempts = attempts
         self.retry_s = retry_s
-        self.max_stop_values = max_stop_values or self.max_stop_values
+        self.max_stop_values = max_stop_values
 
     def set_endpoint(self, endpoint_id: int) -> None:
         self.endpoint_id = endpoint_id

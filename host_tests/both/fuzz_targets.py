@@ -262,7 +262,10 @@ def options(data):
 def keys_seeds():
     from firmware.ocpp import keys
 
-    seeds = [("%s=%s" % (name, keys.row(name)[3])).encode() for name in keys.names()]
+    seeds = [
+        ("%s=%s" % (key.name, key.default if isinstance(key.default, str) else "*")).encode()
+        for key in keys.TABLE
+    ]
     return seeds + [
         b"ConnectorPhaseRotation=0.RST,1.RTS",
         b"SupervisionUrl=wss://a.example/ocpp",
@@ -273,25 +276,24 @@ def keys_seeds():
 
 
 def keys(data):
-    from firmware.ocpp import keys
-    from firmware.ocpp.handlers import configuration
+    from firmware.ocpp import key_types, keys
 
     said = text(data)
     if said is None:
         return ""
     name, _, value = said.partition("=")
-    row = keys.row(name)
-    if not row:
+    key = keys.find(name)
+    if not key:
         return "none"
     try:
-        value = configuration.check(row, value)
+        value = keys.check(key, value)
     except ValueError as why:
         return str(why)
-    assert configuration.check(row, value) == value, value
+    assert keys.check(key, value) == value, value
     assert "\n" not in value and len(value) <= 500
-    if row[2] == "i":
+    if key.type is key_types.integer:
         int(value)
-    return plain([row[0], value])
+    return plain([key.name, value])
 
 
 def measurands_seeds():
@@ -854,16 +856,16 @@ def settings_seeds():
 def settings(data):
     """The keys' values in flash: all of them, or none when they are damaged."""
     from firmware.base.store import Store
-    from firmware.ocpp import config
+    from firmware.ocpp.configuration import Configuration
     from host_tests.both.memory_files import MemoryFiles
 
     files = MemoryFiles()
     files.data["store/keys"] = data
-    made = config.Configuration(Store(files), {}, {}, lambda name: "1")
+    made = Configuration(Store(files), {}, {})
     url = made.get("SupervisionUrl")
     interval = made.int("HeartbeatInterval")
-    made.put("HeartbeatInterval", "77")
-    again = config.Configuration(Store(files), {}, {}, lambda name: "1")
+    made.change("HeartbeatInterval", "77")
+    again = Configuration(Store(files), {}, {})
     assert again.int("HeartbeatInterval") == 77 and again.get("SupervisionUrl") == url
     return plain([url, interval])
 

@@ -1,8 +1,8 @@
 """The configuration keys: values, layers, and what ChangeConfiguration refuses."""
 
-from firmware.ocpp import keys
-from firmware.ocpp.config import Configuration
-from firmware.ocpp.handlers import configuration
+from firmware.ocpp import configuration, keys
+from firmware.ocpp.configuration import Configuration
+from firmware.ocpp.handlers import configuration_keys
 from firmware.ocpp.security import Security
 
 
@@ -24,44 +24,48 @@ class Station:
 
     def __init__(self, config, socket=True):
         self.config = config
+        config.attach(self)
         self.reference = self
         self.socket = socket
         self.security = Security(self)
 
     def log(self, part):
-        return None
+        return self
+
+    def info(self, text, *args):
+        pass
 
 
-def change(values, name, value, socket=True):
-    return configuration.change(Station(values, socket), name, value)
+async def change(values, name, value, socket=True):
+    """(status, the key's own name, why not)"""
+    made = await configuration.change_key(Station(values, socket), name, value)
+    return made[:3]
 
 
 def config(run=None, provisioned=None, store=None):
-    return Configuration(store or Memory(), run or {}, provisioned or {}, lambda name: "known")
+    return Configuration(store or Memory(), run or {}, provisioned or {})
 
 
 def test_every_row_has_a_default_that_its_own_check_accepts():
-    for name in keys.names():
-        key = keys.row(name)
-        assert key[1] in ("r", "rw", "w") and key[2] in "bismpu", key
-        if key[3] not in ("*", "-") and "w" in key[1]:
-            assert configuration.check(key, key[3]) == key[3], key
+    for key in keys.TABLE:
+        if isinstance(key.default, str):
+            assert keys.check(key, key.default) == key.default, key
 
 
 def test_names_match_without_regard_to_case():
-    assert keys.row("heartbeatinterval")[0] == "HeartbeatInterval"
-    assert keys.row("HEARTBEATINTERVAL")[0] == "HeartbeatInterval"
+    assert keys.find("heartbeatinterval").name == "HeartbeatInterval"
+    assert keys.find("HEARTBEATINTERVAL").name == "HeartbeatInterval"
 
 
 def test_what_is_no_name_is_no_key():
     for name in ("", "#", "# OCPP", "Nope", "HeartbeatInterval rw", "Heartbeat", "\nMeterType"):
-        assert keys.row(name) is None, name
+        assert keys.find(name) is None, name
 
 
-def test_a_changed_value_is_stored_and_read_back():
+async def test_a_changed_value_is_stored_and_read_back():
     store = Memory()
     first = config(store=store)
-    assert change(first, "heartbeatinterval", "120")[:2] == (
+    assert (await change(first, "heartbeatinterval", "120"))[:2] == (
         "Accepted",
         "HeartbeatInterval",
     )
@@ -72,16 +76,16 @@ def test_a_changed_value_is_stored_and_read_back():
 
 def test_this_run_beats_stored_beats_provisioned():
     store = Memory()
-    config(store=store).put("CpoName", "stored")
+    config(store=store).change("CpoName", "stored")
     assert config(provisioned={"CpoName": "first"}).get("CpoName") == "first"
     assert config(store=store, provisioned={"CpoName": "first"}).get("CpoName") == "stored"
     now = config(run={"CpoName": "run"}, store=store)
     assert now.get("CpoName") == "run"
-    now.put("CpoName", "new")
+    now.change("CpoName", "new")
     assert now.get("CpoName") == "new"
 
 
-def test_what_is_refused():
+async def test_what_is_refused():
     refused = (
         ("NumberOfConnectors", "2"),
         ("HeartbeatInterval", "0"),
@@ -107,13 +111,13 @@ def test_what_is_refused():
     values = config()
     for name, value in refused:
         before = values.get(name)
-        status, _, why = change(values, name, value)
+        status, _, why = await change(values, name, value)
         assert status == "Rejected" and why, (name, value)
         assert values.get(name) == before
-    assert change(values, "Nonsense", "1")[0] == "NotSupported"
+    assert (await change(values, "Nonsense", "1"))[0] == "NotSupported"
 
 
-def test_what_is_accepted_and_how_it_is_kept():
+async def test_what_is_accepted_and_how_it_is_kept():
     taken = (
         ("AuthorizeRemoteTxRequests", "False", "false"),
         ("AuthorizeRemoteTxRequests", " TRUE ", "true"),
@@ -127,18 +131,22 @@ def test_what_is_accepted_and_how_it_is_kept():
     )  # fmt: skip
     values = config()
     for name, value, kept in taken:
-        assert change(values, name, value)[0] == "Accepted", (name, value)
+        assert (await change(values, name, value))[0] == "Accepted", (name, value)
         assert values.get(name) == kept
 
 
-def test_an_attached_cable_unlocks_nothing():
+async def test_an_attached_cable_unlocks_nothing():
     name = "UnlockConnectorOnEVSideDisconnect"
-    assert change(config(), name, "false", False)[0] == "Rejected"
-    assert change(config(), name, "false", True)[0] == "Accepted"
+    assert (await change(config(), name, "false", False))[0] == "Rejected"
+    assert (await change(config(), name, "false", True))[0] == "Accepted"
 
 
 def test_what_the_station_knows_and_what_nobody_does():
-    assert config().get("MeterType") == "known"
+    values = config(provisioned={"PhaseNumber": "1"})
+    station = Station(values)
+    station.phases = 3
+    assert values.get("ConnectorSwitch3to1PhaseSupported") == "true"
+    assert values.get("PhaseNumber") == "1"
     try:
         config().get("Nonsense")
     except KeyError:
@@ -151,10 +159,8 @@ async def test_all_keys_are_told():
     station.meter = station.tic = station.transactions = station
     station.mid = station.last = station.phases = 1
     station.detected = False
-    station.outbox = station
-    station.max_stop_values = 60
     station.max_ma = 32000
-    answer = await configuration.GetConfiguration(station, {})
+    answer = await configuration_keys.GetConfiguration(station, {})
     told = {key["key"]: key["value"] for key in answer["configurationKey"]}
     assert len(told) > 40 and told["HeartbeatInterval"] == "60" and told["CpoName"] == ""
     assert (told["IMaxUser"], told["TICdetection"], told["MeterType"]) == ("32", "false", "1")
@@ -162,11 +168,11 @@ async def test_all_keys_are_told():
 
 def test_the_data_reset_keeps_the_way_back():
     values = config(provisioned={"BoxIdentifier": "BOX"})
-    values.put("AuthorizationKey", "0123456789abcdef")
-    values.put("BoxIdentifier", "OTHER")
-    values.put("CpoName", "x")
-    values.put("TriggerBackendConfigurationDataReset", "true")
-    configuration.reset(values)
+    values.change("AuthorizationKey", "0123456789abcdef")
+    values.change("BoxIdentifier", "OTHER")
+    values.change("CpoName", "x")
+    values.change("TriggerBackendConfigurationDataReset", "true")
+    values.reset()
     assert values.get("BoxIdentifier") == "BOX" and values.get("CpoName") == ""
     assert values.get("AuthorizationKey") == "0123456789abcdef"
     assert values.get("TriggerBackendConfigurationDataReset") == "false"

@@ -5,7 +5,7 @@ import sys
 
 from firmware.base import logbook, runtime, sockets, times
 from firmware.charging import faults
-from firmware.ocpp import Answer
+from firmware.ocpp import Answer, keys
 
 MESSAGE = "DiagnosticsStatusNotification"
 _FILE = "diagnostics.txt"
@@ -74,7 +74,7 @@ async def step(station, job):
             return None
         return await _attempt(station, station.log("diagnostics"), job)
     finally:
-        runtime.drop("firmware.base.logbook", "firmware.ocpp.keys")
+        runtime.drop("firmware.base.logbook")
 
 
 async def _attempt(station, log, job):
@@ -186,12 +186,8 @@ def _transactions(station):
 
 
 def _configuration(station):
-    keys = runtime.load("firmware.ocpp.keys")
-    for name in keys.names():
-        value = station.config.get(name)
-        if keys.row(name)[1] == "w":
-            value = "(set)" if value else "(not set)"
-        yield "%s=%s" % (name, value)
+    for key in keys.TABLE:
+        yield "%s=%s" % (key.name, station.config.shown(key))
 
 
 def _memory(station):

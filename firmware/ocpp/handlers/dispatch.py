@@ -8,7 +8,7 @@ It refuses a call by raising CallError.
 from firmware.ocpp import CallError
 from firmware.ocpp.handlers import (
     composite_schedule,
-    configuration,
+    configuration_keys,
     maintenance,
     remote,
     reservation,
@@ -36,8 +36,8 @@ HANDLERS = {
     "Reset": maintenance.Reset,
     "DataTransfer": maintenance.DataTransfer,
     "TriggerMessage": trigger.TriggerMessage,
-    "GetConfiguration": configuration.GetConfiguration,
-    "ChangeConfiguration": configuration.ChangeConfiguration,
+    "GetConfiguration": configuration_keys.GetConfiguration,
+    "ChangeConfiguration": configuration_keys.ChangeConfiguration,
     "SetChargingProfile": smart_charging.SetChargingProfile,
     "ClearChargingProfile": smart_charging.ClearChargingProfile,
     "GetCompositeSchedule": composite_schedule.GetCompositeSchedule,

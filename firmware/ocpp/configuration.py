@@ -1,0 +1,182 @@
+"""The values of the configuration keys, and how one is changed. Which keys there are: `keys.py`;
+what a new value does: `key_effects.py`."""
+
+from binascii import hexlify
+from collections import namedtuple
+
+from firmware.base import runtime
+from firmware.ocpp import keys, security
+
+_STORED = "keys"  # the store's name for the values that were changed
+_OWN_BOX = "box"  # and for the identifier that the station gave itself
+_DATA_RESET = "TriggerBackendConfigurationDataReset"
+_MOVES_UP_ONLY = "SecurityProfile"
+
+# What became of a change: `status` as ChangeConfiguration.conf tells it, the key's own `name`, why
+# it was not accepted ("" if it was), and the rows of the `keys` that have another value.
+Change = namedtuple("Change", ("status", "name", "why", "keys"))
+
+
+class Configuration:
+    """The values: this run's, else what was changed, else what was provisioned, else the default.
+
+    `store` keeps what was changed, `run` is what the command line set for this run, `provisioned`
+    the installer's answers: each from the keys' own names to values that were checked.
+    """
+
+    def __init__(self, store, run: dict, provisioned: dict):
+        self.store = store
+        self._station = None
+        self._run = run
+        self._provisioned = provisioned
+        self._changed = {}
+        self._own_box = ""
+        for line in (store.read(_STORED) or b"").decode().split("\n"):
+            name, sign, value = line.partition("=")
+            if sign:
+                self._changed[name] = value
+        self._values = {}
+        self._gather()
+
+    def attach(self, station) -> None:
+        """The station that knows the defaults of some keys."""
+        self._station = station
+
+    def _gather(self):
+        """Every key's value, or the function that knows it."""
+        values = {key.name: key.default for key in keys.TABLE}
+        for layer in (self._provisioned, self._changed, self._run):
+            values.update(layer)
+        self._values = values
+
+    # reading
+
+    def get(self, name: str) -> str:
+        """The value of a key by its own name, as text. Raises KeyError for a wrong name."""
+        value = self._values[name]
+        return value if isinstance(value, str) else value(self._station)
+
+    def int(self, name: str) -> int:
+        return int(self.get(name))
+
+    def on(self, name: str) -> bool:
+        return self.get(name) == "true"
+
+    def shown(self, key: keys.Key) -> str:
+        """The value as people may see it: of a secret only whether there is one."""
+        value = self.get(key.name)
+        if key.access == keys.SECRET:
+            return "(set)" if value else "(not set)"
+        return value
+
+    def without_default(self, name: str) -> str:
+        """The value that somebody gave to a key, or "" where its default holds."""
+        for layer in (self._run, self._changed, self._provisioned):
+            if name in layer:
+                return layer[name]
+        return ""
+
+    def is_for_this_run(self, name: str) -> bool:
+        """Whether the command line has told this key's value."""
+        return name in self._run
+
+    def own_box_identifier(self) -> str:
+        """The BoxIdentifier of a station that was told none (guide: unique), the same ever
+        after."""
+        if not self._own_box:
+            number = self.store.read(_OWN_BOX)
+            if number is None:
+                number = hexlify(runtime.urandom(4))
+                try:
+                    self.store.write(_OWN_BOX, number)
+                except OSError:  # no room: another one after the next start, then
+                    pass
+            self._own_box = "WALLBRIDGE-" + number.decode()
+        return self._own_box
+
+    # changing
+
+    def change(self, name: str, value: str) -> None:
+        """Stores a checked value, old or new after a power cut. Raises OSError when it can't."""
+        if self._changed.get(name) != value:
+            changed = dict(self._changed)
+            changed[name] = value
+            self._store(changed)
+        self._run.pop(name, None)
+        self._gather()
+
+    def _store(self, changed):
+        lines = ["%s=%s" % item for item in changed.items()]
+        self.store.write(_STORED, "\n".join(lines).encode())
+        self._changed = changed
+
+    def reset(self) -> list:
+        """TriggerBackendConfigurationDataReset: back to the provisioned values and the defaults,
+        but never secrets and the security profile (docs/guide-notes.md), nor what no
+        ChangeConfiguration can set. In one step: also that this key reads false. Returns the keys
+        that have another value by then. Raises OSError when the flash does not take it; then
+        nothing has changed."""
+        kept = {}
+        gone = []
+        for layer in (self._changed, self._run):
+            for name in layer:
+                key = keys.find(name)
+                if key and (key.access == keys.SECRET or name == _MOVES_UP_ONLY):
+                    kept[name] = layer[name]
+                elif layer is self._run and key and key.access != keys.R:
+                    gone.append(name)
+        self._store(kept)
+        for name in gone:
+            del self._run[name]
+        before = self._values
+        self._gather()
+        return [key for key in keys.TABLE if before[key.name] != self._values[key.name]]
+
+
+async def change_key(station, name: str, text: str) -> Change:
+    """Gives a key another value, as ChangeConfiguration would, or says why not. What else the new
+    value does is left to `apply_change`, for once the answer is out."""
+    change = await _change_key(station, name, text)
+    if change.why:
+        station.log("config").info("%s %s: %s", change.status, change.name, change.why)
+    return change
+
+
+async def _change_key(station, name, text):
+    config = station.config
+    key = keys.find(name)
+    if not key:
+        return Change("NotSupported", "a key", "no such key", ())  # its text may hold a secret
+    why = ""
+    if keys.is_read_only(key, station.reference.socket):
+        why = "read-only"
+    else:
+        try:
+            value = keys.check(key, text)
+            if key.name in security.KEYS:
+                why = station.security.prepare_change(key.name, value)
+        except ValueError as error:
+            why = str(error)
+    if why:
+        return Change("Rejected", key.name, why, ())
+    if key.name == _DATA_RESET and value == "true":
+        changed = config.reset()
+        station.session.end_reservation("went with the data reset")
+        await station.profiles.clear(lambda slot: True)
+        station.limit_controller.reconsider()
+        return Change("Accepted", "all keys", "", changed)
+    config.change(key.name, value)
+    return Change("Accepted", key.name, "", (key,))
+
+
+def apply_change(station, change: Change) -> None:
+    """What the new values of an accepted change do, each of them once."""
+    if change.name in security.KEYS:
+        station.security_event("%s changed" % change.name)  # white paper A01.FR.11
+    else:
+        station.log("config").info("%s changed", change.name)
+    done = []
+    for key in change.keys:
+        if key.effect and key.effect not in done:
+            done.append(key.effect)
+            key.effect(station)
