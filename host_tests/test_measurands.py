@@ -58,9 +58,9 @@ def test_decimals(value, places):
 @given(st.text(alphabet="abcEnergyActivImpotRsVlag.,; \t\n\"'", max_size=60))
 def test_lists_are_refused_or_become_the_standards_names(text):
     try:
-        normal = measurands.normal(text)
+        normal = measurands.normalize(text)
     except ValueError:
         return
     assert all(name in NAMES for name in normal.split(",") if normal)
-    assert measurands.normal(normal) == normal
+    assert measurands.normalize(normal) == normal
     assert measurands.parse(normal) == measurands.parse(text)

@@ -9,64 +9,78 @@ sent once and without `phase`: OCPP 7.43 calls that the overall value, and which
 phases a one-phase station hangs on is not its to tell. A frequency has no unit (OCPP 7.31).
 """
 
+from collections import namedtuple
+
 from firmware.base.packed_ints import pack_ints, unpack_ints
 from firmware.base.runtime import const
 
-# name, unit, decimals that the integer holds, what to send: field of the reading:phase
-_TABLE = """Current.Import A 3 i1:L1 i2:L2 i3:L3
-Current.Offered A 3 offered:
-Energy.Active.Import.Register Wh 0 energy:
-Energy.Reactive.Import.Register varh 0 reactive:
-Frequency - 3 frequency:
-Power.Active.Import kW 4 power: p1:L1 p2:L2 p3:L3
-Voltage V 3 v1:L1-N v2:L2-N v3:L3-N"""
+# `decimals`: how many the integers of a reading hold, in `unit` ("" for none); `values`: what to
+# send, as pairs of the reading's field and the phase.
+Measurand = namedtuple("Measurand", ("name", "unit", "decimals", "values"))
+
+# Masks of it are in the journal: only ever append.
+TABLE = (
+    Measurand("Current.Import", "A", 3, (("i1", "L1"), ("i2", "L2"), ("i3", "L3"))),
+    Measurand("Current.Offered", "A", 3, (("offered", ""),)),
+    Measurand("Energy.Active.Import.Register", "Wh", 0, (("energy", ""),)),
+    Measurand("Energy.Reactive.Import.Register", "varh", 0, (("reactive", ""),)),
+    Measurand("Frequency", "", 3, (("frequency", ""),)),
+    Measurand(
+        "Power.Active.Import", "kW", 4, (("power", ""), ("p1", "L1"), ("p2", "L2"), ("p3", "L3"))
+    ),
+    Measurand("Voltage", "V", 3, (("v1", "L1-N"), ("v2", "L2-N"), ("v3", "L3-N"))),
+)
 
 # Indices into it are in the journal: only ever append.
 CONTEXTS = (
-    "Sample.Periodic Sample.Clock Trigger Transaction.Begin Transaction.End Other "
-    "Interruption.Begin Interruption.End"
-).split()
+    "Sample.Periodic",
+    "Sample.Clock",
+    "Trigger",
+    "Transaction.Begin",
+    "Transaction.End",
+    "Other",
+    "Interruption.Begin",
+    "Interruption.End",
+)
 
-_ENERGY_BIT = const(16)  # of it among the packed values
+_ENERGY_BIT = const(16)  # of the energy register among the packed values
 ENERGY = 4  # the mask of Energy.Active.Import.Register
 ALL = 127
 
 
-def _names(text):
-    rows = [row.split(" ", 1)[0] for row in _TABLE.split("\n")]
+def _find(text):
+    """The indices into the table of a list of measurands, each once, in the list's order."""
+    names = [measurand.name for measurand in TABLE]
     found = []
     for item in text.replace(";", ",").split(","):
         name = "".join(item.split())
-        if name and name not in rows:
+        if name and name not in names:
             name += ".Register"  # as the guide prints the two energies
-            if name not in rows:
+            if name not in names:
                 raise ValueError("unknown measurand %s" % item.strip()[:50])
-        if name and name not in found:
-            found.append(name)
-    return found, rows
+        if name and names.index(name) not in found:
+            found.append(names.index(name))
+    return found
 
 
-def normal(text: str) -> str:
+def normalize(text: str) -> str:
     """A list of measurands as it is stored and reported: the standard's names, commas. Stray
     blanks, semicolons and doubles go. Raises ValueError for an unknown one (OCPP 3.16.4)."""
-    return ",".join(_names(text)[0])
+    return ",".join([TABLE[number].name for number in _find(text)])
 
 
 def parse(text: str) -> int:
-    """The mask of a list of measurands; 0 for an empty one. Raises ValueError as `normal`."""
-    found, rows = _names(text)
-    return sum(1 << rows.index(name) for name in found)
+    """The mask of a list of measurands; 0 for an empty one. Raises ValueError as `normalize`."""
+    return sum([1 << number for number in _find(text)])
 
 
 def _fields(mask):
-    """(bit, field, phase, row's words) of each value that a mask asks for."""
+    """(bit, field, phase, measurand) of each value that a mask asks for."""
     bit = 1
-    for number, row in enumerate(_TABLE.split("\n")):
-        words = row.split(" ")
-        for item in words[3:]:
+    for number, measurand in enumerate(TABLE):
+        for field, phase in measurand.values:
             if mask >> number & 1:
-                field, phase = item.split(":")
-                yield bit, field, phase, words
+                yield bit, field, phase, measurand
             bit <<= 1
 
 
@@ -104,24 +118,30 @@ def energy(data: bytes, at: int = 0) -> int | None:
 def unpack(data: bytes, mask: int, context: str, at: int = 0) -> list:
     """SampledValues (OCPP 7.43) of the packed values, from `at` on, that the mask asks for."""
     values = _values(data, at)
-    many = {row[0] for bit, _, phase, row in _fields(mask) if phase[:2] > "L1" and bit in values}
+    on_phases = {  # the measurands that are there for more phases than one
+        measurand.name
+        for bit, _, phase, measurand in _fields(mask)
+        if bit in values and phase[:2] > "L1"
+    }
     sampled = []
-    last = None
-    for bit, _, phase, words in _fields(mask):
-        name, unit, places = words[:3]
-        if bit not in values or (phase and name == last and name not in many):
-            continue  # not measured; or one phase's power, which the total has told
-        last = name
+    sent = None
+    for bit, _, phase, measurand in _fields(mask):
+        if bit not in values:
+            continue  # not measured
+        by_phase = phase and measurand.name in on_phases
+        if phase and not by_phase and measurand.name == sent:
+            continue  # the one phase's power, which the total has told
+        sent = measurand.name
         item = {
-            "value": decimal(values[bit], int(places)),
+            "value": decimal(values[bit], measurand.decimals),
             "context": context,
             "format": "Raw",
-            "measurand": name,
+            "measurand": measurand.name,
             "location": "Outlet",
         }
-        if unit != "-":
-            item["unit"] = unit
-        if phase and name in many:
+        if measurand.unit:
+            item["unit"] = measurand.unit
+        if by_phase:
             item["phase"] = phase
         sampled.append(item)
     return sampled

@@ -1,5 +1,7 @@
 """The station's energy meter: polled each second; what it says is believed only if it can be."""
 
+from collections import namedtuple
+
 from firmware.sensing.modbus import ModbusError
 
 _EVERY_MS = 1000
@@ -8,6 +10,12 @@ _LOST_MS = 10000
 _MARGIN_MS = 2000  # a meter updates its registers each second or so, and an answer may be late
 _NEW_MS = 60000  # a register elsewhere, that goes on sanely from there for so long: a new meter
 MAX_W = 3 * 32 * 265  # the most that can flow through the station
+_NARROW = 10  # registers a request, for a meter that refuses more
+_REFUSALS = (2, 3)  # Modbus' illegal data address or value: not so many, or none of the gaps
+
+# Values that can't follow the last good reading: the energy register, when the poll that told it
+# began, and since when the register has gone on sanely from there.
+Implausible = namedtuple("Implausible", ("energy", "asked_ms", "since_ms"))
 
 
 class Meter:
@@ -31,15 +39,15 @@ class Meter:
         self.mid = registers.mid if mid is None else mid
         self.max_w = MAX_W
         self.last = None
-        self._asked = None  # when the poll that gave `last` began
-        self._began = -1  # when the newest poll began
-        self._since = clock.ms()  # when something good was last heard
-        self._fails = 0
-        self._said = False  # that it is lost
-        self._why = ""
-        self._wrong = None
-        self._odd = None  # (energy, asked, since) of values that can't be
-        self._busy = False
+        self._asked_ms = None  # when the poll that gave `last` began
+        self._began_ms = -1  # when the newest poll began
+        self._heard_ms = clock.ms()  # when something good was last heard
+        self._failed_polls = 0  # in a row
+        self._loss_logged = False
+        self._failure = ""  # of the newest poll that failed
+        self._implausible = None  # values that can't be, since they were seen
+        self._wrong = None  # what to say of them, once they were seen twice
+        self._polling = False
 
     @property
     def error(self) -> str | None:
@@ -47,14 +55,14 @@ class Meter:
         can't be."""
         if self._wrong:
             return self._wrong
-        late = self.clock.ms() - self._since >= _LOST_MS
-        if self._fails >= _LOST_POLLS or (self._fails and late):
-            return "%s, unit %d: %s" % (self.model, self.unit, self._why)
+        late = self.clock.ms() - self._heard_ms >= _LOST_MS
+        if self._failed_polls >= _LOST_POLLS or (self._failed_polls and late):
+            return "%s, unit %d: %s" % (self.model, self.unit, self._failure)
         return None
 
     def age(self) -> int | None:
         """ms since the newest good reading was asked for; None without one."""
-        return None if self._asked is None else self.clock.ms() - self._asked
+        return None if self._asked_ms is None else self.clock.ms() - self._asked_ms
 
     async def run(self) -> None:
         """The task: a poll each second."""
@@ -70,7 +78,7 @@ class Meter:
         until = asked + wait_ms
         while True:
             await self.poll(asked)
-            if self._asked is not None and self._asked >= asked:
+            if self._asked_ms is not None and self._asked_ms >= asked:
                 return self.last
             if (self.error and self.last) or self.clock.ms() >= until:
                 return None
@@ -78,13 +86,13 @@ class Meter:
 
     async def poll(self, newer: int | None = None) -> None:
         """Reads the meter once, unless somebody else's poll began at `newer` or later."""
-        while self._busy:
+        while self._polling:
             await self.clock.sleep_ms(20)
-            if newer is not None and self._began >= newer and not self._busy:
+            if newer is not None and self._began_ms >= newer and not self._polling:
                 return
-        self._busy = True
+        self._polling = True
         try:
-            self._began = began = self.clock.ms()
+            self._began_ms = began = self.clock.ms()
             blocks = []
             for address, count in self.registers.blocks:
                 blocks.append(
@@ -94,49 +102,51 @@ class Meter:
             reading = self.registers.decode(blocks)
             if "energy" not in reading:
                 raise ModbusError("the energy register says: not available")
-            self._take(reading, began)
+            self._judge(reading, began)
         except (ModbusError, OSError) as why:
-            self._failed(why)
+            self._poll_failed(why)
         finally:
-            self._busy = False
+            self._polling = False
             self.alive = True  # after each exchange: `run` may wait for another's poll and its own
 
-    def _failed(self, why):
-        self._fails += 1
-        self._why = str(why)
-        if getattr(why, "code", 0) in (2, 3):  # not so many registers, or none of the gaps
-            self.registers.plan_blocks(10, 0)
-        if self.error and not self._said:
-            self._said = True
+    def _poll_failed(self, why):
+        self._failed_polls += 1
+        self._failure = str(why)
+        if getattr(why, "code", 0) in _REFUSALS:
+            self.registers.plan_blocks(_NARROW, 0)
+        if self.error and not self._loss_logged:
+            self._loss_logged = True
             self.log.error("lost: %s", self.error)
         else:
             self.log.debug("%s, unit %d: %s", self.model, self.unit, why)
 
-    def _take(self, reading, began):
+    def _judge(self, reading, began):
+        """Believes a reading, of a poll that began then, if it can follow the last one."""
         now = self.clock.ms()
         energy = reading["energy"]
-        trouble = self._wrong or self._said
-        self._fails = 0
-        self._said = False
-        self._since = now
-        if self.last and not self._follows(energy, now, self.last["energy"], self._asked):
-            odd = self._odd
-            goes_on = odd and self._follows(energy, now, odd[0], odd[1])
-            self._odd = (energy, began, odd[2] if goes_on else began)
-            if now - self._odd[2] < _NEW_MS:
+        was_wrong = self._wrong or self._loss_logged
+        self._failed_polls = 0
+        self._loss_logged = False
+        self._heard_ms = now
+        if self.last and not self._follows(energy, now, self.last["energy"], self._asked_ms):
+            before = self._implausible
+            goes_on = before and self._follows(energy, now, before.energy, before.asked_ms)
+            since = before.since_ms if goes_on else began
+            self._implausible = Implausible(energy, began, since)
+            if now - since < _NEW_MS:
                 text = "energy register went from %d to %d Wh" % (self.last["energy"], energy)
-                if not odd:  # once may be a slip; it has to say it again
+                if not before:  # once may be a slip; it has to say it again
                     self.log.warning(text)
                 elif not self._wrong:
                     self._wrong = text
                     self.log.error("%s: can't be", text)
                 return
             self.log.warning("goes on from %d Wh: taken for a new meter", energy)
-        elif trouble:
+        elif was_wrong:
             self.log.info("answers again, %d Wh", energy)
-        self._wrong = self._odd = None
+        self._wrong = self._implausible = None
         self.last = reading
-        self._asked = began
+        self._asked_ms = began
 
     def _follows(self, energy, now, before, asked):
         """Whether a register can have gone from `before`, asked for at `asked`, to `energy`."""

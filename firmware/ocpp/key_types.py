@@ -77,7 +77,7 @@ def console_password(text: str, longest: int) -> str:
 
 def measurand_list(text: str, bounds) -> str:
     """The standard's names of measurands, with commas."""
-    return measurands.normal(text)
+    return measurands.normalize(text)
 
 
 def phase_rotation(text: str, bounds) -> str:

@@ -311,11 +311,11 @@ def measurands(data):
     if said is None or any(c < 32 for c in data):  # nor gets it here; some is white space, or not
         return ""
     try:
-        normal = measurands.normal(said)
+        normal = measurands.normalize(said)
     except ValueError:
         return "refused"
     mask = measurands.parse(normal)
-    assert measurands.normal(normal) == normal and 0 <= mask <= measurands.ALL
+    assert measurands.normalize(normal) == normal and 0 <= mask <= measurands.ALL
     return "%s %d" % (normal, mask)
 
 

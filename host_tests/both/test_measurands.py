@@ -62,7 +62,7 @@ def test_three_phases():
 
 
 def test_one_phase_is_sent_once_and_without_phase():
-    all_seven = measurands.normal(
+    all_seven = measurands.normalize(
         "Current.Import,Voltage,Power.Active.Import,Energy.Active.Import,Energy.Reactive.Import,"
         "Frequency,Current.Offered"
     )
@@ -100,15 +100,15 @@ def test_a_mask_takes_some_of_what_was_packed():
 def test_lists():
     guide = "Voltage; Power.Active.Import; Energy.Active.Import. Register; Current.Import; "
     guide += "Current.Offered; Frequency;"
-    assert measurands.normal(guide) == (
+    assert measurands.normalize(guide) == (
         "Voltage,Power.Active.Import,Energy.Active.Import.Register,Current.Import,Current.Offered,"
         "Frequency"
     )
-    assert measurands.normal("Energy.Active.Import, Energy.Reactive.Import") == (
+    assert measurands.normalize("Energy.Active.Import, Energy.Reactive.Import") == (
         "Energy.Active.Import.Register,Energy.Reactive.Import.Register"
     )
-    assert measurands.normal(" ") == "" and measurands.parse("") == 0
-    assert measurands.normal("Voltage,Voltage") == "Voltage"
+    assert measurands.normalize(" ") == "" and measurands.parse("") == 0
+    assert measurands.normalize("Voltage,Voltage") == "Voltage"
     assert measurands.parse("Energy.Active.Import.Register") == measurands.ENERGY
     assert measurands.parse(guide) | measurands.parse("Energy.Reactive.Import") == measurands.ALL
 
@@ -122,7 +122,7 @@ def test_unknown_names_are_refused():
         "Energy.Active.Export",
         "-",
     ):
-        for function in (measurands.parse, measurands.normal):
+        for function in (measurands.parse, measurands.normalize):
             try:
                 function(text)
             except ValueError as error:
