@@ -15,10 +15,8 @@ def main(arguments: list) -> None:
 
 def _main_on_a_pc(arguments):
     """Bad options: one line on stderr, exit code 2."""
-    from firmware import program  # here for the sake of the device: see below
-
-    # isort: split
-    from firmware import command_line  # only a PC has it
+    # Only a PC has the first; the second is here for the sake of the device: see below.
+    from firmware import command_line, program
 
     if "--help" in arguments or "-h" in arguments:
         print(command_line.HELP)
