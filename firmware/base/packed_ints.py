@@ -18,14 +18,18 @@ def unpack_ints(data: bytes, count: int, at: int = 0) -> tuple:
     """(list of `count` integers packed from the offset `at` on, the offset behind them). Raises
     IndexError where the data ends before."""
     found = []
-    while len(found) < count:
-        n = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            n |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                break
+    for _ in range(count):
+        n = data[at]
+        at += 1
+        if n > 127:
+            n &= 127
+            shift = 7
+            while True:
+                byte = data[at]
+                at += 1
+                n |= (byte & 127) << shift
+                if byte < 128:
+                    break
+                shift += 7
         found.append(-(n + 1 >> 1) if n & 1 else n >> 1)
     return found, at

@@ -4,7 +4,8 @@ import asyncio
 
 from firmware.ocpp import CallError
 
-_STATUS_TURNS = 3  # turns of the loop in which a StatusNotification that waits goes first
+# A StatusNotification of the same moment goes first: its task has so many turns of the loop.
+_STATUS_TURNS = 3
 
 
 class TransactionSender:

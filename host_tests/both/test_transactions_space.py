@@ -113,6 +113,17 @@ def test_a_long_charge_online_takes_no_space():
     assert short(s.send())[-1] == ("E", 1000 + MANY, 42)
 
 
+def test_without_a_central_system_nothing_is_kept_of_what_is_over():
+    s = Station()
+    s.outbox.set_endpoint(0)
+    for n in range(400):
+        s.start(1000 + n)
+        s.stop(1001 + n)
+    assert len(s.t.journal.segments) <= 3
+    s.boot()
+    assert s.t.interrupted is None
+
+
 def test_full_old_values_go_first_then_none_are_kept_starts_and_stops_never_go():
     if MANY < 100:
         raise Skip("the files do not fit this heap")
