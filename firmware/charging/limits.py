@@ -1,5 +1,17 @@
 """What bounds the offered current: the least of named limits, and which one it is."""
 
+_NOMINAL_V = 230  # by which power and current are one another
+
+
+def current_ma(power_dw: int, phases: int) -> int:
+    """The mA on each of the phases that make this power, 0.1 W."""
+    return power_dw * 100 // (_NOMINAL_V * phases)
+
+
+def power_dw(ma: int, phases: int) -> int:
+    """The power in 0.1 W of so many mA on each of the phases."""
+    return ma * _NOMINAL_V * phases // 100
+
 
 class Limits:
     """Limits in mA on each phase: imax_user, cable, tic, temperature, profile...

@@ -2,11 +2,11 @@
 
 import asyncio
 
+from firmware.charging.limits import current_ma
 from firmware.metering.load_balancing import LoadBalancer, phase_rotation
+from firmware.sensing.tic import OFF
 from firmware.smart_charging.profile import set_transaction
 from firmware.smart_charging.profile_limit import ProfileLimit
-
-_TIC_OFF = 3  # of the key TICmode
 
 
 class LimitController:
@@ -35,6 +35,7 @@ class LimitController:
         self._changed.set()
 
     async def run(self) -> None:
+        """The controller's task."""
         while True:
             self.set_limits()
             await self.clock.wait(self._changed, 1000)
@@ -62,8 +63,8 @@ class LimitController:
         )
 
     def _set_house_limit(self):
-        limited = self.tic.mode != _TIC_OFF
-        self.evse.limits.set("tic", self.load_balancer.limit_now() if limited else None)
+        limit = None if self.tic.mode == OFF else self.load_balancer.limit_now()
+        self.evse.limits.set("tic", limit)
 
     def _follow_house(self, facts):
         """A good TIC frame came (`sensing.tic.house`): what the house leaves for the car."""
@@ -73,7 +74,7 @@ class LimitController:
         reading = self.meter.last or {}
         each_ma = self.evse.offered_ma  # what stands for a current that the meter doesn't tell
         if "power" in reading:
-            each_ma = min(each_ma, reading["power"] * 10 // 23 // phases)
+            each_ma = min(each_ma, current_ma(reading["power"], phases))
         car = [reading.get("i%d" % n, each_ma) for n in range(1, phases + 1)]
         order = phase_rotation(self.config.get("ConnectorPhaseRotation"))
         self.load_balancer.follow(facts, car, order)

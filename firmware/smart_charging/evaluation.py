@@ -20,6 +20,7 @@ or itself, begins or ends (300, 900); until then only its charging periods are g
 
 from collections import namedtuple
 
+from firmware.charging.limits import current_ma, power_dw
 from firmware.smart_charging.profile import (
     ALWAYS,
     NEVER,
@@ -128,10 +129,10 @@ class Evaluation:
                 index += 1
 
     def _converted(self, limit, watts, in_watts):
-        """A period's limit in the unit that was asked for, 230 V a phase."""
-        if in_watts:
-            return limit if watts else limit * 230 * self.phases
-        return limit * 10 // (23 * self.phases) if watts else limit * 100
+        """A charging period's limit, in 0.1 W or 0.1 A, in the unit that was asked for."""
+        if watts:
+            return limit if in_watts else current_ma(limit, self.phases)
+        return power_dw(limit * 100, self.phases) if in_watts else limit * 100
 
     def _find_winner(self, groups, quiet_until, t):
         """(the slot of the first profile whose schedule runs at `t`, or _NOBODY; when this run of

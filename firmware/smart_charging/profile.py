@@ -28,7 +28,7 @@ ABSOLUTE, DAILY, WEEKLY, RELATIVE = range(4)
 RECURRENCE_S = (0, 86400, 604800, 0)  # of each kind; 0 where nothing recurs
 KINDS = ("Absolute", "Daily", "Weekly", "Relative")
 
-MAX_STACK_LEVEL = 200  # the key ChargeProfileMaxStackLevel
+MAX_STACK_LEVEL = 200  # the key ChargeProfileMaxStacklevel
 MAX_PERIODS = 100  # the key ChargingScheduleMaxPeriods
 _HIGHEST_TENTHS_OF_A = 1000000  # of a limit, so that all that is computed from it stays small
 _HIGHEST_TENTHS_OF_W = 1000000000

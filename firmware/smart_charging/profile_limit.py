@@ -49,9 +49,7 @@ class ProfileLimit:
     def _evaluation(self, running, phases, skip_until):
         store = self._store
         clock = self._clock
-        now = clock.epoch()
-        t = store.newest if now is None else now - EPOCH
-        started = t
+        t = started = store.now()
         if running:
             epoch = clock.epoch_at(running.started_ms)
             if epoch is None:

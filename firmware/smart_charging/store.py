@@ -27,11 +27,11 @@ class ProfileStore:
 
     def __init__(self, values, clock, log):
         self.table = ProfileTable()
-        self.newest = 0  # when the newest profile was received, s since EPOCH
         self._values = values
         self._clock = clock
         self.log = log
-        self._sequence = 0  # of the newest profile
+        self._newest = 0  # when the newest profile was received, s since EPOCH
+        self._sequence = 0  # its number in the order of all
         self._waiting = {}  # slot: its record, which is not yet in flash
         self._due_ms = {}  # slot: when to write it
         self._written_s = array("H", [0] * MAX_PROFILES)  # when a slot was, modulo; 0: not yet
@@ -50,7 +50,7 @@ class ProfileStore:
                 self._values.remove(str(slot))
                 continue
             received, sequence = profile.receipt(record)
-            self.newest = max(self.newest, received)
+            self._newest = max(self._newest, received)
             self._sequence = max(self._sequence, sequence)
             # Of two that exclude each other, the older was to be removed when the power failed.
             replaced = self.table.replaced_by(fields)
@@ -73,6 +73,11 @@ class ProfileStore:
         return slots
 
     # what is installed
+
+    def now(self) -> int:
+        """The time, s since EPOCH; while nobody knows it, when the newest profile was received."""
+        now = self._clock.epoch()
+        return self._newest if now is None else now - profile.EPOCH
 
     def slots(self) -> bytes:
         """The slots in use, in the order in which profiles win."""
@@ -135,10 +140,8 @@ class ProfileStore:
                 self.log.warning("no room for one more")
                 return False
         self._sequence += 1
-        now = self._clock.epoch()
-        if now is not None:
-            self.newest = max(self.newest, now - profile.EPOCH)
-        profile.set_receipt(record, self.newest, self._sequence)
+        self._newest = max(self._newest, self.now())
+        profile.set_receipt(record, self._newest, self._sequence)
         self.table.place(slot, fields)
         self._cleaned_for = None
         self._waiting[slot] = record

@@ -4,6 +4,7 @@ import asyncio
 from array import array
 
 from firmware.base import times
+from firmware.charging.limits import power_dw
 from firmware.smart_charging.profile import EPOCH, NEVER
 
 _MAX_PERIODS = 100  # in an answer
@@ -28,7 +29,7 @@ async def GetCompositeSchedule(station, payload):
         await asyncio.sleep(0)
         plan = station.profile_limit.plan(running, phases)
         if unit == "W":
-            maximum = maximum * 23 * phases // 10
+            maximum = power_dw(maximum, phases)
         periods, covered = await _periods(plan, maximum, payload["duration"], unit == "W")
     return {
         "status": "Accepted",
@@ -65,6 +66,7 @@ async def _periods(plan, maximum, duration, in_watts):
         if plan.searches != searches or pieces % _PIECES_AT_ONCE == 0:
             searches = plan.searches
             await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a hundred periods take as long as a search
     periods = [
         {"startPeriod": start, "limit": limit // 10 if limit % 10 == 0 else limit / 10}
         for start, limit in zip(starts, limits)

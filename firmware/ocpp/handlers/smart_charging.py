@@ -2,7 +2,7 @@
 3.13, 5.5, 5.16)."""
 
 from firmware.ocpp import CallError
-from firmware.smart_charging.profile import EPOCH, connector, pack_record, purpose
+from firmware.smart_charging.profile import connector, pack_record, purpose
 
 
 async def SetChargingProfile(station, payload):
@@ -32,9 +32,8 @@ def _record(station, profile, connector_id):
         wanted = profile.get("transactionId", running.transaction_id)
         if wanted != running.transaction_id:
             raise ValueError("not the running transaction")
-    now = station.clock.epoch()
-    now = station.profiles.newest if now is None else now - EPOCH
-    return pack_record(profile, connector_id, running.position if running else -1, now)
+    number = running.position if running else -1
+    return pack_record(profile, connector_id, number, station.profiles.now())
 
 
 def record_for_start(station, profile: dict) -> bytearray | None:
