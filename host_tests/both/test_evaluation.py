@@ -3,7 +3,7 @@
 import binascii
 
 from firmware.ocpp import schemas
-from firmware.ocpp.config import Configuration
+from firmware.ocpp.configuration import Configuration
 from firmware.smart_charging import profile as records
 from firmware.smart_charging.evaluation import Evaluation
 from firmware.smart_charging.profile import NEVER, pack_record, unpack_profile
@@ -135,7 +135,7 @@ def test_a_record_s_fields():
 
 
 def test_the_keys_tell_what_there_is_room_for():
-    keys = Configuration(Store(), {}, {}, None)
+    keys = Configuration(Store(), {}, {})
     for name, value in (
         ("ChargeProfileMaxStacklevel", records.MAX_STACK_LEVEL),
         ("ChargingScheduleMaxPeriods", records.MAX_PERIODS),
