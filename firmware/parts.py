@@ -1,26 +1,13 @@
-"""Builds what a station is made of, for where it runs: simulated, with serial devices on a PC, or
-on the device."""
+"""What a station needs of the place where it runs: the simulated board, serial devices of a PC, or
+the device."""
 
-import firmware
 from firmware.base import runtime
 from firmware.base.clock import Clock
-from firmware.base.journal import Journal
 from firmware.base.log import Log
 from firmware.base.store import Files, Store
 from firmware.charging import models
-from firmware.charging.evse import Evse
-from firmware.charging.faults import Faults
-from firmware.charging.limits import Limits
-from firmware.metering.meter import Meter
-from firmware.metering.tic_input import TicInput
 from firmware.net import tls
-from firmware.ocpp.configuration import Configuration
 from firmware.sensing.meters import RegisterMap
-from firmware.sensing.modbus import Master
-from firmware.smart_charging.controller import LimitController
-from firmware.smart_charging.store import ProfileStore
-from firmware.station import Station
-from firmware.transactions.transactions import Transactions
 
 
 class Parts:
@@ -115,63 +102,3 @@ def _simulated_board(parts):
         lines.encode,
         runtime.power_off,
     )
-
-
-def build_station(parts: Parts, restart_reason: str) -> Station:
-    """A station as after power-up. `restart_reason`: OCPP's reason for the end of a transaction
-    that the last station has left open."""
-    log = parts.log
-    clock = parts.clock
-    options = parts.options
-    reference = parts.reference
-    config = Configuration(parts.store, options.run_keys, options.provisioned_keys)
-    evse = Evse(
-        parts.board,
-        clock.ms,
-        log("evse"),
-        Limits(),
-        Faults(log("faults"), parts.store),
-        reference.socket,
-        reference.phases,
-        options.switch_s * 1000,
-    )
-    master = Master(parts.meter_port, parts.registers.baud, parts.meter_clock)
-    meter = Meter(master, parts.registers, options.meter_unit, parts.meter_clock, log("meter"))
-    if not parts.registers.has("v1"):
-        log("meter").warning(
-            "%s tells no voltage and no current: 0x200206 and 0x200208 can't be raised, 0x100213 "
-            "and the house's share go by its power, as if all phases drew alike",
-            meter.model,
-        )
-    journal = Journal(parts.files, log("journal"))
-    transactions = Transactions(journal, parts.store, clock, log("journal"), firmware.BUILD)
-    profiles = ProfileStore(Store(parts.files, "profiles"), clock, log("profiles"))
-    tic = TicInput(parts.tic_tune, parts.tic_clock, log("tic"))
-    limit_controller = LimitController(
-        evse,
-        meter,
-        tic,
-        profiles,
-        transactions,
-        config,
-        clock,
-        parts.store,
-        options.tic_pause_s,
-    )
-    station = Station(
-        parts.board,
-        clock,
-        log,
-        config,
-        reference,
-        evse,
-        meter,
-        tic,
-        transactions,
-        limit_controller,
-        restart_reason,
-    )
-    station.files = parts.files
-    station.security.ca = parts.ca
-    station.security.insecure = options.insecure
-    return station

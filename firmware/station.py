@@ -1,11 +1,19 @@
-"""One station: its parts, what connects them, and the tasks that keep it going."""
+"""One station: its parts and its tasks."""
 
 import asyncio
 
 import firmware
-from firmware.base import runtime
+from firmware.base import logbook, runtime
+from firmware.base.journal import Journal
+from firmware.base.store import Store
+from firmware.charging.evse import Evse
+from firmware.charging.faults import Faults
+from firmware.charging.limits import Limits
 from firmware.charging.session import Session
-from firmware.ocpp import CallError, LinkDown, Unanswered, key_effects
+from firmware.metering.meter import Meter
+from firmware.metering.tic_input import TicInput
+from firmware.ocpp import LinkDown, authorize, jobs, key_effects
+from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.connection import Connection
 from firmware.ocpp.handlers import dispatch
 from firmware.ocpp.registration import Registration
@@ -14,135 +22,117 @@ from firmware.ocpp.sampler import Sampler
 from firmware.ocpp.security import Security
 from firmware.ocpp.status_notifications import StatusNotifier
 from firmware.ocpp.transaction_sender import TransactionSender
+from firmware.sensing.modbus import Master
+from firmware.smart_charging.controller import LimitController
+from firmware.smart_charging.store import ProfileStore
+from firmware.transactions.transactions import Transactions
 
-_OFFLINE_MS = 60000  # no link for so long means offline (docs/guide-notes.md, guide page 16)
-_FLUSH_S = 10  # how long a reset waits for its last messages to be delivered
-_WATCH_S = 4  # real seconds in which each part has a turn
-_AT_ONCE = 5  # pieces of work under way, for others to be told that this is enough
+_WATCH_S = 4  # real seconds in which each part that is watched has its turn
+_MANY_TASKS = 5  # so many pieces of work under way are enough for now
+_DELIVER_S = 10  # how long a reset waits for its last messages to be delivered
 _CRASHES = 3  # so many in a row end in the safe state
+_LASTING_MS = 60000  # a task that ran for so long has not crashed in a row
+_LONGEST_PAUSE_S = 30  # before a crashed task is started again
+# Tasks without which no car may charge.
+_VITAL = ("control", "session")
 
 
 class Station:
-    """A charging station. `app.py` builds the parts that depend on where it runs.
+    """A charging station, as after power-up.
 
-    `run` returns what ended it: "reset", "hard reset" or "quit".
+    `parts` is what outlives it (firmware/parts.py). `restart_reason`: OCPP's reason for the end of
+    a transaction that the last station has left open.
     """
 
-    def __init__(
-        self,
-        board,
-        clock,
-        log,
-        config,
-        reference,
-        evse,
-        meter,
-        tic,
-        transactions,
-        limit_controller,
-        restart_reason,
-    ):
-        self.board = board
-        self.clock = clock
-        self.log = log
-        self.config = config
-        config.attach(self)
-        self.reference = reference
-        self.evse = evse
-        self.meter = meter
-        self.tic = tic
-        self.transactions = transactions
-        self.limit_controller = limit_controller
-        self.profiles = limit_controller.profiles
-        self.profile_limit = limit_controller.profile_limit
+    def __init__(self, parts, restart_reason: str):
+        options = parts.options
+        self.board = parts.board
+        self.clock = clock = parts.clock
+        self.log = log = parts.log
+        self.files = parts.files  # the flash, for what is too large for the store
+        self.reference = reference = parts.reference
         self.version = firmware.VERSION
         self.build_epoch = firmware.BUILD
-        self.safe = False
-        self.trusted_ms = 0  # until when the console takes commands, where it has a password
+        self.in_safe_state = False  # after too many crashes: no more charging until a reset
+        self.login_ends_ms = 0  # until when the console takes commands, where it has a password
         self.doing = {}  # what TriggerMessage asks of transfers: message -> status, else Idle
         self.jobs = None  # the transfers under way (ocpp/jobs.py)
-        self.files = None  # the flash, for what is too large for the store
-        self.rpc = Rpc(self._handle, log("rpc"), self.message_timeout, clock.ms)
+        self._tasks = []
+        self._ended = asyncio.Event()
+        self._outcome = ""
+        self._reading = None  # what the evse was told last
+        self.config = config = Configuration(
+            parts.store, options.run_keys, options.provisioned_keys
+        )
+        config.attach(self)
+
+        # the charger
+        self.evse = Evse(
+            self.board,
+            clock.ms,
+            log("evse"),
+            Limits(),
+            Faults(log("faults"), parts.store),
+            reference.socket,
+            reference.phases,
+            options.switch_s * 1000,
+        )
+        self.meter = Meter(
+            Master(parts.meter_port, parts.registers.baud, parts.meter_clock),
+            parts.registers,
+            options.meter_unit,
+            parts.meter_clock,
+            log("meter"),
+        )
+        self.meter.warn_of_missing_values()
+        self.tic = TicInput(parts.tic_tune, parts.tic_clock, log("tic"))
+        self.transactions = Transactions(
+            Journal(self.files, log("journal")), parts.store, clock, log("journal"), firmware.BUILD
+        )
+        self.profiles = ProfileStore(Store(self.files, "profiles"), clock, log("profiles"))
+        self.limit_controller = LimitController(
+            self.evse,
+            self.meter,
+            self.tic,
+            self.profiles,
+            self.transactions,
+            config,
+            clock,
+            parts.store,
+            options.tic_pause_s,
+        )
+        self.profile_limit = self.limit_controller.profile_limit
+
+        # OCPP
+        self.rpc = Rpc(
+            lambda action, payload: dispatch.handle(self, action, payload),
+            log("rpc"),
+            lambda: config.int("MessageTimeout"),
+            clock.ms,
+        )
         self.registration = Registration(self)
         self.notifier = StatusNotifier(self)
         self.transaction_sender = TransactionSender(self)
         self.sampler = Sampler(self)
         self.session = Session(
-            evse,
-            meter,
-            transactions,
+            self.evse,
+            self.meter,
+            self.transactions,
             config,
             clock,
             log("session"),
-            self._starts_by_itself,
+            lambda: authorize.charges_without_asking(self),
             self.sampler.transaction_data,
             restart_reason,
         )
-        self.security = Security(self)
+        self.security = Security(self, parts.ca, options.insecure)
         self.connection = Connection(self)
-        self._reading = None
-        self._tasks = []
-        self._ended = asyncio.Event()
-        self._outcome = ""
         self.transactions.outbox.on_message = self.transaction_sender.wake.set
         self.transactions.outbox.set_endpoint(self.connection.present_endpoint_id())
         key_effects.set_tic_mode(self)
         key_effects.set_delivery(self)
 
-    # what connects the parts
-
-    async def _handle(self, action, payload):
-        """A call of the central system. At most 2 * _AT_ONCE of them, and of what they have
-        caused, are under way: one more is refused."""
-        if self.registration.status == "Rejected":
-            raise Unanswered  # OCPP 4.2
-        if self.busy(2 * _AT_ONCE):
-            raise CallError("GenericError", "too much at once")
-        return await dispatch.handler_of(action)(self, payload)
-
-    def busy(self, most: int = _AT_ONCE) -> bool:
-        """Whether so much is under way, besides the task that asks, that no more is taken on: each
-        piece of work takes memory while it waits its turn to send. A peer that waits for its
-        answers causes a few."""
-        asking = asyncio.current_task()
-        count = 0
-        for tasks in (self._tasks, self.rpc.tasks):
-            for task in tasks:
-                count += task is not asking
-        return count >= most
-
-    def message_timeout(self) -> int:
-        """MessageTimeout, s. A lambda in `__init__` would keep all that is cold in memory."""
-        return self.config.int("MessageTimeout")
-
-    def _starts_by_itself(self):
-        """Whether a car just plugged in is charged without asking (guide page 16)."""
-        if not (self.transactions.outbox.endpoint_id or self.config.get("SupervisionUrl")):
-            return True  # and has been since the link noticed
-        lost = self.connection.lost_ms
-        return lost is not None and self.clock.ms() - lost >= _OFFLINE_MS and self.trusts()
-
-    def trusts(self) -> bool:
-        """Whether an unknown id may charge while there is no link (OCPP 3.5.4)."""
-        config = self.config
-        return (
-            config.on("LocalAuthorizeOffline")
-            and config.on("AllowOfflineTxForUnknownId")
-            and self.connection.is_accepted_endpoint()
-        )
-
-    def present(self, id_tag: str) -> None:
-        """An id is presented locally: stops, or asks and starts."""
-        session = self.session
-        waiting = session.authorization
-        if session.id_tag_stops_transaction(id_tag, None):
-            session.stop_transaction("Local", id_tag)
-        elif session.id_tag_releases_cable(id_tag, None):
-            session.release_cable()
-        elif waiting and waiting.id_tag.lower() == id_tag.lower():
-            session.cancel_authorization()  # presented again: never mind (OCPP 4.9, B1)
-        else:
-            self.spawn(runtime.soon("firmware.ocpp.authorize", "present", self, id_tag))
+    # what the parts tell of each other
 
     def set_host_clock(self, epoch: int) -> None:
         """It is at least so late: for looking at certificates, not for dating anything."""
@@ -152,19 +142,24 @@ class Station:
         """What the operator of a security log wants to see (white paper 8)."""
         self.log("security").warning("%s", text)
 
-    def booted(self) -> None:
-        """The central system accepted the station."""
-        self.connection.accepted()
-        self.transactions.event_times.date_boots()
-        self.transaction_sender.wake.set()
-
     @property
     def max_ma(self) -> int:
         """The station's own maximum on each phase, mA."""
         return self.config.int("IMaxUser") * 1000
 
+    # the tasks
+
+    def end(self, outcome: str) -> None:
+        """Ends the tasks, and `run` returns the outcome: "reset", "hard reset", "update", "quit"
+        or "maintenance". Whether the car has already charged is kept over a restart."""
+        if outcome == "quit" or not self._outcome:  # typed while a reset is under way, too
+            self._outcome = outcome
+        self._ended.set()
+        if outcome != "quit":
+            self.session.save_for_restart()
+
     def reset(self, hard: bool) -> None:
-        """Stops the transaction, delivers what can be delivered, and starts again."""
+        """Stops the transaction, delivers what can be delivered, and ends."""
         self.spawn(self._reset(hard))
 
     async def _reset(self, hard):
@@ -175,94 +170,40 @@ class Station:
             self.session.refuse_transactions()
             if await self.session.stop_transaction_and_wait("HardReset" if hard else "SoftReset"):
                 break
-        await self.transaction_sender.wait_until_delivered(_FLUSH_S)
+        await self.transaction_sender.wait_until_delivered(_DELIVER_S)
         self.evse.faults.reset()
         self.end("hard reset" if hard else "reset")
 
-    # the tasks
-
-    def end(self, outcome: str) -> None:
-        """The tasks end. After a restart the car is not to be taken for one that has just come."""
-        if outcome == "quit" or not self._outcome:  # typed while a reset is under way, too
-            self._outcome = outcome
-        self._ended.set()
-        if outcome != "quit":
-            self.session.save_for_restart()
-
     def spawn(self, work):
-        """A piece of work of its own, as a task; what goes wrong in it is logged and no more."""
-        return runtime.spawn(self._tasks, work, self._spoiled)
+        """Runs a coroutine as a task of its own and returns the task. An exception in it is logged
+        and no more."""
+        return runtime.spawn(self._tasks, work, self._task_failed)
 
-    def _spoiled(self, error):
-        if not isinstance(error, LinkDown):  # the link says why
+    def _task_failed(self, error):
+        if not isinstance(error, LinkDown):  # the connection says why
             self.log("station").error("%s", runtime.trace(error))
 
-    async def _keep(self, name, work):
-        """A task that must live: logged and started again; the control task three times at most,
-        then the permit stays off and the console says why."""
-        crashes = 0
-        while True:
-            begun = self.clock.ms()
-            try:
-                return await work()
-            except Exception as error:
-                try:
-                    self.log(name).error("%s", runtime.trace(error))
-                except MemoryError:  # not even for that: the task is to live all the same
-                    runtime.collect()
-            if self.clock.ms() - begun > 60000 * self.clock.speed:
-                crashes = 0
-            crashes += 1
-            if name in ("control", "session"):
-                self.board.permit(False)
-                if crashes >= _CRASHES:
-                    self.safe = True
-                    self.log(name).error("crashed %d times: no more charging; reset me", crashes)
-                    return None
-            await asyncio.sleep(min(crashes, 30))
+    def is_busy(self) -> bool:
+        """Whether so much is under way, besides the task that asks, that nothing new is begun:
+        each piece of work takes memory while it waits for its turn to send. A peer that waits for
+        its answers causes a few."""
+        return self._others_under_way() >= _MANY_TASKS
 
-    async def _control(self):
-        while not self.safe:
-            pause = self.evse.step()
-            self._metered()
-            self.notifier.update()
-            if self.evse.has_changed():
-                self.session.evse_changed()
-            await self.board.wait(pause)
+    def is_overloaded(self) -> bool:
+        """Whether there is twice as much: no call is taken on any more."""
+        return self._others_under_way() >= 2 * _MANY_TASKS
 
-    def _metered(self):
-        """Hands each new reading on: the evse watches its voltages and currents."""
-        reading = self.meter.last
-        if reading is not self._reading:
-            self._reading = reading
-            self.evse.reading(reading)
-        self.evse.meter_error(self.meter.error is not None)
+    def _others_under_way(self):
+        asking = asyncio.current_task()
+        count = 0
+        for tasks in (self._tasks, self.rpc.tasks):
+            for task in tasks:
+                count += task is not asking
+        return count
 
-    async def _supervise(self):
-        """The watchdog is fed only while each part that must not stop takes its turns."""
-        parts = {"control": self.evse, "session": self.session}
-        parts.update({"meter": self.meter, "sampler": self.sampler})
-        while True:
-            await asyncio.sleep(_WATCH_S)
-            silent = " ".join(sorted([name for name in parts if not parts[name].alive]))
-            for part in parts.values():
-                part.alive = False
-            if silent and not self.safe:
-                self.log("watchdog").error("silent: %s", silent)
-            self.board.feed("" if self.safe else silent)
-
-    def _resume(self):
-        """What is under way, or to be told of."""
-        works = (
-            ("update", "firmware.ocpp.handlers.firmware_update"),
-            ("diagnostics", "firmware.ocpp.handlers.diagnostics"),
-        )
-        for name, module in works:
-            if self.config.store.read(name) is not None:
-                runtime.once("firmware.ocpp.jobs", "start", self, module, [])
-
-    async def run(self, extra=()) -> str:
-        """Runs until a reset or the end. `extra`: (name, part): its `run(station)` is kept too."""
+    async def run(self, more=()) -> str:
+        """Runs until `end` is called, and returns its outcome. `more`: (name, part) of others
+        whose `run(station)` is kept running, too."""
         works = (
             ("control", self._control),
             ("session", self.session.run),
@@ -273,10 +214,10 @@ class Station:
             ("tic", self.tic.run),
             ("watchdog", self._supervise),
         )
-        for name, part in extra:
+        for name, part in more:
             works += ((name, lambda part=part: part.run(self)),)
-        tasks = [asyncio.create_task(self._keep(name, work)) for name, work in works]
-        self._resume()
+        tasks = [asyncio.create_task(self._keep_running(name, work)) for name, work in works]
+        self._resume_transfers()
         try:
             await self._ended.wait()
         finally:
@@ -286,6 +227,74 @@ class Station:
             await self.connection.close()
             self.profiles.flush()
             self.transactions.outbox.save()
-            if self.files:
-                runtime.once("firmware.base.logbook", "save", self.files, self.log)
+            logbook.save(self.files, self.log)
         return self._outcome
+
+    async def _keep_running(self, name, work):
+        """A task that must live: logged and started again when it crashes; a vital one three times
+        at most, then the permit stays off and the console says why."""
+        crashes = 0
+        while True:
+            begun_ms = self.clock.ms()
+            try:
+                return await work()
+            except Exception as error:
+                try:
+                    self.log(name).error("%s", runtime.trace(error))
+                except MemoryError:  # not even for that: the task is to live all the same
+                    runtime.collect()
+            if self.clock.ms() - begun_ms > _LASTING_MS * self.clock.speed:
+                crashes = 0
+            crashes += 1
+            if name in _VITAL:
+                self.board.permit(False)
+                if crashes >= _CRASHES:
+                    self.in_safe_state = True
+                    self.log(name).error("crashed %d times: no more charging; reset me", crashes)
+                    return None
+            await asyncio.sleep(min(crashes, _LONGEST_PAUSE_S))
+
+    async def _control(self):
+        """The control loop: a step of the evse for each sample of the board."""
+        while not self.in_safe_state:
+            pause_ms = self.evse.step()
+            self._watch_meter()
+            self.notifier.update()
+            if self.evse.has_changed():
+                self.session.evse_changed()
+            await self.board.wait(pause_ms)
+
+    def _watch_meter(self):
+        """Hands each new reading to the evse, which watches its voltages and currents."""
+        reading = self.meter.last
+        if reading is not self._reading:
+            self._reading = reading
+            self.evse.reading(reading)
+        self.evse.meter_error(self.meter.error is not None)
+
+    async def _supervise(self):
+        """Feeds the watchdog, but only while each part that must not stop takes its turns."""
+        watched: dict = {
+            "control": self.evse,
+            "session": self.session,
+            "meter": self.meter,
+            "sampler": self.sampler,
+        }
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            silent = " ".join(sorted([name for name in watched if not watched[name].alive]))
+            for part in watched.values():
+                part.alive = False
+            if silent and not self.in_safe_state:
+                self.log("watchdog").error("silent: %s", silent)
+            self.board.feed("" if self.in_safe_state else silent)
+
+    def _resume_transfers(self):
+        """Goes on with what is under way, or is to be told of."""
+        works = (
+            ("update", "firmware.ocpp.handlers.firmware_update"),
+            ("diagnostics", "firmware.ocpp.handlers.diagnostics"),
+        )
+        for name, module in works:
+            if self.config.store.read(name) is not None:
+                jobs.start(self, module, [])

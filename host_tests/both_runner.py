@@ -12,10 +12,6 @@ import time
 
 from host_tests import virtual
 
-# Imported first, since the 32-bit desktop's stack is full when about eight imports wait for each
-# other: each has the buffer for a path of 4096 characters in its frame (128 on the ESP32).
-LOW_FLOORS = ("firmware.base.sockets", "firmware.net.websocket", "firmware.net.tls")
-
 
 def say(*words):
     """One line for conftest.py."""
@@ -25,8 +21,8 @@ def say(*words):
 def main(module_name, names):
     """Imports the test module and runs its functions in the order given."""
     say("start", "import")
-    for name in LOW_FLOORS + (module_name,):
-        __import__(name)
+    __import__("firmware.floors")
+    __import__(module_name)
     module = sys.modules[module_name]
     for name in names:
         gc.collect()

@@ -33,7 +33,7 @@ class Station:
     def __init__(self):
         self.log = log.Log()
         self.ended = asyncio.Event()
-        self.trusted_ms = 1
+        self.login_ends_ms = 1
     def end(self, how):
         print("ended:", how)
         self.ended.set()

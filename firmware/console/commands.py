@@ -11,6 +11,7 @@ from firmware.base.log import LEVELS
 from firmware.console import status
 from firmware.net import websocket
 from firmware.ocpp import configuration, keys
+from firmware.ocpp.authorize import present_id_tag
 
 _LOGIN_MS = 600000  # a login holds for so long after the last command
 _GUESS_S = 2  # who types a wrong password waits so long
@@ -63,9 +64,9 @@ def _check_login(station, name):
     needs the login prolongs it."""
     if station.config.get("ConsolePassword") and name not in _WITHOUT_PASSWORD:
         now = station.clock.ms()
-        if now >= station.trusted_ms:
+        if now >= station.login_ends_ms:
             raise ValueError("password needed: login PASSWORD")
-        station.trusted_ms = now + _LOGIN_MS
+        station.login_ends_ms = now + _LOGIN_MS
 
 
 def _takes_arguments(command):
@@ -108,7 +109,7 @@ async def _login(station, arguments, text):
         station.security_event("console: a wrong password")
         await asyncio.sleep(_GUESS_S)
         raise ValueError("a wrong password")
-    station.trusted_ms = station.clock.ms() + _LOGIN_MS
+    station.login_ends_ms = station.clock.ms() + _LOGIN_MS
     if password:
         station.security_event("console: login")
 
@@ -142,9 +143,9 @@ def _key_line(config, key):
 async def _authorize(station, arguments, text):
     if len(arguments) != 1 or len(arguments[0]) > 20:
         raise ValueError("authorize TAG, a tag of 1 to 20 characters")
-    if station.busy():
+    if station.is_busy():
         raise ValueError("too much at once: wait for the answers")
-    station.present(arguments[0])
+    present_id_tag(station, arguments[0])
 
 
 async def _stop(station, arguments, text):

@@ -65,7 +65,7 @@ def as_json(station) -> str:
             },
             "uptime_s": station.clock.ms() // 1000,
             "heap_free": runtime.heap_free(),
-            "safe": station.safe,
+            "safe": station.in_safe_state,
         }
     )
 

@@ -49,6 +49,15 @@ class Meter:
         self._wrong = None  # what to say of them, once they were seen twice
         self._polling = False
 
+    def warn_of_missing_values(self) -> None:
+        """Logs which protections this model can't serve."""
+        if not self.registers.has("v1"):
+            self.log.warning(
+                "%s tells no voltage and no current: 0x200206 and 0x200208 can't be raised, "
+                "0x100213 and the house's share go by its power, as if all phases drew alike",
+                self.model,
+            )
+
     @property
     def error(self) -> str | None:
         """Why the meter can't be trusted now: lost (5 polls in a row, or 10 s), or values that

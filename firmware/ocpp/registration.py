@@ -106,7 +106,9 @@ class Registration:
             return
         if interval > 0:
             station.config.change("HeartbeatInterval", str(interval))
-        station.booted()
+        station.connection.accepted()
+        station.transactions.event_times.date_boots()
+        station.transaction_sender.wake.set()
         self._go_online()
 
     def _retry_after(self, seconds):

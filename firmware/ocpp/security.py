@@ -57,11 +57,11 @@ class Security:
     with the present AuthorizationKey; False where it says nothing about it.
     """
 
-    def __init__(self, station):
+    def __init__(self, station, ca: bytes | None, insecure: bool):
         self.station = station
         self.log = station.log("link")
-        self.ca = None
-        self.insecure = False
+        self.ca = ca
+        self.insecure = insecure
         self.profile = 0
         self.proves_key = False
 

@@ -146,7 +146,7 @@ def _station(station):
     yield "model=" + station.reference.name
     yield "meter=%s, %s" % (station.meter.model or "unknown", station.meter.error or "answers")
     yield "registration=" + station.registration.status
-    yield "safe_state=%s" % station.safe
+    yield "safe_state=%s" % station.in_safe_state
     rtc = getattr(station.board, "rtc", None)
     if rtc:  # crashes in a row and the last one's cause: see boot.py
         yield "crashes=" + str(rtc.memory(), "utf-8")

@@ -5,7 +5,7 @@ schemas; what it returns is the answer, an `Answer` where something is to be don
 It refuses a call by raising CallError.
 """
 
-from firmware.ocpp import CallError
+from firmware.ocpp import CallError, Unanswered
 from firmware.ocpp.handlers import (
     composite_schedule,
     configuration_keys,
@@ -46,6 +46,16 @@ HANDLERS = {
     "GetDiagnostics": _get_diagnostics,
     "UpdateFirmware": _update_firmware,
 }
+
+
+async def handle(station, action: str, payload):
+    """Handles a call of the central system, whose payload has passed the schemas: returns what its
+    handler returns. Raises CallError for a refusal, Unanswered where there is to be no answer."""
+    if station.registration.status == "Rejected":
+        raise Unanswered  # OCPP 4.2
+    if station.is_overloaded():
+        raise CallError("GenericError", "too much at once")
+    return await handler_of(action)(station, payload)
 
 
 def handler_of(action: str):

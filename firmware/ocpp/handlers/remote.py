@@ -1,7 +1,7 @@
 """RemoteStartTransaction and RemoteStopTransaction (OCPP 5.11, 5.12, errata 3.32, 3.33)."""
 
-from firmware.base import runtime
 from firmware.ocpp import Answer
+from firmware.ocpp.authorize import authorize
 from firmware.ocpp.handlers.smart_charging import record_for_start
 
 
@@ -17,7 +17,7 @@ async def RemoteStartTransaction(station, payload):
         or not tag  # which is nobody
         or not session.can_start_transaction()
         or not (admitted or session.reservation.parent_id_tag)
-        or station.busy()
+        or station.is_busy()
     ):
         return {"status": "Rejected"}
     on_start = None
@@ -35,10 +35,7 @@ async def RemoteStartTransaction(station, payload):
 
     def start():
         if ask:
-            asking = runtime.soon(
-                "firmware.ocpp.authorize", "present", station, tag, True, on_start
-            )
-            station.spawn(asking)
+            station.spawn(authorize(station, tag, True, on_start))
         else:
             session.authorize(tag, None, on_start)
 

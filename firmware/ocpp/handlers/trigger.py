@@ -9,7 +9,7 @@ async def TriggerMessage(station, payload):
     """Rejected for a connector that isn't there, and while too many messages wait already."""
     message = payload["requestedMessage"]
     connector = payload.get("connectorId")
-    if connector not in (None, 0, 1) or station.busy():
+    if connector not in (None, 0, 1) or station.is_busy():
         return {"status": "Rejected"}
     if message == "BootNotification":
         after = station.registration.request_boot
