@@ -11,7 +11,7 @@ from firmware.ocpp.handlers import (
     configuration_keys,
     maintenance,
     remote,
-    reservation,
+    reserve_now,
     smart_charging,
     trigger,
 )
@@ -41,8 +41,8 @@ HANDLERS = {
     "SetChargingProfile": smart_charging.SetChargingProfile,
     "ClearChargingProfile": smart_charging.ClearChargingProfile,
     "GetCompositeSchedule": composite_schedule.GetCompositeSchedule,
-    "ReserveNow": reservation.ReserveNow,
-    "CancelReservation": reservation.CancelReservation,
+    "ReserveNow": reserve_now.ReserveNow,
+    "CancelReservation": reserve_now.CancelReservation,
     "GetDiagnostics": _get_diagnostics,
     "UpdateFirmware": _update_firmware,
 }

@@ -1,0 +1,55 @@
+"""ReserveNow and CancelReservation (OCPP 5.13, 5.1). What a reservation is, and who may charge in
+spite of it: `charging/reservation.py`."""
+
+from firmware.charging.reservation import Reservation
+
+
+async def ReserveNow(station, payload):
+    """Connector 0 reserves the station's one connector too."""
+    reservation = Reservation(
+        payload["connectorId"],
+        payload["reservationId"],
+        payload["expiryDate"],
+        payload["idTag"],
+        payload.get("parentIdTag", ""),
+    )
+    status = _status(station, reservation)
+    if status == "Accepted":
+        station.session.reserve(reservation)
+    return {"status": status}
+
+
+def _status(station, reservation):
+    """Whether the connector can be reserved, as ReserveNow.conf tells it."""
+    session = station.session
+    zero_is_one = station.config.on("ReserveConnectorZeroSupported")
+    now = station.clock.epoch()
+    if (
+        reservation.connector_id > 1
+        or (reservation.connector_id == 0 and not zero_is_one)
+        or now is None
+        or reservation.expiry <= now
+        or not reservation.id_tag  # which is nobody
+    ):
+        return "Rejected"
+    if station.evse.faults.active:
+        return "Faulted"
+    if not session.operative:
+        return "Unavailable"
+    if session.transaction or session.authorization or session.is_authorizing:
+        return "Occupied"
+    current = session.reservation
+    replaces = current and current.reservation_id == reservation.reservation_id
+    if not replaces and (current or station.evse.plugged):
+        return "Occupied"
+    return "Accepted"
+
+
+async def CancelReservation(station, payload):
+    """Accepted when it is there."""
+    session = station.session
+    current = session.reservation
+    if not current or current.reservation_id != payload["reservationId"]:
+        return {"status": "Rejected"}
+    session.end_reservation("was cancelled")
+    return {"status": "Accepted"}
