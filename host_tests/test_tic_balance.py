@@ -140,7 +140,7 @@ def test_a_house_on_a_tic_line_stays_within_its_subscription(mode, phases, rest,
             draw = [a + b for a, b in zip(other, car)]
             made = {"i": draw, "v": [230000] * phases, "subscribed": 30000}
             (frame,) = decoder.feed(tic_encode.frame(mode, made))
-            balance.follow(tic.house(frame), car, "RST" if phases == 3 else "")
+            balance.follow(tic.house_facts(frame), car, "RST" if phases == 3 else "")
             if turn:  # reacted to what changed
                 assert max(draw) <= max(30000, max(other[:phases]) + 6000)
     if balance.limit:

@@ -27,10 +27,10 @@ def phase_rotation(text: str, connector: int = 1) -> str:
 def available_ma(house: dict, car: list, order: str = "") -> int:
     """The most that the car may draw on each phase, mA; below 0 when the house is over by itself.
 
-    `house` are the facts of one frame (`sensing.tic.house`), `car` the car's mA on each phase of
-    the connector by its own meter at that moment, or the offer where there is no meter; `order`
-    is what `phase_rotation` gives. On a three-phase house with the order unknown, the worst phase
-    counts."""
+    `house` are the facts of one frame (`sensing.tic.house_facts`), `car` the car's mA on each
+    phase of the connector by its own meter at that moment, or the offer where there is no meter;
+    `order` is what `phase_rotation` gives. On a three-phase house with the order unknown, the
+    worst phase counts."""
     most = house["subscribed"] - _MARGIN_MA
     if house["phases"] == 1:
         if house["va"] is None:

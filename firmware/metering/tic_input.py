@@ -1,22 +1,21 @@
 """The station's TIC input: it costs next to nothing while no meter is connected to it."""
 
-from firmware.sensing.tic import OFF, TicLine
+from firmware.sensing.tic import BAUD, FIND_OUT, HISTORIQUE, OFF, TicLine
 
-_BAUD = 1200  # at a wrong speed a line is noise, but it is there
 _PAUSE_MS = 500  # between looks at a silent port
 
 
 class TicInput:
     """A port that may be a TIC line. Its reader is made when the first byte comes.
 
-    `mode` is the key TICmode; `on_frame(facts)` gets the facts (`sensing.tic.house`) of each
+    `mode` is the key TICmode; `on_frame(facts)` gets the facts (`sensing.tic.house_facts`) of each
     plausible frame. `tune(baud)` sets the port's speed and returns it; `clock` is the time in
     which the line lives.
     """
 
     def __init__(self, tune, clock, log):
         self.clock = clock
-        self.mode = 0
+        self.mode = FIND_OUT
         self.on_frame = None
         self._tune = tune
         self._log = log
@@ -45,7 +44,7 @@ class TicInput:
 
     async def run(self) -> None:
         """The reader's task."""
-        port = self._tune(_BAUD)
+        port = self._tune(BAUD[HISTORIQUE])  # at a wrong speed a line is noise, but it is there
         while self.mode == OFF or not port.read(16):
             await self.clock.sleep_ms(_PAUSE_MS)
         self._line = TicLine(self._tune, self.clock, self._log, self.on_frame, self.mode)

@@ -1,15 +1,29 @@
 """TIC, the meter's customer line: historique (Enedis NOI-CPT_02E) and standard (NOI-CPT_54E).
 
-`Decoder` turns bytes into frames, `house` a frame into facts, `TicLine` reads a port with both.
+`Decoder` turns bytes into frames, `house_facts` a frame into what load balancing needs, `TicLine`
+reads a port with both.
 A frame is text: its good groups in their order, a line `LABEL=VALUE` each; the horodate, where
 there is one, stands before the value.
 """
 
-HISTORIQUE = 1  # as the key TICmode counts: 0 finds out, 3 is off
+from firmware.base.runtime import const
+
+# The line's mode, as the key TICmode counts.
+FIND_OUT = 0
+HISTORIQUE = 1
 STANDARD = 2
 OFF = 3
 
-_BAUD = (0, 1200, 9600)
+BAUD = {HISTORIQUE: 1200, STANDARD: 9600}
+
+# The line's control characters.
+_STX = const(2)  # a frame begins
+_ETX = const(3)  # and ends
+_EOT = const(4)  # it is broken off
+_HT = const(9)  # between a standard group's fields
+_LF = const(10)  # a group begins
+_CR = const(13)  # and ends
+
 _GROUP = 128  # bytes; the longest group is PJOURF+1 with 109
 _FRAME = 1024  # bytes of text
 _ROOM = 704  # what any label may fill; the rest is kept for these, with or without a phase
@@ -21,15 +35,15 @@ _LOST_MS = 10000  # without a good frame
 _LOOK_MS = 50  # between looks at the port: 48 bytes at 9600 baud
 
 
-def parse(group: bytes) -> tuple[int, bytes, bytes] | None:
+def parse_group(group: bytes) -> tuple[int, bytes, bytes] | None:
     """One group without its LF and CR: (mode, label, value); None when it is damaged.
 
     The checksum has six bits and can't see bit 6 of a character, hence the strict alphabet."""
     if len(group) < 5:
         return None
-    standard = group[-2] == 9
+    standard = group[-2] == _HT
     body = group[:-2]
-    total = sum(body) + (9 if standard else 0)
+    total = sum(body) + (_HT if standard else 0)
     if group[-2] not in b"\t " or (total & 0x3F) + 0x20 != group[-1] or max(body) > 126:
         return None
     label, *rest = body.split(b"\t" if standard else b" ", 3 if standard else 1)
@@ -46,23 +60,25 @@ def parse(group: bytes) -> tuple[int, bytes, bytes] | None:
 class Decoder:
     """Bytes in, good frames out; remembers one group and one frame, never more.
 
-    `mode` is the one to expect, 0 takes either. Counts `good` and `bad` groups within frames, and
-    good `frames`. A frame is good when all its groups are: one that is broken off (EOT), misses
+    `mode` is the one to expect, FIND_OUT takes either. `good_groups` counts the undamaged groups
+    within frames. A frame is good when all its groups are: one that is broken off (EOT), misses
     its boundaries (a label comes twice) or lacks the meter's address is not."""
 
-    def __init__(self, mode: int = 0):
-        self.good = self.bad = self.frames = 0
+    def __init__(self, mode: int = FIND_OUT):
+        self.good_groups = 0
         self._group = bytearray(_GROUP)
-        self._view = memoryview(self._group)
+        self._group_view = memoryview(self._group)
         self._text = bytearray(_FRAME)
         self.reset(mode)
 
     def reset(self, mode: int) -> None:
         """Waits for the next STX of a line in this mode."""
-        self.mode = mode
-        self._n = 0  # bytes of the group
-        self._open = False  # an LF came, and nothing of its group
+        self._expected_mode = mode
+        self._group_size = 0
+        self._group_begun = False  # an LF came, and nothing of its group
         self._end = -1  # of the frame's text; below 0 outside of a frame
+        self._whole = False  # all groups of the frame are good until now
+        self._frame_mode = mode  # what the frame's groups are, FIND_OUT before the first
 
     def feed(self, data: bytes) -> list[str]:
         """The good frames that these bytes complete."""
@@ -70,60 +86,57 @@ class Decoder:
         group = self._group
         for c in data:
             c &= 0x7F  # the parity bit, where the port leaves it
-            if c > 31 or c == 9:
-                if self._n < _GROUP:
-                    group[self._n] = c
-                    self._n += 1
-            elif c == 10 or c == 13:
+            if c > 31 or c == _HT:
+                if self._group_size < _GROUP:
+                    group[self._group_size] = c
+                    self._group_size += 1
+            elif c == _LF or c == _CR:
                 # A group ends at CR, or where a terminal has made that an LF.
-                if self._n or (self._open and c == 13):
-                    self._close()
+                if self._group_size or (self._group_begun and c == _CR):
+                    self._end_group()
                 else:
-                    self._open = c == 10
-            elif c == 2 or c == 3 or c == 4:
-                frame = self._finish(c == 4)
+                    self._group_begun = c == _LF
+            elif c == _STX or c == _ETX or c == _EOT:
+                frame = self._end_frame(c == _EOT)
                 if frame:
                     frames.append(frame)
-                if c == 2:
+                if c == _STX:
                     self._end = 0
                     self._whole = True
-                    self._kind = self.mode
-            elif c and self._n < _GROUP:  # NULs fill pauses; the others are damage
-                group[self._n] = c
-                self._n += 1
+                    self._frame_mode = self._expected_mode
+            elif c and self._group_size < _GROUP:  # NULs fill pauses; the others are damage
+                group[self._group_size] = c
+                self._group_size += 1
         return frames
 
-    def _close(self):
-        """The end of a group."""
-        n = self._n
-        self._n = 0
-        self._open = False
+    def _end_group(self):
+        size = self._group_size
+        self._group_size = 0
+        self._group_begun = False
         if self._end < 0:
             return
-        found = parse(bytes(self._view[:n])) if n < _GROUP else None
-        if not found or self._kind not in (0, found[0]):
-            self.bad += 1
+        parsed = parse_group(bytes(self._group_view[:size])) if size < _GROUP else None
+        if not parsed or self._frame_mode not in (FIND_OUT, parsed[0]):
             self._whole = False
             return
-        self.good += 1
-        self._kind, label, value = found
+        self.good_groups += 1
+        self._frame_mode, label, text = parsed
         key = b"\n" + label + b"="
         start = self._end + len(key)
-        end = start + len(value)
+        end = start + len(text)
         if self._text.find(key, 0, self._end) >= 0:
             self._whole = False  # the boundary between two frames was lost
         elif end < _ROOM or (end < _FRAME and b" " + label.rstrip(b"123") + b" " in _KEPT):
             self._text[self._end : start] = key
-            self._text[start:end] = value
+            self._text[start:end] = text
             self._end = end
 
-    def _finish(self, broken):
+    def _end_frame(self, broken):
         """The end of a frame: ETX, or the next STX when that was lost."""
-        if self._n or self._open:  # a group was cut
-            self._n = 0
-            self._open = False
+        if self._group_size or self._group_begun:  # a group was cut
+            self._group_size = 0
+            self._group_begun = False
             self._whole = False
-            self.bad += self._end >= 0
         end = self._end
         self._end = -1
         if broken or end < 0 or not self._whole:
@@ -131,7 +144,6 @@ class Decoder:
         frame = str(memoryview(self._text)[1:end], "utf-8") if end else ""
         if value(frame, "ADSC") is None and value(frame, "ADCO") is None:
             return None
-        self.frames += 1
         return frame
 
 
@@ -154,7 +166,7 @@ def _number(frame, label):
     return None if text is None else int(text)
 
 
-def house(frame: str, subscribed: int | None = None) -> dict | None:
+def house_facts(frame: str, subscribed: int | None = None) -> dict | None:
     """The facts that load balancing needs, or None when the frame contradicts itself or lacks one.
 
     `phases` 1 or 3; `i` mA a phase, drawn (0 while it feeds in and the frame says so); `v` mV a
@@ -241,69 +253,78 @@ class TicLine:
     """Reads a port for ever and finds the line's mode by itself.
 
     `tune(baud)` sets the port's speed and returns it (`read(n) -> bytes`, never waiting).
-    `on_frame(house)` is called with each plausible frame's facts. Facts: `mode` the key TICmode,
-    written at any time; `frame` the newest good one, None before; `found` the mode that the port
-    is tuned to; `refused` counts frames that contradict themselves."""
+    `on_frame(facts)` is called with each plausible frame's `house_facts`. Facts: `mode` the key
+    TICmode, written at any time; `frame` the newest good one, None before; `found` the mode that
+    the port is tuned to."""
 
-    def __init__(self, tune, clock, log, on_frame=None, mode: int = 0):
+    def __init__(self, tune, clock, log, on_frame=None, mode: int = FIND_OUT):
         self._tune = tune
         self._clock = clock
         self._log = log
         self.on_frame = on_frame
         self.mode = mode
-        self.found = 0
+        self.found = FIND_OUT
         self.frame = None
-        self.refused = 0
-        self.decoder = Decoder()
-        self._seen = None  # ms of the newest good frame
-        self._subscribed = None
+        self._decoder = Decoder()
+        self._frame_ms = None  # when the newest good frame came
+        self._subscribed = None  # mA a phase, as the last frame that told it said
 
     @property
     def detected(self) -> bool:
         """Whether a whole good frame came within the last 10 s (the key TICdetection)."""
-        seen = self._seen
-        return self.mode != OFF and seen is not None and self._clock.ms() - seen < _LOST_MS
+        came = self._frame_ms
+        return self.mode != OFF and came is not None and self._clock.ms() - came < _LOST_MS
 
     async def run(self) -> None:
         """The reader's task."""
         clock = self._clock
-        since = tuned = 0  # the last good group, or when the port was tuned
+        decoder = self._decoder
+        port = None
+        good_ms = 0  # when the last good group came, or the port was tuned
         told = False
         while True:
             data = b""
-            wanted = self.mode or self.found % OFF or HISTORIQUE
-            if not self.mode and not self.detected and clock.ms() - since >= _DWELL_MS:
-                wanted = STANDARD if self.found == HISTORIQUE else HISTORIQUE
-            if wanted != tuned:
-                self.found = tuned = wanted
-                self._seen = None
-                since = clock.ms()
-                self.decoder.reset(wanted)
-                port = self._tune(_BAUD[wanted]) if wanted != OFF else None
+            wanted = self._wanted_mode(clock.ms() - good_ms)
+            if wanted != self.found:
+                self.found = wanted
+                self._frame_ms = None
+                good_ms = clock.ms()
+                decoder.reset(wanted)
+                port = self._tune(BAUD[wanted]) if wanted != OFF else None
             if port:
                 data = port.read(128) or b""
-                good = self.decoder.good
-                for frame in self.decoder.feed(data):
+                groups = decoder.good_groups
+                for frame in decoder.feed(data):
                     self._take(frame)
-                if self.decoder.good != good:
-                    since = clock.ms()
+                if decoder.good_groups != groups:
+                    good_ms = clock.ms()
             if told != self.detected:
                 told = not told
-                self._log.info("a meter is there, mode %d" if told else "lost, mode %d", tuned)
+                text = "a meter is there, mode %d" if told else "lost, mode %d"
+                self._log.info(text, self.found)
             await clock.sleep_ms(_LOOK_MS if len(data) < 128 else 0)
 
+    def _wanted_mode(self, silent_ms):
+        """The mode that the port is to be tuned to, after so long without a good group."""
+        if self.mode != FIND_OUT:
+            return self.mode
+        if self.found not in (HISTORIQUE, STANDARD):
+            return HISTORIQUE
+        if self.detected or silent_ms < _DWELL_MS:
+            return self.found
+        return STANDARD if self.found == HISTORIQUE else HISTORIQUE
+
     def _take(self, frame):
-        facts = house(frame, self._subscribed)
+        facts = house_facts(frame, self._subscribed)
         if facts:
-            known = self._subscribed
+            before = self._subscribed
             self._subscribed = facts["subscribed"]
-            if known not in (None, facts["subscribed"]):
+            if before not in (None, facts["subscribed"]):
                 facts = None  # a contract rarely changes: the next frame has to say so too
         if not facts:
-            self.refused += 1
             self._log.debug("a frame contradicts itself: %s", frame)
             return
         self.frame = frame
-        self._seen = self._clock.ms()
+        self._frame_ms = self._clock.ms()
         if self.on_frame:
             self.on_frame(facts)

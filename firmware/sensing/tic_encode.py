@@ -1,6 +1,6 @@
 """A meter's side of the TIC line, for the simulated one and for tests."""
 
-from firmware.sensing.tic import HISTORIQUE, STANDARD
+from firmware.sensing.tic import BAUD, HISTORIQUE, STANDARD
 
 _GAP_MS = 25  # between two frames: 16.7 to 33.4
 _SHORT = 20  # short frames for each long one
@@ -21,8 +21,9 @@ def overrun(facts: dict) -> bool:
 
 
 def frame(mode: int, facts: dict, short: bool = False) -> bytes:
-    """STX to ETX. Facts as `tic.house` gives them: `i` and `v` mA and mV a phase (a current below
-    0 is fed in), `subscribed` mA a phase; optional `energy` Wh, `overrun`, `date` (horodate)."""
+    """STX to ETX. Facts as `tic.house_facts` gives them: `i` and `v` mA and mV a phase (a current
+    below 0 is fed in), `subscribed` mA a phase; optional `energy` Wh, `overrun`, `date`
+    (horodate)."""
     amps = [(abs(i) + 500) // 1000 for i in facts["i"]]
     volts = [u // 1000 for u in facts["v"]]
     powers = [max(i, 0) * u // 1000 for i, u in zip(facts["i"], volts)]
@@ -104,7 +105,7 @@ def line(facts, ms):
             yield b""
             continue
         mode = now["mode"]
-        per_ms = 1200 if mode == HISTORIQUE else 9600  # ten-thousandths of a byte
+        per_ms = BAUD[mode]  # ten-thousandths of a byte, which has 10 bits on the line
         if ms() - start > 2000:
             start = ms()
         if overrun(now):

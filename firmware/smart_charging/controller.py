@@ -67,7 +67,7 @@ class LimitController:
         self.evse.limits.set("tic", limit)
 
     def _follow_house(self, facts):
-        """A good TIC frame came (`sensing.tic.house`): what the house leaves for the car."""
+        """A good TIC frame came (`sensing.tic.house_facts`): what the house leaves for the car."""
         if not self.load_balancer.seen:
             self.store.write("tic-seen", b"1")
         phases = self.evse.phases

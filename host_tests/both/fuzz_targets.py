@@ -547,11 +547,11 @@ def tic(data):
         frames = []
         for at in range(0, len(data), step):
             frames += decoder.feed(data[at : at + step])
-        verdicts.append(plain([frames, decoder.good, decoder.bad, decoder.frames]))
+        verdicts.append(plain([frames, decoder.good_groups]))
     assert verdicts[0] == verdicts[1]
     for frame in frames:
         assert len(frame) <= 1024
-        facts = tic.house(frame, 30000)
+        facts = tic.house_facts(frame, 30000)
         if facts:
             assert len(facts["i"]) == facts["phases"] and min(facts["i"]) >= 0
             verdicts.append(plain(facts))
