@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firmware.ocpp import frames
+from firmware.ocpp import CallError, json_reader
 from host_tests import verdicts
 from host_tests.ocpp_messages import FROM_STATION, TO_STATION, instances, mutated, validator
 
@@ -31,7 +31,7 @@ def depth(value):
 
 
 def expected(data):
-    """The frame, by CPython's parser and the rules said in frames.py; None where it is none."""
+    """The frame, by CPython's parser and the rules of json_reader.py; None where it is none."""
     try:
         text = data.decode("utf-8")
         frame = json.loads(
@@ -52,8 +52,8 @@ def expected(data):
 
 def parsed(data):
     try:
-        return asyncio.run(frames.parse(memoryview(data)))
-    except frames.CallError as error:
+        return asyncio.run(json_reader.read_message(memoryview(data)))
+    except CallError as error:
         assert error.code == "FormationViolation"
         return None
 

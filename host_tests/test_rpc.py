@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.ocpp import CallError
-from firmware.ocpp.encoding import encode
+from firmware.ocpp.json_writer import write
 from firmware.ocpp.rpc import Rpc
 from host_tests.ocpp_messages import (
     NOT_SUPPORTED,
@@ -135,6 +135,6 @@ TREES = st.recursive(
 @given(st.lists(TREES))
 def test_a_message_in_pieces(message):
     whole = json.dumps(message, separators=(",", ":"))
-    pieces = asyncio.run(encode(message))
-    assert "".join(pieces) == whole and message == []
+    pieces = asyncio.run(write(message))
+    assert "".join(pieces) == whole
     assert all(len(a) + len(b) > 256 for a, b in itertools.pairwise(pieces))

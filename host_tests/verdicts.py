@@ -7,7 +7,7 @@ import asyncio
 import binascii
 import sys
 
-from firmware.ocpp import CallError, escapes, frames, schemas
+from firmware.ocpp import CallError, json_reader, schemas
 
 # An answer is checked as one to each of these.
 ANSWERS = ("BootNotification", "StartTransaction", "StopTransaction", "Heartbeat", "MeterValues")
@@ -29,15 +29,15 @@ def plain(value):
 async def verdict(data):
     """One line about one frame."""
     try:
-        frame = await frames.parse(memoryview(data))
+        frame = await json_reader.read_message(memoryview(data))
     except CallError as error:
-        return "%s %s" % (error, plain(list(escapes.head(memoryview(data)))))
+        return "%s %s" % (error, plain(list(json_reader.read_head(memoryview(data)))))
     words = [plain(frame)]
     checks = [(frame[2], "req", True)] if frame[0] == 2 else []
     if frame[0] == 3:
         checks = [(action, "conf", False) for action in ANSWERS]
     for action, direction, strict in checks:
-        frame = await frames.parse(memoryview(data))
+        frame = await json_reader.read_message(memoryview(data))
         payload = frame[3 if strict else 2]
         try:
             words.append(plain(schemas.check(action, direction, payload, strict)))

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import sys
 import time
@@ -27,6 +28,10 @@ if MICROPYTHON:
 
     from micropython import const
 
+    def json_text(value) -> str:
+        """A value as compact JSON."""
+        return json.dumps(value, separators=(",", ":"))
+
     def sleep_ms(ms: int):
         """Awaitable: real milliseconds; callers keep it under six days (32-bit ticks)."""
         return asyncio.sleep_ms(ms)
@@ -43,6 +48,7 @@ if MICROPYTHON:
             return "an error, and no memory to tell which"
 
 else:
+    json_text = json.JSONEncoder(separators=(",", ":")).encode  # dumps would make it each time
 
     def const(value: int) -> int:
         """MicroPython's compiler puts the number where a `_NAME = const(number)` is used."""

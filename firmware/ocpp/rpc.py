@@ -13,9 +13,8 @@ from firmware.ocpp import (
     CallError,
     LinkDown,
     Unanswered,
-    encoding,
-    escapes,
-    frames,
+    json_reader,
+    json_writer,
     schemas,
 )
 
@@ -74,7 +73,7 @@ class Rpc:
         be read. Raises nothing for what is in a message."""
         link = self.link
         try:
-            frame = await frames.parse(message)
+            frame = await json_reader.read_message(message)
         except CallError as error:
             await self._refuse(link, message, error)
             return
@@ -90,7 +89,7 @@ class Rpc:
 
     async def _refuse(self, link, message, error):
         """What can't be read as a message: a CALL is answered as far as its head can be read."""
-        kind, uid, action = escapes.head(message)
+        kind, uid, action = json_reader.read_head(message)
         self.log.warning("refused %r %r: %s", uid, action, error)
         if kind == CALL:
             try:
@@ -154,11 +153,11 @@ class Rpc:
         try:
             if isinstance(answer, Exception):
                 raise answer
-            return await encoding.encode([CALLRESULT, uid, answer])
+            return await json_writer.write([CALLRESULT, uid, answer])
         except Exception as error:
             error = self._failure(action, error)
             message = [CALLERROR, uid, error.code, error.description[:255], {}]
-            return await encoding.encode(message)
+            return await json_writer.write(message)
 
     def _failure(self, action, error):
         """Logs why a CALL is not answered as it should be; the CallError to be sent."""
@@ -205,7 +204,7 @@ class Rpc:
     async def _call_text(self, action, payload):
         if callable(payload):
             payload = payload()
-        return await encoding.encode([CALL, self.waiting, action, payload])
+        return await json_writer.write([CALL, self.waiting, action, payload])
 
     async def _wait_for_answer(self, link):
         """MessageTimeout begins when the message can have reached the other end of a slow link.

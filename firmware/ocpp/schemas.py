@@ -4,18 +4,18 @@ A row is `Name.req` or `Name.conf` and its fields, `name:kind`, with `!` where r
 Kinds: i integer, i0 integer from 0, d decimal from 0 with one digit of fraction, b boolean,
 t dateTime (what is received becomes Unix seconds), s text, s20 text of at most 20 characters, A|B
 one of these, Name a class or enumeration with a row of its own (OCPP 7), [kind] a list, [kind+] a
-list that is not empty, (kind) one that is not empty, which `periods.py` turns into numbers as they
-are received.
+list that is not empty, (kind) one that is not empty, of what `charging_periods.py` turns into
+numbers as it is received.
 
-Here is what the station receives, and the names of what it does not support. What it sends is in
-`sent.py`: only tests load that.
+Here is what the station receives, and the names of what it does not support. What it sends is
+checked by tests only (host_tests/both/sent_messages.py).
 """
 
 import asyncio
 from array import array
 
 from firmware.base import runtime
-from firmware.ocpp import CallError
+from firmware.ocpp import CallError, charging_periods
 
 # In pieces: a large one is hard to find in a heap that is in use.
 ROWS = (
@@ -112,7 +112,7 @@ def _value(kind, value, strict, rows, later):
     first = kind[0]
     if first == "d":
         if type(value) is float:
-            if value >= 0 and not runtime.load("firmware.ocpp.periods").fine(value):
+            if value >= 0 and not charging_periods.has_one_decimal(value):
                 _violated("Property", "more than one digit of fraction")
         elif type(value) is not int:
             _violated("Type", "not a number")
@@ -223,7 +223,7 @@ def _steps(action, direction, payload, strict, rows):
                 for entry in later[lists:]:
                     entry[0] = where + entry[0]
             if packs:
-                runtime.load("firmware.ocpp.periods").pack(items)
+                charging_periods.pack(items)
     except CallError as error:
         error.description = (where + error.description)[1:]
         raise

@@ -372,16 +372,16 @@ def _finish(work):
 
 
 async def _checked(data):
-    from firmware.ocpp import escapes, frames, schemas
+    from firmware.ocpp import CallError, json_reader, schemas
 
     try:
-        frame = await frames.parse(memoryview(data))
+        frame = await json_reader.read_message(memoryview(data))
         if frame[0] != 2:
             return plain(frame)
         return plain(await schemas.checked(frame[2], frame[3]))
-    except frames.CallError as error:
+    except CallError as error:
         assert len(error.description) < 300 and error.code.isalpha()
-        kind, uid, action = escapes.head(memoryview(data))
+        kind, uid, action = json_reader.read_head(memoryview(data))
         assert kind in (0, 2, 3, 4) and type(uid) is str and type(action) is str
         return plain([error.code, error.description, kind, uid, action])
 
@@ -410,16 +410,16 @@ def answers_seeds():
 
 def answers(data):
     """The payload of an answer to a call of ours."""
-    from firmware.ocpp import frames, schemas
+    from firmware.ocpp import CallError, json_reader, schemas
 
     action, _, payload = data.partition(b" ")
     action = text(action)
 
     async def main():
         try:
-            frame = await frames.parse(memoryview(b'[3,"i",' + payload + b"]"))
+            frame = await json_reader.read_message(memoryview(b'[3,"i",' + payload + b"]"))
             return plain(schemas.check(action, "conf", frame[2], False))
-        except frames.CallError as error:
+        except CallError as error:
             return plain([error.code, error.description])
 
     return "" if action is None else _finish(main())

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import sys
 
-from firmware.ocpp import escapes, frames
+from firmware.ocpp import CallError, json_reader
 
 BUFFER = bytearray(8192)  # as the link's: a heap in pieces has no room for a large frame
 
@@ -27,8 +27,8 @@ async def verdict(*pieces):
 
 async def verdict_on(pieces):
     try:
-        return await frames.parse(written(pieces))
-    except frames.CallError as error:
+        return await json_reader.read_message(written(pieces))
+    except CallError as error:
         return error
 
 
@@ -40,7 +40,7 @@ async def payload(text):
 
 async def refused(*text):
     error = await verdict(*text)
-    assert isinstance(error, frames.CallError), "%r: %s" % (text, error)
+    assert isinstance(error, CallError), "%r: %s" % (text, error)
     assert error.code == "FormationViolation"
     return error.description
 
@@ -369,7 +369,9 @@ async def test_other_tasks_run_while_a_large_frame_is_read():
 
 def test_the_head_of_what_is_refused():
     def head(text):
-        return escapes.head(memoryview(text if isinstance(text, bytes) else text.encode()))
+        return json_reader.read_head(
+            memoryview(text if isinstance(text, bytes) else text.encode())
+        )
 
     assert head('[2,"a-1","Reset",{"type":') == (2, "a-1", "Reset")
     assert head(' [ 2 ,\n"a-1" , "Reset" ') == (2, "a-1", "Reset")

@@ -2,7 +2,7 @@
 
 import json
 
-from firmware.ocpp import CallError, frames, schemas
+from firmware.ocpp import CallError, json_reader, schemas
 
 GOOD = '{"startPeriod":%d,"limit":16.1,"numberPhases":3}'
 # Each in the place of a period.
@@ -64,7 +64,7 @@ def outcome(payload):
 async def same(items):
     """What becomes of them as they are received is what becomes of the tree of objects."""
     data = message(items)
-    found = outcome((await frames.parse(memoryview(data)))[3])
+    found = outcome((await json_reader.read_message(memoryview(data)))[3])
     assert found == outcome(json.loads(data)[3]), items
     return found
 
@@ -89,10 +89,10 @@ async def test_elsewhere_it_is_a_list_as_any_other():
     text = (
         b'[3,"1",{"chargingSchedulePeriod":{"startPeriod":1},"b":[{"startPeriod":1,"limit":2}]}]'
     )
-    frame = await frames.parse(memoryview(text))
+    frame = await json_reader.read_message(memoryview(text))
     assert frame[2]["b"] == [{"startPeriod": 1, "limit": 2}]
     assert frame[2]["chargingSchedulePeriod"] == {"startPeriod": 1}
     text = b'[3,"1",{"chargingSchedulePeriod":[[{"startPeriod":1,"limit":2}],7,{"a":1}]}]'
-    frame = await frames.parse(memoryview(text))
+    frame = await json_reader.read_message(memoryview(text))
     assert frame[2]["chargingSchedulePeriod"][1:] == [7, {"a": 1}]
-    assert await frames.parse(memoryview(b'[3,"1",{"chargingSchedulePeriod":[]}]'))
+    assert await json_reader.read_message(memoryview(b'[3,"1",{"chargingSchedulePeriod":[]}]'))

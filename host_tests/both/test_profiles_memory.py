@@ -3,7 +3,7 @@
 import gc
 import os
 
-from firmware.ocpp import frames, schemas
+from firmware.ocpp import json_reader, schemas
 from firmware.ocpp.handlers import smart_charging
 from host_tests.both.profiles_rig import Station
 
@@ -35,7 +35,7 @@ def write(frame, identity, level):
 
 async def receive(station, view):
     """As rpc does it: what the answer is."""
-    frame = await frames.parse(view)
+    frame = await json_reader.read_message(view)
     payload = await schemas.checked("SetChargingProfile", frame.pop())
     return await smart_charging.SetChargingProfile(station, payload)
 

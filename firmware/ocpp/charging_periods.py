@@ -1,0 +1,59 @@
+"""Charging periods as numbers, 1 KB for a hundred of them instead of 8 as objects: an array('i')
+for each 16 of them, of startPeriod in s, limit in tenths, and numberPhases, -1 where there is none
+(OCPP 7.13)."""
+
+from array import array
+
+from firmware.base.runtime import const
+
+NAME = "chargingSchedulePeriod"  # the lists of these become numbers as they are read
+_NUMBERS = const(48)  # in an array: larger ones are hard to find room for
+_MOST = const(2000000000)  # what stands for more
+
+
+def take_last(found: list) -> None:
+    """Puts the object at the end of a list among the numbers before it. It stays where it is,
+    for the schemas to refuse, when it is no ChargingSchedulePeriod as they want it, or comes after
+    one of these."""
+    period = found[-1]
+    numbers = found[-2] if len(found) > 1 else None
+    if type(period) is not dict or not (numbers is None or type(numbers) is array):
+        return
+    start = period.get("startPeriod")
+    limit = period.get("limit")
+    phases = period.get("numberPhases", -1)
+    if type(start) is not int or type(phases) is not int or start < 0:
+        return
+    if len(period) != 2 + ("numberPhases" in period):
+        return
+    if type(limit) is int:
+        if limit < 0:
+            return
+        tenths = limit * 10
+    elif type(limit) is not float or limit < 0 or not has_one_decimal(limit):
+        return
+    else:
+        tenths = int(limit * 10 + 0.5) if limit < _MOST else _MOST
+    found.pop()
+    if numbers is None or len(numbers) == _NUMBERS:
+        numbers = array("i")
+        found.append(numbers)
+    numbers.append(start if start < _MOST else _MOST)
+    numbers.append(tenths if tenths < _MOST else _MOST)
+    numbers.append(phases if -1 < phases < _MOST else -1 if phases < 0 else _MOST)
+
+
+def pack(found: list) -> None:
+    """`take_last` for a list of objects, all of them checked."""
+    if type(found[0]) is dict:
+        objects = found[:]
+        found.clear()
+        for period in objects:
+            found.append(period)
+            take_last(found)
+
+
+def has_one_decimal(number: float) -> bool:
+    """Whether a number has at most one digit of fraction, as far as 24 bits tell."""
+    tenths = number * 10
+    return number >= _MOST or abs(tenths - int(tenths + 0.5)) <= tenths * 3e-7
