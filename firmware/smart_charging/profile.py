@@ -71,8 +71,9 @@ def connector(rank: int) -> int:
 
 def pack_record(profile: dict, connector_id: int, transaction: int, now: int) -> bytearray:
     """The record of a ChargingProfile as the schemas hand it on: its dates are Unix seconds, its
-    charging periods are numbers (`ocpp/charging_periods.py`). `transaction` is the number of the running
-    one, `now` is in seconds since EPOCH. Raises ValueError with the reason for a rejection."""
+    charging periods are numbers (`ocpp/charging_periods.py`). `transaction` is the number of the
+    running one, `now` is in seconds since EPOCH. Raises ValueError with the reason for a
+    rejection."""
     schedule = profile["chargingSchedule"]
     fields = _fields(profile, schedule, connector_id, transaction, now)
     record = bytearray(_HEAD + fields.count * _PERIOD)
