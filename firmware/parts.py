@@ -4,6 +4,7 @@ the device."""
 from firmware.base import runtime
 from firmware.base.clock import Clock
 from firmware.base.log import Log
+from firmware.base.logbook import Logbook
 from firmware.base.store import Files, Store
 from firmware.charging import models
 from firmware.net import tls
@@ -19,6 +20,7 @@ class Parts:
         self.clock = Clock(options.speed)
         self.log = Log(self.clock)
         self.files = Files(options.state)
+        self.logbook = Logbook(self.files, self.log)
         self.store = Store(self.files)
         self.reference = models.find(options.model)
         self.registers = RegisterMap(options.meter_model, options.meter_baud, options.meter_parity)

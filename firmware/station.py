@@ -3,7 +3,7 @@
 import asyncio
 
 import firmware
-from firmware.base import logbook, runtime
+from firmware.base import runtime
 from firmware.base.journal import Journal
 from firmware.base.store import Store
 from firmware.charging.evse import Evse
@@ -49,6 +49,7 @@ class Station:
         self.board = parts.board
         self.clock = clock = parts.clock
         self.log = log = parts.log
+        self.logbook = parts.logbook
         self.files = parts.files  # the flash, for what is too large for the store
         self.reference = reference = parts.reference
         self.version = firmware.VERSION
@@ -227,7 +228,7 @@ class Station:
             await self.connection.close()
             self.profiles.flush()
             self.transactions.outbox.save()
-            logbook.save(self.files, self.log)
+            self.logbook.save()
         return self._outcome
 
     async def _keep_running(self, name, work):

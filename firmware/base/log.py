@@ -11,6 +11,7 @@ _MISSING = (
     "no logging module: writing to stderr only; to install it: "
     "micropython -c \"import mip; mip.install('logging')\"\n"
 )
+_LINE = 400  # characters of a line at most
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -21,7 +22,7 @@ def to_stderr() -> None:
         logging.basicConfig(level=level, format="%(message)s", stream=runtime.stderr())
 
 
-def _quiet(text):
+def _without_controls(text):
     """A text from outside must not begin a line of its own, nor move a terminal's cursor."""
     data = bytearray(text.encode())
     for n in range(len(data)):
@@ -40,8 +41,7 @@ class Log:
         self.clock = clock
         self.lines = []
         self.counts = {}  # warnings and errors by part, for diagnostics
-        self.unsaved = 0  # of them, the newest: not in flash yet (logbook.py)
-        self.saved_ms = None  # when a fault had them saved
+        self._unsaved = 0  # so many of the newest lines are not in flash yet (logbook.py)
         self._out = logging.getLogger("wallbridge") if logging else None
         if self._out:
             self._out.setLevel(10)
@@ -50,22 +50,31 @@ class Log:
     def __call__(self, part: str) -> "Writer":
         return Writer(self, part)
 
+    def unsaved_lines(self) -> list:
+        """The lines that are not in flash yet, oldest first."""
+        return self.lines[-self._unsaved :] if self._unsaved else []
+
+    def lines_saved(self) -> None:
+        """All lines are in flash now."""
+        self._unsaved = 0
+
     def write(self, part: str, level: str, text: str) -> None:
+        """Writes a line and keeps it, where its level is to be logged."""
         number = LEVELS[level]
         if number < self.level:
             return
-        if number > 20:
+        if number > LEVELS["info"]:
             self.counts[part] = self.counts.get(part, 0) + 1
         seconds = self.clock.ms() // 1000 if self.clock else 0
-        if len(text) > 400:  # of a traceback the end says most
-            text = text[:100] + " ... " + text[-300:]
-        if len(repr(text)) != len(text) + 2:
-            text = _quiet(text)
+        if len(text) > _LINE:  # of a traceback the end says most
+            text = text[: _LINE // 4] + " ... " + text[-_LINE * 3 // 4 :]
+        if len(repr(text)) != len(text) + 2:  # a character in it needs an escape
+            text = _without_controls(text)
         line = "%d %s %s: %s" % (seconds, level[0].upper(), part, text)
         if len(self.lines) >= self.keep:
             self.lines.pop(0)
         self.lines.append(line)
-        self.unsaved = min(self.unsaved + 1, self.keep)
+        self._unsaved = min(self._unsaved + 1, self.keep)
         if self._out:
             self._out.log(number, line)
             return
@@ -77,7 +86,7 @@ class Log:
 
 class Writer:
     """Writes for one part of the station; the text is formatted only when it is kept. Where there
-    is no memory, the last lines make room."""
+    is no memory left, the kept lines are given up."""
 
     def __init__(self, log: Log, part: str):
         self._log = log

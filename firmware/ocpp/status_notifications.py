@@ -3,7 +3,7 @@ order, without duplicates. What the status is: `charging/connector.py`."""
 
 import asyncio
 
-from firmware.base import logbook, times
+from firmware.base import times
 from firmware.charging import connector, faults
 from firmware.ocpp import CallError
 from firmware.ocpp.registration import VENDOR
@@ -88,7 +88,7 @@ class StatusNotifier:
             if is_raised:
                 if code == faults.TAMPER:
                     station.security_event("Tamper detected")
-                station.spawn(logbook.soon(station.files, station.log))
+                station.spawn(station.logbook.save_after_fault())
         if self._is_settled(now):
             self._tell_change(now)
 

@@ -215,13 +215,10 @@ class Chip:
 
     def board(self, changes=None, log=None):
         """The firmware's board on this chip, in this chip's time."""
-        from firmware.base import runtime
+        from firmware.board import esp32, esp32_fit, pins  # they import `machine`
 
-        pins = runtime.load("firmware.board.pins")
-        esp32 = runtime.load("firmware.board.esp32")
-        fit = runtime.load("firmware.board.esp32_fit")
         esp32.runtime = esp32.time = self
-        return fit.fit(pins.load("devkit", changes), log)
+        return esp32_fit.fit(pins.load("devkit", changes), log)
 
 
 class Circuit:

@@ -1,74 +1,77 @@
 """The log lines kept in flash for diagnostics."""
 
-from firmware.base import logbook
 from firmware.base.clock import Clock
 from firmware.base.log import Log
+from firmware.base.logbook import Logbook
 from host_tests.both import bundles
 
 
 def made(keep=40):
     log = Log(Clock(), keep)
     log._out = None
-    log._told = True
     return log
 
 
 def quiet(log, text):
     log.lines.append("0 I test: " + text)
-    log.unsaved = min(log.unsaved + 1, log.keep)
+    log._unsaved = min(log._unsaved + 1, log.keep)
     log.lines = log.lines[-log.keep :]
 
 
-def read(files):
-    return [str(line, "utf-8") for line in logbook.lines(files)]
+def read(logbook):
+    return [str(line, "utf-8") for line in logbook.lines()]
 
 
 def test_each_line_is_kept_once():
     files = bundles.folder()
     log = made()
-    assert read(files) == []
-    logbook.save(files, log)
+    logbook = Logbook(files, log)
+    assert read(logbook) == []
+    logbook.save()
     quiet(log, "one")
     quiet(log, "two")
-    logbook.save(files, log)
-    logbook.save(files, log)
+    logbook.save()
+    logbook.save()
     quiet(log, "thr\u00e9e")
-    logbook.save(files, log)
-    assert read(files) == ["+0 I test: one", "+0 I test: two", "+0 I test: thr\u00e9e"]
+    logbook.save()
+    assert read(logbook) == ["+0 I test: one", "+0 I test: two", "+0 I test: thr\u00e9e"]
     bundles.remove(files)
 
 
 def test_times_are_dates_once_the_clock_is_known():
     files = bundles.folder()
     log = made()
+    logbook = Logbook(files, log)
     log.clock.set(1800000000)
     quiet(log, "now")
-    logbook.save(files, log)
+    logbook.save()
     began = ("2027-01-15T08:00:00Z", "2027-01-15T07:59:59Z")  # the clock has run since then
-    assert read(files) in [[date + " I test: now"] for date in began]
+    assert read(logbook) in [[date + " I test: now"] for date in began]
     bundles.remove(files)
 
 
 def test_more_lines_than_the_ring_has():
     files = bundles.folder()
     log = made(5)
+    logbook = Logbook(files, log)
     for i in range(12):
         quiet(log, str(i))
-    logbook.save(files, log)
-    assert read(files) == ["+0 I test: %d" % i for i in range(7, 12)]
+    logbook.save()
+    assert read(logbook) == ["+0 I test: %d" % i for i in range(7, 12)]
     bundles.remove(files)
 
 
 def test_the_flash_is_bounded_and_the_newest_stay():
     files = bundles.folder()
     log = made()
+    logbook = Logbook(files, log)
     for i in range(400):
         quiet(log, "%04d " % i + "x" * 80)
         if i % 7 == 0:
-            logbook.save(files, log)
+            logbook.save()
     size = sum([len(data) for data in bundles.tree(files, "log").values()])
     assert size <= 2 * 8192
-    numbers = [int(line.split(" ")[3]) for line in read(files)]
+    numbers = [int(line.split(" ")[3]) for line in read(logbook)]
     assert numbers == list(range(numbers[0], 400 - 400 % 7 + 1)) and len(numbers) > 80
     bundles.remove(files)
 
@@ -77,14 +80,15 @@ async def test_after_a_fault():
     """A moment later, and not again within the hour."""
     files = bundles.folder()
     log = made()
+    logbook = Logbook(files, log)
     quiet(log, "fault")
     begun = log.clock.ms()
-    await logbook.soon(files, log)
-    assert log.clock.ms() - begun == 10000 and len(read(files)) == 1
+    await logbook.save_after_fault()
+    assert log.clock.ms() - begun == 10000 and len(read(logbook)) == 1
     quiet(log, "fault again")
-    await logbook.soon(files, log)
-    assert log.clock.ms() - begun == 10000 and len(read(files)) == 1
+    await logbook.save_after_fault()
+    assert log.clock.ms() - begun == 10000 and len(read(logbook)) == 1
     await log.clock.sleep_ms(3600000)
-    await logbook.soon(files, log)
-    assert len(read(files)) == 2
+    await logbook.save_after_fault()
+    assert len(read(logbook)) == 2
     bundles.remove(files)

@@ -17,8 +17,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from firmware.base import logbook
 from firmware.base.journal import Journal
+from firmware.base.logbook import Logbook
 from firmware.base.store import Store
 from firmware.metering import measurands
 from firmware.ocpp import schemas
@@ -59,16 +59,18 @@ class _Clock:
 class _Log:
     """`lines` are what the logbook saves."""
 
-    saved_ms = None
-
     def __init__(self, clock):
         self.clock = clock
         self.lines = []
-        self.unsaved = 0
 
     def note(self):
         self.lines = [f"{self.clock.now // 1000} station: line {n} of the log" for n in range(40)]
-        self.unsaved = len(self.lines)
+
+    def unsaved_lines(self):
+        return self.lines
+
+    def lines_saved(self):
+        self.lines = []
 
     def warning(self, text, *args):
         raise AssertionError(text % args)
@@ -148,7 +150,7 @@ class _Life:
             self.clock.now += 60000
             self.store.write("keys", b"HeartbeatInterval=%d\nCpoName=%s" % (hour, bytes(200)))
             self.log.note()
-            logbook.save(self.files, self.log)
+            Logbook(self.files, self.log).save()
 
 
 def measure(days: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ station's; whole numbers throughout.
 import asyncio
 from array import array
 
-from firmware.base import runtime
+from firmware.board.simulated import commands
 
 _SETTLE_MS = 1500  # after a change of the world, samples come every 20 ms for so long
 _SAMPLE_MS = 20
@@ -313,12 +313,7 @@ class Board:
     def command(self, words: list) -> list | None:
         """A `sim` command's words. Raises ValueError saying what is wrong with them."""
         self.advance()
-        module = runtime.load("firmware.board.simulated.commands")
-        try:
-            module.command(self, words)
-        finally:
-            del module
-            runtime.drop("firmware.board.simulated.commands")
+        commands.command(self, words)
         self._flow(self._now)  # a switch that just opened stops the current
         self._stir()
         return None

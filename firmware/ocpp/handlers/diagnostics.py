@@ -3,7 +3,7 @@
 import gc
 import sys
 
-from firmware.base import logbook, runtime, sockets, times
+from firmware.base import runtime, sockets, times
 from firmware.charging import faults
 from firmware.ocpp import Answer, keys
 
@@ -65,16 +65,13 @@ class Body:
 async def step(station, job):
     """See jobs.py. `job`: see GetDiagnostics; its URL is None while the end is told. An empty job
     is of an upload that a restart has ended."""
-    try:
-        if not job:
-            job.append(None)
-            return _end(station, job, "UploadFailed")
-        if job[0] is None:
-            station.config.store.remove(_MARK)
-            return None
-        return await _attempt(station, station.log("diagnostics"), job)
-    finally:
-        runtime.drop("firmware.base.logbook")
+    if not job:
+        job.append(None)
+        return _end(station, job, "UploadFailed")
+    if job[0] is None:
+        station.config.store.remove(_MARK)
+        return None
+    return await _attempt(station, station.log("diagnostics"), job)
 
 
 async def _attempt(station, log, job):
@@ -117,7 +114,7 @@ def _end(station, job, status):
 
 def write(station, span: list) -> None:
     """Makes the file. `span`: the first and last date-time of log lines that are wanted, or ""."""
-    logbook.save(station.files, station.log)
+    station.logbook.save()
     with station.files.open(_FILE, "wb") as f:
         parts = _station, _connector, _transactions, _configuration, _memory, _network
         for number in range(len(parts)):
@@ -130,7 +127,7 @@ def write(station, span: list) -> None:
             f.write(b"\n")
         f.write(b"[log]\n")
         first, last = [text.encode() for text in span]
-        for line in logbook.lines(station.files):
+        for line in station.logbook.lines():
             date = line[:20]
             if date[:1] == b"+" or (date >= first and (not last or date <= last)):
                 f.write(line + b"\n")
