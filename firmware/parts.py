@@ -83,10 +83,10 @@ def _certificates(name):
 
 
 def _device_board(parts):
-    from firmware.board import esp32_fit  # only a device has it
+    from firmware.board import esp32  # only a device has it
 
     options = parts.options
-    board = esp32_fit.fit(options.pins, parts.log("board"), options.dev)
+    board = esp32.Board(options.pins, parts.log("board"), options.dev)
     options.pins = None
     return board
 

@@ -1,11 +1,11 @@
 """The board on an ESP32: the circuit of docs/wiring.md behind the contract of
-docs/architecture.md. Nothing here waits. Its pins are made once, by `esp32_fit.py`.
+docs/architecture.md. Nothing here waits.
 """
 
 import time
 from array import array
 
-import machine
+from machine import ADC, PWM, RTC, UART, WDT, Pin, Signal
 
 from firmware.base import runtime
 
@@ -14,8 +14,19 @@ _IDLE_MS = 100
 _LOCK_MS = 300
 _COLD_DDEG = -300  # of the first point of the NTC's table; 5 degC to the next
 _HOT_DDEG = 1250  # beyond the last, or the sensor is broken: as bad
-_LIVED = 150  # feeds (one each 4 s) after which earlier crashes don't count any more
+_LASTING_FEEDS = 150  # feeds (one each 4 s) after which earlier crashes don't count any more
 _RX = 2048  # bytes: what comes during a TLS handshake
+_WATCHDOG_MS = 30000
+_DAY_MS = 86400000
+_PWM_READS = 112  # of the pilot's voltage: several periods of the PWM
+_STEADY_READS = 16  # where there is no PWM
+_FACTS = (  # the attribute, and the pin's name in pins.py
+    ("contactor", "contactor"),
+    ("residual_trip", "rcd"),
+    ("ground_ok", "ground"),
+    ("tamper", "tamper"),
+    ("lock_closed", "lock"),
+)
 
 
 def nothing(value=0) -> int:
@@ -38,77 +49,87 @@ class Port:
 
 
 class Board:
-    """`fit(table, log)` of `esp32_fit.py` makes it with its lines, the permit first, and off."""
+    """`pins` is from `pins.load`. The permit's pin comes first, and off. Starts the watchdog; for
+    a developer (`dev`) so patient that it is none.
 
-    burst: array  # one of the next two: pilot voltage, mV
-    wave: array  # for PWM: at least 100 reads, over several periods
-    steady: array
-    cp: machine.ADC
-    cp_zero: int  # uV at the pin for 0 V of CP
-    cp_gain: int  # mV of CP for a uV at the pin, times 2**15
-    cp_pwm: machine.PWM
-    cp_flip: int  # 65535 where the driver inverts
-    cp_break: machine.Signal  # this and the other lines: `nothing` when not fitted
-    permit_line: machine.Signal
-    beat: machine.Signal
-    lock_close: machine.Signal
-    lock_open: machine.Signal
-    three: machine.Signal
-    inputs: tuple  # (name of the fact, its line)
-    pp: machine.ADC | None
-    pp_pull: int  # ohm
-    ntc: machine.ADC | None
-    ntc_pull: int
-    ntc_ohm: tuple
-    supply: int  # mV
-    uarts: dict  # name to (number, tx, rx, inverted), None: not fitted
-    rtc: machine.RTC
-    watchdog: machine.WDT
+    `burst` is one of `_pwm_burst` and `_steady_burst`: pilot voltage, mV. The lines are called
+    with 1 for what their name says; those not fitted are `nothing`.
+    """
 
-    def __init__(self, log):
+    def __init__(self, pins: dict, log, dev: bool = False):
         self.log = log
         self.residual_trip = self.tamper = self.lock_closed = self.contactor = False
         self.ground_ok = True
         self.cable_ddeg = None
         self.pp_ohm = 99999
-        self._at = runtime.ticks_ms()  # the newest sample
-        self._turn = 0
-        self._on = self._level = False
-        self._pulse = None  # when the lock's pulse began
+        self._sampled_ms = runtime.ticks_ms()
+        self._samples = 0
+        self._permitted = self._beat_level = False
+        self._lock_pulse_ms = None  # since when the lock is driven
         self._tic = None
-        self._baud = 0
+        self._tic_baud = 0
         self._silent = ""
-        self._fed = 0
+        self._feeds = 0
+        self._permit = _line(pins["permit"], True)
+        self._beat = _line(pins["beat"], True)
+        self._rtc = RTC()
+        self._watchdog = WDT(timeout=_DAY_MS if dev else _WATCHDOG_MS)
+        self._cp_break = _line(pins["cp_break"], True)
+        self._lock_close = _line(pins["lock_close"], True)
+        self._lock_open = _line(pins["lock_open"], True)
+        self._three_phases = _line(pins["phases"], True)
+        self._inputs = tuple(  # (the fact's name, its line)
+            [(fact, _line(pins[name], False)) for fact, name in _FACTS if pins[name] != "-"]
+        )
+        self._cp = _adc(pins["cp"])
+        self._pp = _adc(pins["pp"])
+        self._ntc = _adc(pins["ntc"])
+        low_mv, high_mv = int(pins["cp_minus_mv"]), int(pins["cp_plus_mv"])
+        self._cp_zero_uv = (low_mv + high_mv) * 500  # at the pin, for 0 V of CP
+        # mV of CP for a uV at the pin, times 2**15, rounded: 24 V lie between the two
+        self._cp_gain = (24 * 65536 // (high_mv - low_mv) + 1) // 2
+        self._cp_inverted = 65535 if "!" in pins["cp_pwm"] else 0  # by its driver
+        self._pwm_burst = array("h", bytes(2 * _PWM_READS))
+        self._steady_burst = array("h", bytes(2 * _STEADY_READS))
+        self._supply_mv = int(pins["supply_mv"])
+        self._pp_pull_ohm = int(pins["pp_pull_ohm"])
+        self._ntc_pull_ohm = int(pins["ntc_pull_ohm"])
+        self._ntc_ohm = tuple([int(part) for part in pins["ntc_ohm"].split(",")])
+        self._cp_pwm = PWM(
+            Pin(_number(pins["cp_pwm"])), freq=1000, duty_u16=65535 ^ self._cp_inverted
+        )
+        self.pilot(1000)
+        self._uarts = {"meter": _uart(2, pins, "meter"), "tic": _uart(1, pins, "tic")}
 
     # facts
 
     def read(self) -> None:
-        self._at = runtime.ticks_ms()
-        read = self.cp.read_uv
-        zero = self.cp_zero
-        gain = self.cp_gain
+        self._sampled_ms = runtime.ticks_ms()
+        read = self._cp.read_uv
+        zero = self._cp_zero_uv
+        gain = self._cp_gain
         burst = self.burst
         for n in range(len(burst)):
             burst[n] = (read() - zero) * gain >> 15
             if not n & 15:
                 time.sleep_us(n)  # type: ignore[attr-defined]  # never in step with the PWM
-        for name, line in self.inputs:
+        for name, line in self._inputs:
             setattr(self, name, line() == 1)
-        if self.pp:
-            self.pp_ohm = self._ohm(self.pp, self.pp_pull)
-        if self.ntc and not self._turn & 7:
+        if self._pp:
+            self.pp_ohm = self._ohm(self._pp, self._pp_pull_ohm)
+        if self._ntc and not self._samples & 7:
             self.cable_ddeg = self._temperature()
-        self._turn += 1
+        self._samples += 1
 
     def _ohm(self, adc, pull):
         """A resistor to ground, with another to the supply."""
         read = adc.read_uv
         mv = (read() + read() + read() + read()) // 4000
-        return pull * mv // (self.supply - mv) if mv < self.supply - 220 else 99999
+        return pull * mv // (self._supply_mv - mv) if mv < self._supply_mv - 220 else 99999
 
     def _temperature(self):
-        ohm = self._ohm(self.ntc, self.ntc_pull)
-        points = self.ntc_ohm
+        ohm = self._ohm(self._ntc, self._ntc_pull_ohm)
+        points = self._ntc_ohm
         if ohm == 99999 or ohm < points[-1]:
             if self.cable_ddeg != _HOT_DDEG:
                 self.log.error("cable sensor: %d ohm: broken, or too hot", ohm)
@@ -120,70 +141,100 @@ class Board:
         return _COLD_DDEG + at * 50 - 50 + (above - ohm) * 50 // (above - points[at])
 
     async def wait(self, ms: int) -> None:
-        most = _IDLE_MS if self._pulse is None and not self._on else _SAMPLE_MS
-        passed = runtime.ticks_diff(runtime.ticks_ms(), self._at)
+        most = _IDLE_MS if self._lock_pulse_ms is None and not self._permitted else _SAMPLE_MS
+        passed = runtime.ticks_diff(runtime.ticks_ms(), self._sampled_ms)
         await runtime.sleep_ms(max(min(ms, most) - passed, 1))
-        if self._pulse is not None:
-            if runtime.ticks_diff(runtime.ticks_ms(), self._pulse) >= _LOCK_MS:
-                self._rest()
+        if self._lock_pulse_ms is not None:
+            if runtime.ticks_diff(runtime.ticks_ms(), self._lock_pulse_ms) >= _LOCK_MS:
+                self._release_lock()
 
     # outputs
 
     def pilot(self, permille: int | None) -> None:
         """Without a relay that breaks CP off, state F stands in for the break."""
-        self.burst = self.wave if permille and permille < 1000 else self.steady
-        self.cp_break(permille is None)
+        self.burst = self._pwm_burst if permille and permille < 1000 else self._steady_burst
+        self._cp_break(permille is None)
         if permille is None:
-            permille = 0 if self.cp_break is nothing else 1000
-        self.cp_pwm.duty_u16(min(permille * 65536 // 1000, 65535) ^ self.cp_flip)
+            permille = 0 if self._cp_break is nothing else 1000
+        self._cp_pwm.duty_u16(min(permille * 65536 // 1000, 65535) ^ self._cp_inverted)
 
     def permit(self, on: bool) -> None:
-        self._on = on
-        self.permit_line(on)
+        self._permitted = on
+        self._permit(on)
         if on:
-            self._level = not self._level
-            self.beat(self._level)
+            self._beat_level = not self._beat_level
+            self._beat(self._beat_level)
 
     def lock(self, close: bool) -> None:
-        self._rest()
-        (self.lock_close if close else self.lock_open)(1)
-        self._pulse = runtime.ticks_ms()
+        self._release_lock()
+        (self._lock_close if close else self._lock_open)(1)
+        self._lock_pulse_ms = runtime.ticks_ms()
 
-    def _rest(self):
-        self.lock_close(0)
-        self.lock_open(0)
-        self._pulse = None
+    def _release_lock(self):
+        self._lock_close(0)
+        self._lock_open(0)
+        self._lock_pulse_ms = None
 
     def phases(self, n: int) -> None:
-        self.three(n == 3)
+        self._three_phases(n == 3)
 
     # lines and the supervisor
 
     def port(self, name: str, baud: int = 9600, parity: str = "E") -> Port:
-        fitted = self.uarts[name]
+        fitted = self._uarts[name]
         if not fitted:
             return Port(None)
         number, tx, rx, invert = fitted
         bits = 7 if name == "tic" else 8
         even_odd = {"N": None, "E": 0, "O": 1}[parity]
-        return Port(
-            machine.UART(number, baud, bits, even_odd, 1, tx=tx, rx=rx, rxbuf=_RX, invert=invert)
-        )
+        return Port(UART(number, baud, bits, even_odd, 1, tx=tx, rx=rx, rxbuf=_RX, invert=invert))
 
     def tic_tune(self, baud: int) -> Port:
         """The TIC line; what it has heard is lost only when the speed changes."""
-        if baud != self._baud:
-            self._baud = baud
+        if baud != self._tic_baud:
+            self._tic_baud = baud
             self._tic = self.port("tic", baud)
         return self._tic
 
     def feed(self, silent: str) -> None:
         """Feeds the watchdog unless a part of the station is silent; RTC memory keeps which, for
         boot.py (its docstring has the format)."""
-        if silent != self._silent or self._fed == _LIVED:
-            crashes = b"0" if self._fed == _LIVED else self.rtc.memory()[:1]
-            self.rtc.memory(crashes + (b" bad %s silent" % silent.encode() if silent else b" run"))
+        if silent != self._silent or self._feeds == _LASTING_FEEDS:
+            crashes = b"0" if self._feeds == _LASTING_FEEDS else self._rtc.memory()[:1]
+            self._rtc.memory(
+                crashes + (b" bad %s silent" % silent.encode() if silent else b" run")
+            )
             self._silent = silent
         if not silent:
-            self._fed += 1
-            self.watchdog.feed()
+            self._feeds += 1
+            self._watchdog.feed()
+
+
+def _number(text):
+    """A pin's number, without the marks for inverted and pulled up."""
+    return int(text.lstrip("!^"))
+
+
+def _line(text, output):
+    """A digital line that reads and takes 1 for what its name says; an output is off at first."""
+    if text == "-":
+        return nothing
+    inverted = "!" in text
+    if output:
+        pin = Pin(_number(text), Pin.OUT, value=int(inverted))
+    else:
+        pin = Pin(_number(text), Pin.IN, Pin.PULL_UP if "^" in text else -1)
+    return Signal(pin, invert=inverted)
+
+
+def _adc(text):
+    return None if text == "-" else ADC(Pin(int(text)), atten=ADC.ATTN_11DB)
+
+
+def _uart(number, pins, name):
+    """(number, tx, rx, inverted) of the line's UART; None where it is not fitted."""
+    tx, rx = pins[name + "_tx"], pins[name + "_rx"]
+    if rx == "-":
+        return None
+    invert = (UART.INV_TX if "!" in tx else 0) | (UART.INV_RX if "!" in rx else 0)
+    return number, _number(tx), _number(rx), invert

@@ -215,10 +215,10 @@ class Chip:
 
     def board(self, changes=None, log=None):
         """The firmware's board on this chip, in this chip's time."""
-        from firmware.board import esp32, esp32_fit, pins  # they import `machine`
+        from firmware.board import esp32, pins  # they import `machine`
 
         esp32.runtime = esp32.time = self
-        return esp32_fit.fit(pins.load("devkit", changes), log)
+        return esp32.Board(pins.load("devkit", changes), log)
 
 
 class Circuit:
