@@ -12,7 +12,7 @@ from firmware.charging.limits import Limits
 from firmware.charging.session import Session
 from firmware.metering.meter import Meter
 from firmware.metering.tic_input import TicInput
-from firmware.ocpp import LinkDown, authorize, jobs, key_effects
+from firmware.ocpp import LinkDown, authorize, key_effects
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.connection import Connection
 from firmware.ocpp.handlers import dispatch
@@ -22,6 +22,7 @@ from firmware.ocpp.sampler import Sampler
 from firmware.ocpp.security import Security
 from firmware.ocpp.status_notifications import StatusNotifier
 from firmware.ocpp.transaction_sender import TransactionSender
+from firmware.ocpp.transfers import Transfers
 from firmware.sensing.modbus import Master
 from firmware.smart_charging.controller import LimitController
 from firmware.smart_charging.store import ProfileStore
@@ -56,8 +57,6 @@ class Station:
         self.build_epoch = firmware.BUILD
         self.in_safe_state = False  # after too many crashes: no more charging until a reset
         self.login_ends_ms = 0  # until when the console takes commands, where it has a password
-        self.doing = {}  # what TriggerMessage asks of transfers: message -> status, else Idle
-        self.jobs = None  # the transfers under way (ocpp/jobs.py)
         self._tasks = []
         self._ended = asyncio.Event()
         self._outcome = ""
@@ -115,6 +114,7 @@ class Station:
         self.notifier = StatusNotifier(self)
         self.transaction_sender = TransactionSender(self)
         self.sampler = Sampler(self)
+        self.transfers = Transfers(self)
         self.session = Session(
             self.evse,
             self.meter,
@@ -134,6 +134,14 @@ class Station:
         key_effects.set_delivery(self)
 
     # what the parts tell of each other
+
+    def set_time(self, epoch: int) -> int:
+        """Somebody who knows tells the time (Unix seconds): sets the clocks, and dates what
+        happened before. Returns by how many seconds the clock was wrong."""
+        moved_s = self.clock.set(epoch)
+        self.set_host_clock(epoch)
+        self.transactions.event_times.date_boots()
+        return moved_s
 
     def set_host_clock(self, epoch: int) -> None:
         """It is at least so late: for looking at certificates, not for dating anything."""
@@ -218,7 +226,7 @@ class Station:
         for name, part in more:
             works += ((name, lambda part=part: part.run(self)),)
         tasks = [asyncio.create_task(self._keep_running(name, work)) for name, work in works]
-        self._resume_transfers()
+        self.transfers.resume()
         try:
             await self._ended.wait()
         finally:
@@ -289,13 +297,3 @@ class Station:
             if silent and not self.in_safe_state:
                 self.log("watchdog").error("silent: %s", silent)
             self.board.feed("" if self.in_safe_state else silent)
-
-    def _resume_transfers(self):
-        """Goes on with what is under way, or is to be told of."""
-        works = (
-            ("update", "firmware.ocpp.handlers.firmware_update"),
-            ("diagnostics", "firmware.ocpp.handlers.diagnostics"),
-        )
-        for name, module in works:
-            if self.config.store.read(name) is not None:
-                jobs.start(self, module, [])

@@ -21,8 +21,8 @@ from pyftpdlib.servers import FTPServer
 
 from firmware.base import runtime as firmware_runtime
 from firmware.base import sockets
-from firmware.ocpp import jobs
-from firmware.ocpp.handlers import diagnostics
+from firmware.net import dial
+from firmware.ocpp import diagnostics_file, transfers
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.test_transfer_http import der
 
@@ -230,15 +230,19 @@ def test_a_restart_ends_an_upload(runtime, tmp_path):
     play(runtime, session())
 
 
-async def test_a_job_that_does_not_hear_its_end(virtual_loop, monkeypatch):
+async def test_a_job_that_does_not_hear_its_end(virtual_loop):
     """MicroPython's wait_for can swallow the end that a new request asks for: the new one waits
     until it is obeyed, since both write the same file."""
     steps = []
 
     class Slow:
-        @staticmethod
-        async def step(station, job):
-            steps.append("begin " + job)
+        message = "SlowStatusNotification"
+
+        def __init__(self, name):
+            self.name = name
+
+        async def run(self):
+            steps.append("begin " + self.name)
             for _ in range(3):
                 try:
                     await asyncio.sleep(60)
@@ -246,14 +250,13 @@ async def test_a_job_that_does_not_hear_its_end(virtual_loop, monkeypatch):
                     if "what?" in steps:
                         raise
                     steps.append("what?")
-            steps.append("end " + job)
+            steps.append("end " + self.name)
 
-    station = types.SimpleNamespace(jobs=None, spawn=asyncio.ensure_future)
-
-    monkeypatch.setitem(sys.modules, "slow", Slow)
-    jobs.start(station, "slow", "old")
+    station = types.SimpleNamespace(log=lambda part: None, spawn=asyncio.ensure_future)
+    slow = transfers.Transfers(station)
+    slow.start(Slow("old"))
     await asyncio.sleep(1)
-    jobs.start(station, "slow", "new")
+    slow.start(Slow("new"))
     await asyncio.sleep(200)
     assert steps == ["begin old", "what?", "begin new", "end new"]
 
@@ -271,15 +274,18 @@ def test_what_only_a_device_knows(monkeypatch):
 
     network = types.SimpleNamespace(STA_IF=0, WLAN=lambda which: Wlan())
     monkeypatch.setitem(sys.modules, "network", network)
+    from firmware.net import wifi
+
+    monkeypatch.setattr(wifi, "network", network)
     monkeypatch.setattr(firmware_runtime, "DEVICE", True)
     station = types.SimpleNamespace(
         connection=types.SimpleNamespace(
-            state="online", connections=3, lost_ms=None, addresses={}
+            state="online", connections=3, lost_ms=None, addresses=dial.Addresses()
         ),
         clock=types.SimpleNamespace(ms=lambda: 5000),
         rpc=types.SimpleNamespace(active_ms=3000),
     )
-    assert "wifi=192.0.2.7, -61 dBm" in list(diagnostics._network(station))
+    assert "wifi=192.0.2.7, -61 dBm" in list(diagnostics_file._network(station))
 
 
 def test_lines_of_a_time_only(tmp_path):

@@ -259,7 +259,7 @@ def test_versions_that_fail(runtime, tmp_path):
                 "ocpp/connection": source.replace(dials, "        raise OSError('not today')\n")
             }
             if runtime == "cpython":  # and does not wait ten minutes for it
-                module = "ocpp/handlers/firmware_update"
+                module = "ocpp/update"
                 source = (runtimes.ROOT / f"firmware/{module}.py").read_text()
                 assert "_TRIAL_S = 600" in source
                 lost[module] = source.replace("_TRIAL_S = 600", "_TRIAL_S = 1")

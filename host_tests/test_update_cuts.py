@@ -10,8 +10,9 @@ import pytest
 
 from firmware.base import bundle, slots
 from firmware.base.store import Store
-from firmware.ocpp import download, jobs
-from firmware.ocpp.handlers import firmware_update as update
+from firmware.ocpp import update
+from firmware.ocpp.handlers import firmware_management
+from firmware.ocpp.transfers import Transfers
 from host_tests.both import bundles, test_ota
 from host_tests.flash import Flash
 from tools.runtimes import ROOT
@@ -25,6 +26,30 @@ BUNDLE = bundles.make(NEW)
 REQUEST = {"location": "http://server/new", "retrieveDate": 1796083200, "retries": 1}
 
 
+class Told(Transfers):
+    """Transfers at once: the central system hears all, and a download takes no time."""
+
+    def notify(self, message, status, last=False):
+        if last:
+            self.clear_status(message)
+        else:
+            self.set_status(message, status)
+        self.station.heard.append(status)
+
+    async def notified(self, longest_s=0):
+        pass
+
+    async def no_transaction(self):
+        pass
+
+    async def download(self, url, sink):
+        assert url == "http://server/new"
+        bundle = self.station.bundle
+        for at in range(sink.received, len(bundle), 2048):
+            await sink.write(bundle[at : at + 2048])
+        sink.finish()
+
+
 class Station:
     """What update.py sees of a station; `registers`: whether it reaches the central system."""
 
@@ -34,14 +59,14 @@ class Station:
         self.store = Store(files)
         self.bundle = bundle
         self.registers = registers
-        self.doing = {}
         self.heard = []  # by the central system
         self.ended = None
         self.version = ""
-        self.config = self.jobs = self.session = self.registration = self.online = self
+        self.config = self.session = self.registration = self.online = self
         self.clock = self.connection = self.security = self
         self.transaction = self.status = None
         self.status = "Accepted" if registers else "none"
+        self.transfers = Told(self)
 
     # the clock, the registration, the log
     def epoch(self):
@@ -70,56 +95,21 @@ class Station:
 
     accept_transactions = refuse_transactions
 
-    # the jobs
-    def stop(self, name):
-        pass
-
-    def say(self, message, status, over=False):
-        self.doing[message] = status
-        if over:
-            self.doing.pop(message)
-        self.heard.append(status)
-
-    async def told(self, longest_s=0):
-        pass
-
-    keep = jobs.Jobs.keep
-
-    @property
-    def station(self):
-        return self
-
-    async def idle(self):
-        pass
-
-    async def transfer(self, url, what, sink):
-        assert (url, what) == ("http://server/new", "download")
-        for at in range(sink.received, len(self.bundle), 2048):
-            await sink.write(self.bundle[at : at + 2048])
-        sink.finish()
-
     def end(self, outcome):
         self.ended = outcome
 
     # what the test does
     def ask(self):
-        asyncio.run(update.UpdateFirmware(self, REQUEST))
+        asyncio.run(firmware_management.UpdateFirmware(self, REQUEST))
 
     def run(self, most=100):
         """Its steps, so many at most."""
 
         async def steps():
-            wait = True
+            job = update.UpdateJob(self)
             for _ in range(most):
-                if wait is None or self.ended:
+                if await job.step() or self.ended:
                     break
-                module = download if isinstance(wait, str) else update
-                wait = await module.step(self, None)
-                if wait is not None and not isinstance(wait, str):
-                    if self.registers:
-                        await wait
-                    else:
-                        wait.close()
 
         asyncio.run(steps())
         return self.heard
@@ -300,11 +290,8 @@ def test_a_whole_image(works, running, tmp_path, monkeypatch):
 
 
 def step(station):
-    """One step of the update; what it is to wait for."""
-    wait = asyncio.run(update.step(station, None))
-    if hasattr(wait, "close"):
-        wait.close()
-    return wait
+    """One step of the update; whether all is done."""
+    return asyncio.run(update.UpdateJob(station).step())
 
 
 def test_a_version_that_is_accepted_late(running, tmp_path):
@@ -319,7 +306,7 @@ def test_a_version_that_is_accepted_late(running, tmp_path):
         step(station)  # ten minutes
         station.transaction = "runs"
         for _ in range(3):
-            assert step(station) is not None and station.ended is None
+            assert not step(station) and station.ended is None
         if status == "Pending":
             station.transaction = None
         station.status = status

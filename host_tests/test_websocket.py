@@ -63,7 +63,8 @@ async def program(name, code, *args):
 
 SESSION = """
 import asyncio, json
-from firmware.net import websocket, address, Refused, Closed
+from firmware.net import websocket, Refused, Closed
+from firmware.net.url import basic_authorization
 url = sys.argv[1]
 buffer = bytearray(6000)
 
@@ -79,7 +80,7 @@ async def status(path, headers=()):
         return error.status
 
 async def main():
-    good = (("Authorization", address.basic("BOX", b"\\x00\\xffkey")),)
+    good = (("Authorization", basic_authorization("BOX", b"\\x00\\xffkey")),)
     tell(await status("/none", good), await status("/BOX"), await status("/BOX", good))
     tell(await status("/other-protocol", good))
     link = await websocket.connect(url + "/BOX", good, limit=buffer)
@@ -264,7 +265,7 @@ async def test_a_host_that_takes_no_connection():
 
 async def test_a_name_that_takes_long(monkeypatch):
     """The loop goes on, and there is one lookup at a time."""
-    calls, known, ticks = [], {}, []
+    calls, addresses, ticks = [], dial.Addresses(), []
     real = socket.getaddrinfo
 
     def slow(*args):
@@ -280,10 +281,10 @@ async def test_a_name_that_takes_long(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     ticker = asyncio.create_task(tick())
     with pytest.raises(OSError, match="no answer in 1 s"):
-        await dial.resolve("box.example", 9, 1, known)
+        await addresses.resolve("box.example", 9, 1)
     assert len(ticks) > 30
-    found = await dial.resolve("box.example", 9, 1, known)
-    assert found[0][-1] == ("127.0.0.1", 9) and len(calls) == 1 and not known
+    found = await addresses.resolve("box.example", 9, 1)
+    assert found[0][-1] == ("127.0.0.1", 9) and len(calls) == 1 and not addresses._lookups
     ticker.cancel()
 
 

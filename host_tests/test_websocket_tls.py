@@ -12,7 +12,7 @@ import pytest
 import trustme
 from websockets.sync.server import serve
 
-from firmware.net import TlsFailed, dial, tls, websocket
+from firmware.net import dial, tls, websocket
 from host_tests.test_websocket import RUNTIMES, program
 
 # Each case in its own server: (expected on CPython, on MicroPython where that differs).
@@ -48,7 +48,7 @@ EXPECTED = {
 
 CLIENT = """
 import asyncio, gc, json, os
-from firmware.net import TlsFailed, tls, websocket
+from firmware.net import tls, websocket
 cases = json.loads(sys.argv[1])
 buffer = bytearray(1000)
 
@@ -69,7 +69,7 @@ async def main():
             await link.send("hello")
             outcome = bytes((await link.recv())[:]).decode()
             await link.close()
-        except TlsFailed as error:
+        except tls.TlsFailed as error:
             outcome = error.check
             if case == "RSA certificate" and "incorrect or inconsistent" in str(error):
                 outcome = "mbedTLS 3.6.6"
@@ -270,7 +270,7 @@ async def test_every_check(name, servers):
 
 async def test_the_failure_tells_what_the_library_said(servers):
     context = tls.context((servers.folder / "ca.der").read_bytes())
-    with pytest.raises(TlsFailed, match="expired: .*certificate has expired") as failed:
+    with pytest.raises(tls.TlsFailed, match="expired: .*certificate has expired") as failed:
         await websocket.connect(f"wss://localhost:{servers.ports['expired']}/", (), context)
     assert failed.value.check == "expired"
 

@@ -2,8 +2,7 @@
 
 CODE = """
 import asyncio, gc, json, os
-from firmware.net import TlsFailed, tls, transfer
-from firmware.ocpp.handlers.diagnostics import Body
+from firmware.net import dial, tls, transfer
 cases = json.loads(sys.argv[1])
 folder = sys.argv[2]
 SLOW = "stall,silent,data stalls,no end,data resets".split(",")
@@ -37,24 +36,25 @@ def files():
 
 async def play(case, url, have, size):
     log = Log()
-    async def secure():
+    async def tls_context():
         if case == "no CA":
             raise ValueError("no CA certificate")
         with open(folder + "/ca.der", "rb") as f:
             return tls.context(f.read())
     sink = Sink(size, have)
     try:
-        place = transfer.Place(url, secure, log, {})
-        place.step_s = 1
+        location = transfer.Location(url, tls_context, log, dial.Addresses())
+        location.step_s = 1
         if case.startswith("implicit"):
-            place.ftps = place.port, int(sys.argv[3])
+            location.implicit_ftps_port = location.url.port
+            location.explicit_ftps_port = int(sys.argv[3])
         if case.startswith("put"):
             with open(folder + "/body", "rb") as f:
-                await transfer.upload(place, "report-1.txt", Body(f, size))
+                await transfer.upload(location, "report-1.txt", transfer.FileBody(f, size))
         else:
-            await transfer.download(place, sink)
+            await transfer.download(location, sink)
         outcome = "ok" if sink.good else "damaged"
-    except TlsFailed as error:
+    except tls.TlsFailed as error:
         outcome = "TLS: " + error.check
     except (OSError, ValueError, EOFError) as error:
         outcome = str(error)

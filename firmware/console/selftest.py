@@ -160,9 +160,9 @@ async def _clock(station):
 async def _wifi(station):
     if not runtime.DEVICE:
         return _NOTHING, "only on the device"
-    from firmware.net import wifi_state  # only a device has it
+    from firmware.net import wifi  # only a device has it
 
-    good, text = wifi_state.look()
+    good, text = wifi.describe()
     return (_OK if good else _FAILED), text
 
 

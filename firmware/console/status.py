@@ -103,10 +103,4 @@ def tic_frame(station) -> list:
 
 def transfers(station) -> list:
     """The files on their way: each with its OCPP status, and how far the one in transfer is."""
-    jobs = station.jobs
-    if not jobs:
-        return ["nothing"]
-    lines = []
-    for message, state in station.doing.items():
-        lines.append(message[: -len("StatusNotification")] + ": " + state)
-    return (lines or ["waiting"]) + ([jobs.progress] if jobs.progress else [])
+    return station.transfers.describe()

@@ -2,15 +2,6 @@
 refused connection and a name without an address are a plain OSError."""
 
 
-class TlsFailed(OSError):
-    """No TLS with this peer. `check` names what failed: "certificate authority", "host name",
-    "expired", "not yet valid", "TLS version", "cipher suites" or "handshake"."""
-
-    def __init__(self, check: str, text: str):
-        super().__init__("TLS: %s: %s" % (check, text))
-        self.check = check
-
-
 class Refused(OSError):
     """The server's answer is no WebSocket for us. `status` is HTTP's: 101 when only something
     else was wrong, 0 when it was no HTTP."""

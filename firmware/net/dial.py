@@ -1,108 +1,150 @@
 """From a host's name to an open stream: name resolution, connecting, TLS."""
 
 import asyncio
-import gc
+import socket
 
 from firmware.base import runtime, sockets
+from firmware.net.tls import check_room, failure
 
-TLS_ROOM = 40000  # bytes outside of our heap that a link and its handshake take
-_KNOWN = 8  # names whose addresses are kept, and as many again whose lookups hang
+_MAX_REMEMBERED = 8  # hosts whose addresses are remembered
+_MAX_LOOKUPS = 8  # lookups that may hang at the same time
+_POLL_MS = 20  # how often a lookup is asked for its answer
+_CONNECTING = "connecting"
+_HANDSHAKE = "TLS handshake"
+_SENDING = "sending"
 
 
-def _look_up(host, port, found):
-    import socket
-
+def _look_up(host, port, answer):
+    """Puts the addresses of a host, or what went wrong, into the list `answer`. Blocks."""
     try:
-        found.append(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
+        answer.append(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
     except Exception as error:
-        found.append(error)
+        answer.append(error)
 
 
-async def resolve(host: str, port: int, timeout_s: int, known: dict) -> list:
-    """The host's addresses as getaddrinfo gives them, the one that last worked first; that one
-    alone when there is no answer. A lookup that hangs is not started again beside itself.
+class Addresses:
+    """Looks up the addresses of hosts, and remembers which one worked last. Whoever dials the same
+    hosts again and again keeps one of these."""
 
-    getaddrinfo blocks, for many seconds without a network: it runs in a thread of its own.
-    """
-    name = "%s:%d" % (host, port)
-    for key in list(known):  # what came too late, and the places of long ago
-        if (
-            key not in (name, (host, port))
-            and known[key]
-            and (isinstance(key, str) or len(known) > _KNOWN)
-        ):
-            known.pop(key)
-    found = known.get(name)
-    if found is None and len(known) > 2 * _KNOWN:  # all of them lookups that hang
-        raise OSError("no address for %s: too many lookups hang" % host)
-    if found is None:
-        known[name] = found = []
+    def __init__(self):
+        self._worked = {}  # (host, port) -> the address that took the last connection
+        self._lookups = {}  # (host, port) -> a list that will hold the answer of `_look_up`
+
+    def reached(self) -> list:
+        """The (host, port) that were reached, of those remembered."""
+        return list(self._worked)
+
+    def worked(self, host: str, port: int, address) -> None:
+        """This address has taken a connection: it is tried first the next time."""
+        self._worked[(host, port)] = address
+
+    async def resolve(self, host: str, port: int, timeout_s: int) -> list:
+        """The host's addresses as getaddrinfo gives them, the one that worked last first; only
+        that one when there is no answer. Raises OSError when there is neither.
+
+        getaddrinfo blocks, for many seconds without a network, so it runs in a thread of its own.
+        A lookup that hangs is not started again while it does.
+        """
+        place = (host, port)
+        self._forget_others(place)
+        answer = self._lookups.get(place)
+        if answer is None:
+            if len(self._lookups) >= _MAX_LOOKUPS:
+                raise OSError("no address for %s: too many lookups hang" % host)
+            self._lookups[place] = answer = []
+            self._start_lookup(host, port, answer)
+        for _ in range(timeout_s * 1000 // _POLL_MS):
+            if answer:
+                break
+            await runtime.sleep_ms(_POLL_MS)
+        last = self._worked.get(place)
+        why = "no answer in %d s" % timeout_s
+        if answer:
+            self._lookups.pop(place)
+            found = answer[0]
+            if isinstance(found, list):
+                if last in found:
+                    found.remove(last)
+                    found.insert(0, last)
+                return found
+            why = found
+        if last:
+            return [last]
+        raise OSError("no address for %s: %s" % (host, why))
+
+    def _forget_others(self, place):
+        """Forgets answers that came too late, and hosts of long ago."""
+        for other in list(self._lookups):
+            if other != place and self._lookups[other]:
+                self._lookups.pop(other)
+        for other in list(self._worked):
+            if other != place and len(self._worked) > _MAX_REMEMBERED:
+                self._worked.pop(other)
+
+    def _start_lookup(self, host, port, answer):
         numeric = ":" in host or all(c in "0123456789." for c in host)
-        try:
-            import _thread
-        except ImportError:
-            numeric = True
+        if not numeric:
+            try:
+                import _thread  # some builds have none: the lookup blocks all then
+            except ImportError:
+                numeric = True
         if numeric:
-            _look_up(host, port, found)
+            _look_up(host, port, answer)
         else:
-            _thread.start_new_thread(_look_up, (host, port, found))
-    for _ in range(timeout_s * 50):
-        if found:
-            break
-        await runtime.sleep_ms(20)
-    last = known.get((host, port))
-    answer = "no answer in %d s" % timeout_s
-    if found:
-        known.pop(name)
-        answer = found[0]
-    if isinstance(answer, list):
-        if last in answer:
-            answer.remove(last)
-            answer.insert(0, last)
-        return answer
-    if last:
-        return [last]
-    raise OSError("no address for %s: %s" % (host, answer))
+            _thread.start_new_thread(_look_up, (host, port, answer))
 
 
-async def dial(host: str, port: int, tls=None, hello=b"", timeout_s=30, known=None) -> tuple:
-    """(reader, writer) of a stream to the first address that takes the connection and `hello`.
+async def dial(
+    host: str,
+    port: int,
+    tls=None,
+    first: bytes = b"",
+    timeout_s: int = 30,
+    addresses: Addresses | None = None,
+) -> tuple:
+    """(reader, writer) of a stream to the first address of the host that takes a connection and
+    the bytes `first`. `tls`: the context of net/tls.py, None for clear text.
 
-    `known` is a dict that the caller keeps: what worked is tried first the next time. Each step
-    has its own time-out in real seconds: resolving, connecting (a third for each address), the
-    TLS handshake. Raises OSError, TlsFailed among them.
+    Each step has its own time-out in real seconds: resolving, connecting (a third for each
+    address), the TLS handshake, sending. Raises OSError, TlsFailed among them.
     """
-    known = {} if known is None else known
     if tls:
-        gc.collect()
-        free = sockets.native_free()
-        if free is not None and free < TLS_ROOM:
-            raise OSError("TLS needs %d bytes of memory, %d are free" % (TLS_ROOM, free))
-    failed = None
-    for address in await resolve(host, port, timeout_s, known):
-        sock = sockets.new_socket(address)
-        writer, step = None, "connecting"
+        check_room()
+    addresses = addresses or Addresses()
+    failed = OSError("no address for %s" % host)
+    for address in await addresses.resolve(host, port, timeout_s):
         try:
-            await asyncio.wait_for(sockets.connect(sock, address[-1]), max(1, timeout_s // 3))
-            step = "TLS handshake" if tls else "sending"
-            streams = sockets.open_streams(sock, tls, host)
-            reader, writer = await asyncio.wait_for(streams, timeout_s)
-            writer.write(hello)
-            await asyncio.wait_for(writer.drain(), timeout_s)
-            known[(host, port)] = address
-            sock = None
-            return reader, writer
-        except asyncio.TimeoutError:
-            failed = OSError("%s with %s port %d: no answer in time" % (step, host, port))
-        except runtime.LINK_ERRORS as error:
-            if step == "TLS handshake":
-                failed = runtime.load("firmware.net.tls").failure(error)
-                runtime.drop("firmware.net.tls")
-            else:
-                failed = OSError("%s with %s port %d: %s" % (step, host, port, error))
-        finally:
-            if writer and sock:
-                sockets.abort(writer)
-            elif sock:
-                sock.close()
+            streams = await _open(address, host, port, tls, first, timeout_s)
+        except OSError as why:
+            failed = why
+        else:
+            addresses.worked(host, port, address)
+            return streams
     raise failed
+
+
+async def _open(address, host, port, tls, first, timeout_s):
+    sock = sockets.new_socket(address)
+    writer = None
+    is_open = False
+    step = _CONNECTING
+    try:
+        await asyncio.wait_for(sockets.connect(sock, address[-1]), max(1, timeout_s // 3))
+        # On MicroPython the handshake comes with the first bytes that are sent.
+        step = _HANDSHAKE if tls else _SENDING
+        reader, writer = await asyncio.wait_for(sockets.open_streams(sock, tls, host), timeout_s)
+        writer.write(first)
+        await asyncio.wait_for(writer.drain(), timeout_s)
+        is_open = True
+        return reader, writer
+    except asyncio.TimeoutError:
+        raise OSError("%s with %s port %d: no answer in time" % (step, host, port))
+    except runtime.LINK_ERRORS as error:
+        if step == _HANDSHAKE:
+            raise failure(error)
+        raise OSError("%s with %s port %d: %s" % (step, host, port, error))
+    finally:
+        if writer and not is_open:
+            sockets.abort(writer)
+        elif not is_open:
+            sock.close()

@@ -3,18 +3,26 @@
 ftps: TLS from the first byte on port 990, else AUTH TLS, and where nobody listens on 990, AUTH TLS
 on 21. Data is always protected then (PROT P). Where there is no room for two TLS connections the
 control connection goes back to clear text after the login (CCC), if the server allows it; data
-never does. Loaded by transfer.py.
+never does.
 """
 
 import asyncio
 
 from firmware.base import runtime, sockets
-from firmware.net import address, dial
-from firmware.net.transfer import BLOCK
+from firmware.net import dial, tls
+from firmware.net.url import percent_decode
 
-_WHY_S = 2  # for the reason of a failure
-_LINE = 512  # bytes of a reply's line at most
-_LINES = 64  # lines of a reply at most
+_BLOCK = 1024  # bytes that a download reads at a time
+_REPLY_BLOCK = 256
+_REASON_S = 2  # real seconds that a server has to give the reason of a failure
+_MAX_LINE = 512  # bytes of a reply's line
+_MAX_LINES = 64  # of a reply
+_MAX_REASON = 100  # characters of a reply in an error
+# The first digits of a reply's code (RFC 959, 4.2.1).
+_PRELIMINARY = 1  # done when another reply comes
+_DONE = 2
+_MORE_WANTED = 3  # another command is to follow
+_TLS_SESSION_WANTED = "522"  # RFC 4217, 10.2: no data connection without the session
 
 
 class Reply(OSError):
@@ -26,61 +34,55 @@ class Reply(OSError):
 
 
 class Ftp:
-    """One transfer from or to a `transfer.Place`."""
+    """One transfer from or to a `transfer.Location`."""
 
-    def __init__(self, place):
-        self._place = place
-        self._tls = None
-        self._control = self._data = None
-        self._ahead = self._first = b""  # of what comes on the two
+    def __init__(self, location):
+        self._location = location
+        self._url = location.url
+        self._tls = None  # the context, of ftps
+        self._control = self._data = None  # (reader, writer) of the two connections
+        self._control_ahead = self._data_ahead = b""  # what came while their TLS began
 
     async def get(self, sink) -> None:
         """Streams the file into `sink`, from `sink.received` on if the server can do that."""
-        path = await self._open()
-        size = None
-        try:
-            size = int((await self._command("SIZE " + path))[4:])
-        except (Reply, ValueError) as why:
-            self._place.log.debug("no size: %s", why)
+        path = await self._log_in()
+        size = await self._size(path)
         if sink.received and sink.received == size:
             return
         if sink.received:
             try:
-                await self._command("REST %d" % sink.received, 3)
+                await self._command("REST %d" % sink.received, _MORE_WANTED)
             except Reply as why:  # it can't
-                self._place.restart(sink, why)
-        await self._transfer("RETR " + path)
-        block = self._first or await self._moved("reading", self._data[0].read(BLOCK))
+                self._location.restart(sink, why)
+        await self._begin_transfer("RETR " + path)
+        block = self._data_ahead or await self._read_data()
         while block:
             await sink.write(block)
-            block = await self._moved("reading", self._data[0].read(BLOCK))
-        await self._transferred()
+            block = await self._read_data()
+        await self._end_transfer()
         if size is not None and sink.received != size:
             raise OSError("FTP: %d of %d bytes came" % (sink.received, size))
 
     async def put(self, name: str, body) -> None:
-        """Stores `body` under this name in the folder that the place is."""
-        path = await self._open()
+        """Stores `body` under this name in the folder that the location is."""
+        path = await self._log_in()
         if path and path[-1] != "/":
             path += "/"
-        await self._transfer("STOR " + path + name)
+        path += name
+        await self._begin_transfer("STOR " + path)
         body.rewind()
-        size = 0
+        sent = 0
         block = body.read()
         while block:
-            await self._moved("sending", self._send(self._data, block))
-            size += len(block)
+            await self._data_step("sending", self._send(self._data, block))
+            sent += len(block)
             block = body.read()
         if self._tls:
             sockets.read_unasked_tls(self._data)
-        await self._transferred()
-        try:
-            stored = int((await self._command("SIZE " + path + name))[4:])
-        except (Reply, ValueError) as why:
-            self._place.log.debug("no size: %s", why)
-        else:
-            if stored != size:
-                raise OSError("FTP: %d of %d bytes arrived" % (stored, size))
+        await self._end_transfer()
+        size = await self._size(path)
+        if size is not None and size != sent:
+            raise OSError("FTP: %d of %d bytes arrived" % (size, sent))
 
     async def close(self) -> None:
         """Closes what is open."""
@@ -91,163 +93,190 @@ class Ftp:
 
     # the control connection
 
-    async def _open(self):
+    async def _log_in(self):
         """Connects and logs in; returns the path as the server wants it."""
-        place = self._place
-        path = address.unquote(place.path)[1:]
-        secure = place.scheme == "ftps"
+        path = percent_decode(self._url.path)[1:]
+        secure = self._url.scheme == "ftps"
         if secure:
-            self._tls = await place.secure()
-        implicit = secure and place.port == place.ftps[0]
-        try:
-            self._control = await self._dial(place.port)
-        except OSError:
-            if not implicit:
-                raise
-            implicit = False
-            self._control = await self._dial(place.ftps[1])
+            self._tls = await self._location.tls_context()
+        implicit = await self._connect()
         if implicit:
             await self._secure_control()
-        code = 1
-        while code == 1:  # 120: ready in a moment
-            code = int((await self._reply(1, 2))[0])
+        code = _PRELIMINARY
+        while code == _PRELIMINARY:  # 120: ready in a moment
+            code = int((await self._reply(_PRELIMINARY, _DONE))[0])
         if secure and not implicit:
             await self._command("AUTH TLS")
             await self._secure_control()
-        user = "anonymous" if place.user is None else place.user
-        password = place.password or ("" if place.user else "wallbridge@")
-        if (await self._command("USER " + user, 2, 3))[0] == "3":
+        user = "anonymous" if self._url.user is None else self._url.user
+        password = self._url.password or ("" if self._url.user else "wallbridge@")
+        reply = await self._command("USER " + user, _DONE, _MORE_WANTED)
+        if int(reply[0]) == _MORE_WANTED:
             await self._command("PASS " + password)
         if secure:
             await self._command("PBSZ 0")
             await self._command("PROT P")
-            await self._room()
+            await self._make_room()
         await self._command("TYPE I")
         return path
 
-    def _dial(self, port):
-        place = self._place
-        return dial.dial(place.host, port, None, b"", place.step_s, place.known)
+    async def _connect(self):
+        """Opens the control connection; whether its TLS begins with the first byte."""
+        location = self._location
+        implicit = self._tls and self._url.port == location.implicit_ftps_port
+        try:
+            self._control = await self._dial(self._url.port)
+        except OSError:
+            if not implicit:
+                raise
+            implicit = False
+            self._control = await self._dial(location.explicit_ftps_port)
+        return implicit
 
-    async def _room(self):
-        """Makes room for the TLS of the data, if there is none."""
-        free = sockets.native_free()
-        if free is None or free >= dial.TLS_ROOM:
+    def _dial(self, port):
+        """Awaitable: the streams of a connection in clear text."""
+        location = self._location
+        return dial.dial(self._url.host, port, None, b"", location.step_s, location.addresses)
+
+    async def _make_room(self):
+        """Makes room for the TLS of the data connection, if there is none."""
+        if tls.has_room():
             return
         try:
             await self._command("CCC")
         except Reply as why:
             raise OSError(
                 "FTPS takes two TLS connections: this board has room for one (%d bytes are free)"
-                " and the server keeps both (CCC: %s): use HTTPS" % (free, why)
+                " and the server keeps both (CCC: %s): use HTTPS" % (tls.free_memory(), why)
             )
         self._control = await self._step("ending TLS", sockets.end_tls(self._control))
 
     async def _secure_control(self):
-        if self._ahead:  # somebody between us and the server wants to be taken for it
+        if self._control_ahead:  # somebody between us and the server wants to be taken for it
             raise OSError("FTP: clear text before TLS")
-        *self._control, self._ahead = await self._secured(self._control, True)
+        reader, writer, self._control_ahead = await self._secure(self._control, True)
+        self._control = reader, writer
 
-    async def _secured(self, streams, keep=False):
+    async def _secure(self, streams, will_end=False):
         """(reader, writer, first bytes) with TLS on them."""
-        work = sockets.start_tls(streams, self._tls, self._place.host, keep)
-        return await self._step("TLS", work)
+        host = self._url.host
+        return await self._step("TLS", sockets.start_tls(streams, self._tls, host, will_end))
 
     async def _command(self, line, *good):
-        """Sends a command; returns its reply, the first digit of which must be in `good`."""
+        """Sends a command; returns its reply, whose code must begin with one of `good`, or with
+        _DONE where none is given."""
         await self._step("sending", self._send(self._control, (line + "\r\n").encode()))
-        return await self._reply(*(good or (2,)))
+        return await self._reply(*(good or (_DONE,)))
 
     async def _send(self, streams, data):
         streams[1].write(data)
         await streams[1].drain()
 
     async def _reply(self, *good):
+        """The last line of a reply. Raises Reply where its code does not begin with one of
+        `good`."""
         line = await self._line()
-        begin = line[:3]
-        for _ in range(_LINES):
-            if line[:3] == begin and line[3:4] != "-":
+        code = line[:3]
+        for _ in range(_MAX_LINES):
+            if line[:3] == code and line[3:4] != "-":
                 break
             line = await self._line()
         else:
-            begin = ""
-        if not (begin.isdigit() and len(begin) == 3):
-            raise OSError("FTP: not a reply: %r" % self._quoted(line)[:40])
-        if int(begin[0]) in good:
+            code = ""
+        if not (code.isdigit() and len(code) == 3):
+            raise OSError("FTP: not a reply: %r" % self._without_password(line)[:40])
+        if int(code[0]) in good:
             return line
-        line = self._quoted(line)
-        text = "".join(chr(c) if 31 < c < 127 else "?" for c in line.encode()[:100])
+        line = self._without_password(line)
+        text = "".join(chr(c) if 31 < c < 127 else "?" for c in line.encode()[:_MAX_REASON])
         low = line.lower()
-        if begin == "522" or "session" in low and ("reus" in low or "resum" in low):
+        if code == _TLS_SESSION_WANTED or "session" in low and ("reus" in low or "resum" in low):
             text += " (it wants TLS sessions resumed, which this station can't: use HTTPS, or"
             text += " change that in the server)"
-        raise Reply(int(begin), "FTP: " + text)
+        raise Reply(int(code), "FTP: " + text)
 
-    def _quoted(self, line):
+    def _without_password(self, line):
         """What the server said, for a log: it may repeat the password."""
-        password = self._place.password
+        password = self._url.password
         return line.replace(password, "...") if password else line
 
     async def _line(self):
         """A line of a reply, without its end."""
-        while b"\n" not in self._ahead:
-            if len(self._ahead) > _LINE:
-                raise OSError("FTP: a line over %d bytes" % _LINE)
-            data = await self._step("no reply", self._control[0].read(256))
+        while b"\n" not in self._control_ahead:
+            if len(self._control_ahead) > _MAX_LINE:
+                raise OSError("FTP: a line over %d bytes" % _MAX_LINE)
+            data = await self._step("no reply", self._control[0].read(_REPLY_BLOCK))
             if not data:
                 raise EOFError("FTP: the server hung up")
-            self._ahead += data
-        line, _, self._ahead = self._ahead.partition(b"\n")
+            self._control_ahead += data
+        line, _, self._control_ahead = self._control_ahead.partition(b"\n")
         try:
             return str(line, "utf-8").rstrip("\r")
         except ValueError:  # UnicodeError is one
             return "".join(chr(c) for c in line if 31 < c < 127)
 
+    async def _size(self, path):
+        """The size of a file on the server, None where it does not tell."""
+        try:
+            return int((await self._command("SIZE " + path))[4:])
+        except (Reply, ValueError) as why:
+            self._location.log.debug("no size: %s", why)
+            return None
+
     # the data connection
 
-    async def _transfer(self, command):
-        """Opens the data connection, to the server that we talk to whatever address it tells, and
-        gives the command."""
+    async def _begin_transfer(self, command):
+        """Opens the data connection and gives the command."""
+        self._data = await self._dial(await self._passive_port())
+        await self._command(command, _PRELIMINARY)
+        if self._tls:
+            reader, writer, self._data_ahead = await self._secure(self._data)
+            self._data = reader, writer
+
+    async def _passive_port(self):
+        """The port on which the server waits for the data connection. Its address is the server's
+        that we talk to, whatever it tells."""
         try:
             reply = await self._command("EPSV")
-            port = int(reply.rpartition("(")[2].rpartition(")")[0][3:-1])
+            port = int(reply.rpartition("(")[2].rpartition(")")[0][3:-1])  # (|||6446|)
         except (Reply, ValueError):  # an old server, or not after CCC
             reply = await self._command("PASV")
             numbers = reply.partition("(")[2].partition(")")[0].split(",")
             if len(numbers) != 6:
-                raise OSError("FTP: PASV: %r" % self._quoted(reply)[:60])
+                raise OSError("FTP: PASV: %r" % self._without_password(reply)[:60])
             port = int(numbers[4]) * 256 + int(numbers[5])
         if not 0 < port < 65536:
             raise OSError("FTP: there is no port %d" % port)
-        self._data = await self._dial(port)
-        await self._command(command, 1)
-        if self._tls:
-            *self._data, self._first = await self._secured(self._data)
+        return port
 
-    async def _moved(self, what, work):
+    async def _read_data(self):
+        return await self._data_step("reading", self._data[0].read(_BLOCK))
+
+    async def _data_step(self, what, work):
         """A step of the data connection; when it fails the server may have said why."""
         try:
             return await self._step(what, work)
         except runtime.LINK_ERRORS as error:
             failed = error
         try:
-            await asyncio.wait_for(self._reply(2), min(_WHY_S, self._place.step_s))
+            await asyncio.wait_for(self._reply(_DONE), min(_REASON_S, self._location.step_s))
         except Reply as why:
             failed = why
         except runtime.LINK_ERRORS as none:
-            self._place.log.debug("no reason given: %s", none)
+            self._location.log.debug("no reason given: %s", none)
         raise failed
 
-    async def _transferred(self):
+    async def _end_transfer(self):
         """Ends the data connection; the server says whether it has all."""
         writer = self._data[1]
         writer.close()
         await self._step("closing", writer.wait_closed())
         self._data = None
-        await self._reply(2)
+        await self._reply(_DONE)
 
     async def _step(self, what, work):
-        seconds = self._place.step_s
+        """Awaits one step, so many real seconds at most; TLS failures get their name."""
+        seconds = self._location.step_s
         try:
             return await asyncio.wait_for(work, seconds)
         except asyncio.TimeoutError:
@@ -255,7 +284,7 @@ class Ftp:
         except runtime.LINK_ERRORS as error:
             failed = error
         if self._tls and not isinstance(failed, Reply):
-            named = runtime.load("firmware.net.tls").failure(failed)
-            if named.check != "handshake":
-                raise named
+            tls_failed = tls.failure(failed)
+            if tls_failed.check != "handshake":
+                raise tls_failed
         raise failed

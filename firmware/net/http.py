@@ -3,70 +3,48 @@
 Both are used by the calls that they share. What micropython-lib's lacks is laid around its
 `request_raw`, the one place where it connects: headers have a bound, a body goes out in blocks,
 no redirect is followed behind our back, and the connection is closed whatever happens. Time-outs
-are around every step. Loaded by transfer.py.
+are around every step.
 """
 
 import asyncio
-import sys
 
-from firmware.base import runtime
-from firmware.net.transfer import BLOCK
+from firmware.net.tls import failure
+from firmware.net.url import DEFAULT_PORTS, HTTP_SCHEMES, basic_authorization, parse_url, with_path
 
-_ADDRESS = "firmware.net.address"
-_DIAL = "firmware.net.dial"
-
-_WEBSOCKET = "_WSRequestContextManager ClientWebSocketResponse WebSocketClient WSMsgType"
+_BLOCK = 1024  # bytes that a download reads at a time
+_LINE_BLOCK = 256  # bytes that headers are read by
 _SLOWEST = 100  # bytes a second of an upload
-_HEADERS = 4096  # bytes of an answer's headers at most
-_REDIRECTS = 4
+_MAX_HEADERS = 4096  # bytes of an answer's headers
+_MAX_REDIRECTS = 4
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 
-def _library():
-    """aiohttp, without the WebSocket client that is half of micropython-lib's."""
-
-    class Unused:
-        pass
-
-    for (
-        name
-    ) in "_WSRequestContextManager ClientWebSocketResponse WebSocketClient WSMsgType".split():
-        setattr(Unused, name, None)
-    sys.modules["aiohttp.aiohttp_ws"] = Unused  # type: ignore[assignment]
-    try:
-        import aiohttp
-    except (ImportError, AttributeError):  # another version: all of it then
-        del sys.modules["aiohttp.aiohttp_ws"]
-        import aiohttp
-    sys.modules.pop("aiohttp.aiohttp_ws", None)
-    return aiohttp
+class _Redirected(Exception):
+    """A redirect, stopped before micropython-lib's aiohttp follows it."""
 
 
-class _Moved(Exception):
-    """A redirect, stopped before it is followed."""
-
-
-class _Stream:
-    """What micropython-lib's aiohttp reads from: a stream whose lines have a bound."""
+class _BoundedStream:
+    """What micropython-lib's aiohttp reads an answer from: a bound on its headers."""
 
     def __init__(self, stream):
         self._stream = stream
-        self._ahead = b""
-        self._left = _HEADERS
+        self._ahead = b""  # what has been read and not been asked for yet
+        self._left = _MAX_HEADERS
         self.aclose = stream.aclose
 
     async def readline(self):
         line = b""
         while True:
             if not self._ahead:
-                self._ahead = await self._stream.read(256)
+                self._ahead = await self._stream.read(_LINE_BLOCK)
                 if not self._ahead:
                     raise EOFError("HTTP: the server hung up")
-            at = self._ahead.find(b"\n") + 1 or len(self._ahead)
-            line += self._ahead[:at]
-            self._ahead = self._ahead[at:]
-            self._left -= at
+            n = self._ahead.find(b"\n") + 1 or len(self._ahead)
+            line += self._ahead[:n]
+            self._ahead = self._ahead[n:]
+            self._left -= n
             if self._left < 0:
-                raise OSError("HTTP: headers over %d bytes" % _HEADERS)
+                raise OSError("HTTP: headers over %d bytes" % _MAX_HEADERS)
             if line.endswith(b"\n"):
                 return line
 
@@ -79,12 +57,11 @@ class _Stream:
 
 
 class Http:
-    """One transfer from or to a `transfer.Place`, over as many connections as that takes."""
+    """One transfer from or to a `transfer.Location`, over as many connections as that takes."""
 
-    def __init__(self, place):
-        self._place = place
-        self._origin = place.scheme, place.host, place.port
-        self._at = self._origin + (place.path,)
+    def __init__(self, location):
+        self._location = location
+        self._url = location.url  # changes with each redirect
         self._session = self._response = self._stream = None
 
     async def get(self, sink) -> None:
@@ -93,28 +70,31 @@ class Http:
         headers = {"Accept-Encoding": "identity"}
         if have:
             headers["Range"] = "bytes=%d-" % have
-        status = await self._follow("GET", headers)
-        place = self._header("content-range")
-        if status == 416 and have and place == "bytes */%d" % have:
+        status = await self._request("GET", headers)
+        content_range = self._header("content-range")
+        if status == 416 and have and content_range == "bytes */%d" % have:
             return
         if status == 416 and have:
-            self._place.restart(sink, "HTTP 416: another file than before")
+            self._location.restart(sink, "HTTP 416: another file than before")
             have = 0
             del headers["Range"]
-            status = await self._follow("GET", headers)
-            place = self._header("content-range")
+            status = await self._request("GET", headers)
+            content_range = self._header("content-range")
         if status not in (200, 206):
             raise OSError("HTTP %d" % status)
         if self._header("transfer-encoding") or self._header("content-encoding"):
             raise OSError("HTTP: an encoded answer that was not asked for")
-        if status == 206 and not place.startswith("bytes %d-" % have):
+        if status == 206 and not content_range.startswith("bytes %d-" % have):
             raise OSError("HTTP 206 from elsewhere")
         if status == 200 and have:
-            self._place.restart(sink, "HTTP: no part of a file")
+            self._location.restart(sink, "HTTP: no part of a file")
         length = self._header("content-length")
-        end = sink.received + int(length) if length.isdigit() else None
+        await self._read(sink, sink.received + int(length) if length.isdigit() else None)
+
+    async def _read(self, sink, end):
+        """Reads the answer's body up to this byte of the file; None: as far as it goes."""
         while sink.received != end:
-            n = BLOCK if end is None else min(BLOCK, end - sink.received)
+            n = _BLOCK if end is None else min(_BLOCK, end - sink.received)
             block = await self._step("reading", self._response.content.read(n))
             if not block:
                 break
@@ -123,17 +103,17 @@ class Http:
             raise OSError("HTTP: %d of %d bytes came" % (sink.received, end))
 
     async def put(self, name: str, body) -> None:
-        """Uploads with PUT, or POST where the server has none. The place is a folder, except with
-        a query: such URLs are made for one file (docs/guide-notes.md)."""
-        path = self._at[3]
+        """Uploads with PUT, or POST where the server has none. The location is a folder, except
+        with a query: such URLs are made for one file (docs/guide-notes.md)."""
+        path = self._url.path
         if "?" not in path:
-            self._at = self._origin + (path + ("" if path.endswith("/") else "/") + name,)
-        target = self._at
+            path += ("" if path.endswith("/") else "/") + name
+        target = self._url = with_path(self._url, path)
         headers = {"Content-Length": str(body.size), "Content-Type": "text/plain; charset=utf-8"}
-        status = await self._follow("PUT", headers, body)
+        status = await self._request("PUT", headers, body)
         if status in (405, 501):
-            self._at = target
-            status = await self._follow("POST", headers, body)
+            self._url = target
+            status = await self._request("POST", headers, body)
         if not 200 <= status < 300:
             raise OSError("HTTP %d" % status)
 
@@ -148,43 +128,46 @@ class Http:
         if session:
             await session.__aexit__(None, None, None)
 
-    async def _follow(self, method, headers, body=None):
-        """Asks, and follows redirects; the status that it ends with."""
-        for _ in range(_REDIRECTS):
+    # requests and redirects
+
+    async def _request(self, method, headers, body=None):
+        """Sends a request, and follows redirects; the status that it ends with."""
+        for _ in range(_MAX_REDIRECTS):
             await self.close()
             if body:
                 body.rewind()
             try:
-                status = await self._ask(method, headers, body)
-                if status not in (301, 302, 303, 307, 308):
+                status = await self._send(method, headers, body)
+                if status not in _REDIRECTS:
                     return status
-                where = self._header("location")
-            except _Moved as moved:
-                status, where = 0, str(moved)
+                target = self._header("location")
+            except _Redirected as redirected:
+                status, target = 0, str(redirected)
             if status == 303 and body:
                 raise OSError("HTTP 303 to an upload")
-            self._move(where)
-        raise OSError("HTTP: more than %d redirects" % _REDIRECTS)
+            self._redirect(target)
+        raise OSError("HTTP: more than %d redirects" % _MAX_REDIRECTS)
 
-    def _move(self, where):
-        scheme, host, port, path = self._url(where)
-        if self._at[0] == "https" and scheme != "https":
+    def _redirect(self, target):
+        before = self._url.scheme
+        self._url = self._resolve(target)
+        scheme, _, _, host, port, _ = self._url
+        if before == "https" and scheme != "https":
             raise OSError("HTTP: a redirect away from TLS")
-        self._at = scheme, host, port, path
-        self._place.log.info("redirected to %s://%s:%d", scheme, host, port)
+        self._location.log.info("redirected to %s://%s:%d", scheme, host, port)
 
-    def _url(self, where):
-        scheme, host, port, path = self._at
-        if "://" not in where:
+    def _resolve(self, target):
+        """The Url that a redirect's target means, seen from the present one (RFC 3986, 5.2)."""
+        scheme, _, _, host, port, path = self._url
+        if "://" not in target:
             base = "%s://%s:%d" % (scheme, host, port)
-            if where.startswith("//"):
+            if target.startswith("//"):
                 base = scheme + ":"
-            elif not where.startswith("/"):
+            elif not target.startswith("/"):
                 base += path.partition("?")[0].rpartition("/")[0] + "/"
-            where = base + where
-        parts = runtime.load(_ADDRESS).parse_url(where, "http https")
-        scheme, _, _, host, port, path = parts
-        path, mark, query = path.partition("?")
+            target = base + target
+        url = parse_url(target, HTTP_SCHEMES)
+        path, mark, query = url.path.partition("?")
         parts = []
         for part in path.split("/"):
             if part == "..":
@@ -192,52 +175,59 @@ class Http:
             elif part != ".":
                 parts.append(part)
         path = "/".join(parts)
-        return scheme, host, port, (path if path[:1] == "/" else "/" + path) + mark + query
+        path = (path if path[:1] == "/" else "/" + path) + mark + query
+        return with_path(url, path)
 
-    async def _ask(self, method, headers, body):
-        """One request on a connection of its own; its status."""
-        scheme, host, port, path = self._at
-        place = self._place
-        aiohttp = _library()
-        address = runtime.load(_ADDRESS)
+    async def _send(self, method, headers, body):
+        """Sends one request on a connection of its own; its status."""
+        import aiohttp  # only a transfer needs it, and a PC takes long to import it
+
+        location = self._location
+        scheme, _, _, host, port, path = self._url
         if ":" in host:
             raise OSError("HTTP: no IPv6 address in a URL, please: a name")
-        name = host if port == address.PORTS[scheme] else "%s:%d" % (host, port)
-        more = dict(headers)
-        more["Host"] = name
-        if self._at[:3] == self._origin and place.user is not None:
-            more["Authorization"] = address.basic(place.user, place.password.encode())
-        words = {"headers": more}
+        name = host if port == DEFAULT_PORTS[scheme] else "%s:%d" % (host, port)
+        headers = dict(headers)
+        headers["Host"] = name
+        if self._is_first_server() and location.url.user is not None:
+            user, password = location.url.user, location.url.password
+            headers["Authorization"] = basic_authorization(user, password.encode())
+        arguments = {"headers": headers}
         if scheme == "https":
-            words["ssl"] = await place.secure()
-        del address
-        runtime.drop(_ADDRESS)
-        # What aiohttp would look up itself, holding the loop, is known by then.
-        await runtime.soon(_DIAL, "resolve", host, port, place.step_s, place.known)
+            arguments["ssl"] = await location.tls_context()
+        # aiohttp looks the host up itself and holds the loop for that; it is known by then.
+        await location.addresses.resolve(host, port, location.step_s)
         options = {"version": aiohttp.HttpVersion10}
         if hasattr(aiohttp, "ClientTimeout"):  # PyPI's
             options["timeout"] = aiohttp.ClientTimeout(total=None)
             options["auto_decompress"] = False
-            words["allow_redirects"] = False
-            words["data"] = body
-            more["Connection"] = "close"
+            arguments["allow_redirects"] = False
+            arguments["data"] = body
+            headers["Connection"] = "close"
         session = self._session = aiohttp.ClientSession(**options)
         if hasattr(session, "request_raw"):  # micropython-lib's
             session.request_raw = self._around(session.request_raw, body)
-        request = session.request(method, "%s://%s%s" % (scheme, name, path), **words)
-        seconds = place.step_s + (body.size // _SLOWEST if body else 0)
+        request = session.request(method, "%s://%s%s" % (scheme, name, path), **arguments)
+        seconds = location.step_s + (body.size // _SLOWEST if body else 0)
         self._response = await self._step("asking", request.__aenter__(), seconds)
         if not hasattr(self._response.headers, "items"):
             raise OSError("HTTP: headers that can't be read")
         return self._response.status
 
-    def _around(self, raw, body):
-        async def request_raw(method, url, data, json, ssl, params, headers):
-            if self._stream:
-                self._stream = None  # it has been closed
-                raise _Moved(url)
-            connection = await raw(method, url, None, None, ssl, None, headers)
-            self._stream = _Stream(connection)
+    def _is_first_server(self):
+        """Whether this is the server that the location names: only that is told the password."""
+        first, now = self._location.url, self._url
+        return (first.scheme, first.host, first.port) == (now.scheme, now.host, now.port)
+
+    def _around(self, request_raw, body):
+        """What stands in for the session's `request_raw`; see the top of this file."""
+
+        async def bounded_request_raw(method, url, data, json, ssl, params, headers):
+            if self._stream:  # a second connection: it follows a redirect
+                self._stream = None  # it has closed the first one
+                raise _Redirected(url)
+            connection = await request_raw(method, url, None, None, ssl, None, headers)
+            self._stream = _BoundedStream(connection)
             block = body and body.read()
             while block:
                 connection.write(block)
@@ -245,9 +235,10 @@ class Http:
                 block = body.read()
             return self._stream
 
-        return request_raw
+        return bounded_request_raw
 
     def _header(self, name):
+        """The value of a header of the answer, "" where there is none. `name` is in lower case."""
         headers = self._response.headers
         for key in headers:
             if key.lower() == name:
@@ -255,19 +246,21 @@ class Http:
         return ""
 
     async def _step(self, what, work, seconds=0):
-        seconds = seconds or self._place.step_s
+        """Awaits one step, so many real seconds at most, and makes an OSError of what it
+        raises."""
+        seconds = seconds or self._location.step_s
         try:
             return await asyncio.wait_for(work, seconds)
-        except _Moved:
+        except _Redirected:
             raise
         except asyncio.TimeoutError:
             raise OSError("HTTP: %s: no answer in %d s" % (what, seconds))
         except Exception as error:  # the two libraries share no class of errors
             failed = error
-        if self._at[0] == "https":
-            named = runtime.load("firmware.net.tls").failure(failed)
-            if named.check != "handshake":
-                raise named
+        if self._url.scheme == "https":
+            tls_failed = failure(failed)
+            if tls_failed.check != "handshake":
+                raise tls_failed
         text = "%s %s" % (type(failed).__name__, failed)
-        hidden = self._at[3].partition("?")[2]
-        raise OSError("HTTP: %s: %s" % (what, text.replace(hidden, "...") if hidden else text))
+        query = self._url.path.partition("?")[2]
+        raise OSError("HTTP: %s: %s" % (what, text.replace(query, "...") if query else text))

@@ -1,34 +1,44 @@
-"""SNTP (RFC 4330): one question, one answer; loaded for it and dropped."""
+"""SNTP (RFC 4330): one question, one answer."""
+
+import socket
 
 from firmware.base import runtime
-from firmware.net import dial
+from firmware.net.dial import Addresses
 
+_PORT = 123
+_MESSAGE = 48  # bytes
+_VERSION_4_CLIENT = 0x23
+_MODE = 7  # the mask of an answer's mode
+_SERVER = 4
+_ALARM = 3  # the leap indicator of a clock that is not synchronised
+_MAX_STRATUM = 15
+_LOOKUP_S = 10
+_ANSWER_MS = 3000
+_POLL_MS = 50
 _EPOCH = 2208988800  # 1970 in seconds since 1900
 _ERA = 1 << 32
 
 
-async def ask(host: str, log, port: int = 123) -> int:
-    """Unix seconds, 0 when there was no good answer within some seconds."""
-    import socket
-
+async def ask(host: str, log, port: int = _PORT) -> int:
+    """The time of a server in Unix seconds, 0 when there was no good answer within some
+    seconds."""
     try:
-        known = {}
-        where = (await dial.resolve(host, port, 10, known))[0]
-        sock = socket.socket(where[0], socket.SOCK_DGRAM)
+        address = (await Addresses().resolve(host, port, _LOOKUP_S))[0]
+        sock = socket.socket(address[0], socket.SOCK_DGRAM)
     except OSError as why:
         log.warning("time: %s", why)
         return 0
-    question = bytearray(48)
-    question[0] = 0x23  # version 4, client
+    question = bytearray(_MESSAGE)
+    question[0] = _VERSION_4_CLIENT
     question[40:48] = runtime.urandom(8)  # comes back: nobody answers who has not been asked
     try:
         sock.setblocking(False)
-        sock.connect(where[-1])
+        sock.connect(address[-1])
         sock.send(question)
-        for _ in range(60):
-            await runtime.sleep_ms(50)
+        for _ in range(_ANSWER_MS // _POLL_MS):
+            await runtime.sleep_ms(_POLL_MS)
             try:
-                answer = sock.recv(48)
+                answer = sock.recv(_MESSAGE)
             except OSError:
                 continue  # nothing yet
             epoch = read(answer, question)
@@ -44,9 +54,10 @@ async def ask(host: str, log, port: int = 123) -> int:
 
 def read(answer: bytes, question) -> int:
     """The Unix time of an answer to this question; 0: it is none, or from a clock not set."""
-    if len(answer) < 48 or answer[24:32] != question[40:48] or answer[0] & 7 != 4:
+    if len(answer) < _MESSAGE or answer[24:32] != question[40:48]:
         return 0
-    if answer[0] >> 6 == 3 or not 0 < answer[1] < 16:  # alarm; kiss of death, unsynchronised
-        return 0
+    leap, mode, stratum = answer[0] >> 6, answer[0] & _MODE, answer[1]
+    if mode != _SERVER or leap == _ALARM or not 0 < stratum <= _MAX_STRATUM:
+        return 0  # a stratum of 0 is a "kiss of death": do not ask again
     seconds = int.from_bytes(answer[40:44], "big")
     return seconds - _EPOCH + (0 if seconds >> 31 else _ERA)  # from 2036 on it begins anew

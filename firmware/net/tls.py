@@ -1,33 +1,86 @@
-"""TLS: the CA certificates, which check failed, and a lower bound for a clock that is not set.
-
-Loaded when a connection is made or has failed, dropped afterwards.
-"""
+"""TLS: the CA certificates, which check failed, room for a connection, and a lower bound for a
+clock that is not set."""
 
 import binascii
+import gc
 
 from firmware.base import sockets, times
-from firmware.net import TlsFailed
 
-# What the runtimes (OpenSSL, mbedTLS) say, the gravest first: one text may hold several. mbedTLS
-# doesn't tell which alert it got: a server without our TLS versions or suites is "handshake".
-_CHECKS = """\
-certificate authority|not correctly signed|unable to get|self-signed|self signed|not trusted
-host name|mismatch|does not match|common name
-expired|expired
-not yet valid|not yet valid|in the future
-TLS version|protocol version|protocol_version|unsupported_protocol|unsupported protocol
-cipher suites|no_shared_cipher|no shared cipher|ciphersuite|handshake failure|handshake_failure"""
+ROOM = 40000  # bytes outside of Python's heap that a connection and its handshake take
+
+# (check, what the runtimes' TLS libraries, OpenSSL and mbedTLS, say when it fails). The gravest
+# comes first, since one text may hold several. mbedTLS doesn't tell which alert it got: a server
+# without our TLS versions or cipher suites is a failed "handshake".
+_CHECKS = (
+    (
+        "certificate authority",
+        ("not correctly signed", "unable to get", "self-signed", "self signed", "not trusted"),
+    ),
+    ("host name", ("mismatch", "does not match", "common name")),
+    ("expired", ("expired",)),
+    ("not yet valid", ("not yet valid", "in the future")),
+    (
+        "TLS version",
+        (
+            "protocol version",
+            "protocol_version",
+            "unsupported_protocol",
+            "unsupported protocol",
+        ),
+    ),
+    (
+        "cipher suites",
+        (
+            "no_shared_cipher",
+            "no shared cipher",
+            "ciphersuite",
+            "handshake failure",
+            "handshake_failure",
+        ),
+    ),
+)
+_HUNG_UP = "-29312"  # mbedTLS's number for a connection that the peer closed; it has no text
+
+
+class TlsFailed(OSError):
+    """There is no TLS with this peer. `check` names what failed: "certificate authority", "host
+    name", "expired", "not yet valid", "TLS version", "cipher suites" or "handshake"."""
+
+    def __init__(self, check: str, text: str):
+        super().__init__("TLS: %s: %s" % (check, text))
+        self.check = check
+
+
+def free_memory() -> int | None:
+    """Free bytes of the memory in which TLS lives; None where that is no matter."""
+    if sockets.native_free() is None:
+        return None
+    gc.collect()  # garbage of Python's may hold some of it
+    return sockets.native_free()
+
+
+def has_room() -> bool:
+    """Whether there is memory for one more TLS connection."""
+    free = free_memory()
+    return free is None or free >= ROOM
+
+
+def check_room() -> None:
+    """Raises OSError where there is no memory for one more TLS connection."""
+    free = free_memory()
+    if free is not None and free < ROOM:
+        raise OSError("TLS needs %d bytes of memory, %d are free" % (ROOM, free))
 
 
 def failure(error: Exception) -> TlsFailed:
     """What a handshake raised, with the name of the check that failed."""
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
     text = " ".join(text.split()) or "the peer hung up"
-    if "-29312" in text:  # mbedTLS has no words for it
+    if _HUNG_UP in text:
         text = "the peer hung up"
-    for row in _CHECKS.split("\n"):
-        check, *said = row.split("|")
-        if any(words in text.lower() for words in said):
+    low = text.lower()
+    for check, phrases in _CHECKS:
+        if any(phrase in low for phrase in phrases):
             return TlsFailed(check, text)
     return TlsFailed("handshake", text)
 

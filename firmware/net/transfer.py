@@ -1,93 +1,108 @@
-"""Files from and to servers over HTTP, HTTPS, FTP and FTPS, in blocks of 1 KB.
-
-Loaded for a transfer and dropped after it, with what it loads.
-"""
+"""Moves files from and to servers over HTTP, HTTPS, FTP and FTPS."""
 
 from firmware.base import runtime
+from firmware.net.ftp import Ftp
+from firmware.net.http import Http
+from firmware.net.url import DEFAULT_PORTS, HTTP_SCHEMES, TRANSFER_SCHEMES, parse_url
 
-BLOCK = 1024
 _PROGRESS = 4096  # bytes that a connection must bring, for the next one to follow at once
-_RESTARTS = 2  # from the beginning
-_MODULES = (
-    "firmware.net.http", "firmware.net.ftp", "firmware.net.address", "firmware.net.dial",
-    "firmware.net.tls",
-    "aiohttp.aiohttp_ws", "aiohttp",
-)  # fmt: skip
+_MAX_RESTARTS = 2  # of a download, from its beginning
+_UPLOAD_BLOCK = 1024  # bytes
 
 
-class Place:
-    """Where to, taken apart. `str(place)` is all of it that a log may show: neither user nor
-    password, nor a query, which may be a signature.
+class Location:
+    """Where a file comes from or goes to, and what a transfer needs to get there.
 
-    `secure` is awaited for net/tls.py's context before each connection with TLS: it makes room.
-    `known` as for `dial.dial`. `step_s`: real seconds that a step may take, reading a block for
-    one. Raises ValueError for a bad URL.
+    `str(location)` is all of the URL that a log may show: neither user nor password, nor a query,
+    which may be a signature. `tls_context` is awaited for net/tls.py's context before each
+    connection with TLS; it makes room for it. `addresses`: a dial.Addresses. `step_s`: real
+    seconds that one step may take, reading a block for example. Raises ValueError for a bad URL.
     """
 
-    def __init__(self, url: str, secure, log, known: dict):
-        parts = runtime.once("firmware.net.address", "parse_url", url, "http https ftp ftps")
-        self.scheme, self.user, self.password, self.host, self.port, self.path = parts
-        self.secure = secure
+    def __init__(self, url: str, tls_context, log, addresses):
+        self.url = parse_url(url, TRANSFER_SCHEMES)
+        self.tls_context = tls_context
         self.log = log
-        self.known = known
+        self.addresses = addresses
         self.step_s = 30
-        self.restarts = 0
-        self.ftps = 990, 21  # the ports of FTPS that is implicit and explicit
+        # The ports of FTPS with TLS from the first byte, and with AUTH TLS.
+        self.implicit_ftps_port = DEFAULT_PORTS["ftps"]
+        self.explicit_ftps_port = DEFAULT_PORTS["ftp"]
+        self._restarts = 0
 
     def __str__(self):
-        path = self.path.partition("?")[0]
-        return "%s://%s:%d%s" % (self.scheme, self.host, self.port, path)
+        url = self.url
+        return "%s://%s:%d%s" % (url.scheme, url.host, url.port, url.path.partition("?")[0])
 
     def restart(self, sink, why) -> None:
-        """Begins a download again, where the server can't go on with it."""
-        self.restarts += 1
-        if self.restarts > _RESTARTS:
+        """Begins a download again, where the server can't go on with it. Raises OSError the third
+        time."""
+        self._restarts += 1
+        if self._restarts > _MAX_RESTARTS:
             raise OSError("it begins again each time: %s" % why)
         self.log.warning("%s; from the beginning", why)
         sink.restart()
 
     def client(self):
-        """Who speaks the scheme."""
-        if self.scheme[0] == "h":
-            return runtime.load("firmware.net.http").Http(self)
-        return runtime.load("firmware.net.ftp").Ftp(self)
+        """A client for one attempt to move the file; it speaks the URL's scheme."""
+        return Http(self) if self.url.scheme in HTTP_SCHEMES else Ftp(self)
 
 
-async def download(place: Place, sink) -> None:
-    """Streams a file into `sink` from `sink.received` on, and goes on where a connection broke
-    while each one goes further than any before. Where the server can't go on it begins again,
-    twice at most.
+class FileBody:
+    """What is uploaded: `size` bytes of a binary file. PyPI's aiohttp iterates over it."""
 
-    A sink has `received`, the bytes that it has; `async write(block)`; `restart()`, when it only
-    goes from the beginning; `finish()`, which raises OSError when it is not complete. Raises one
-    of runtime.LINK_ERRORS, or what the sink raises.
+    def __init__(self, file, size: int):
+        self.file = file
+        self.size = size
+
+    def read(self) -> bytes:
+        """The next block, b"" at the end."""
+        return self.file.read(_UPLOAD_BLOCK)
+
+    def rewind(self) -> None:
+        """The next block is the first one again."""
+        self.file.seek(0)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        block = self.read()
+        if not block:
+            raise StopAsyncIteration
+        return block
+
+
+async def download(location: Location, sink) -> None:
+    """Streams a file into `sink` from `sink.received` on. Where a connection breaks it goes on
+    over another one, as long as each gets further than any before. Where the server can't go on
+    it begins again, twice at most.
+
+    A sink has `received`, the bytes that it has; `async write(block)`; `restart()`, after which it
+    takes the file from its beginning; `finish()`, which raises OSError when it is not complete.
+    Raises one of runtime.LINK_ERRORS, or what the sink raises.
     """
     furthest = sink.received
-    try:
-        while True:
-            client = place.client()
-            try:
-                await client.get(sink)
-                sink.finish()
-                return
-            except runtime.LINK_ERRORS as why:
-                if sink.received < furthest + _PROGRESS:
-                    raise
-                furthest = sink.received
-                place.log.warning("%s; going on at %d", str(why) or "no answer", sink.received)
-            finally:
-                await client.close()
-    finally:
-        client = None
-        runtime.drop(*_MODULES)
+    while True:
+        client = location.client()
+        try:
+            await client.get(sink)
+            sink.finish()
+            return
+        except runtime.LINK_ERRORS as why:
+            if sink.received < furthest + _PROGRESS:
+                raise
+            furthest = sink.received
+            location.log.warning("%s; going on at %d", str(why) or "no answer", sink.received)
+        finally:
+            await client.close()
 
 
-async def upload(place: Place, name: str, body) -> None:
-    """Puts `body` as a file `name` into the folder that the place is. Raises as `download`."""
-    client = place.client()
+async def upload(location: Location, name: str, body: FileBody) -> None:
+    """Puts `body` as a file of this name into the folder that the location is. Raises one of
+    runtime.LINK_ERRORS."""
+    client = location.client()
     try:
         await client.put(name, body)
     finally:
         await client.close()
-        client = None
-        runtime.drop(*_MODULES)

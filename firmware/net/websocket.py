@@ -58,23 +58,22 @@ def _valid_beyond_ascii(data, start):
 
 
 async def connect(
-    url: str, headers=(), tls=None, limit=8192, timeout_s=30, known=None, protocol="ocpp1.6"
+    url: str, headers=(), tls=None, limit=8192, timeout_s=30, addresses=None, protocol="ocpp1.6"
 ) -> "WebSocket":
     """Opens a link to a ws or wss URL.
 
     `headers`: (name, value) pairs to send as well. `tls`: net/tls.py's context, for wss. `limit`:
     the longest message in bytes; one of more than 512 is a `long.Long`. Or the buffer to
     receive into, for who keeps one from start-up: later, 8 KB in one piece may be hard to find.
-    `timeout_s`: for each step. `known`: see `dial.dial`.
+    `timeout_s`: for each step. `addresses`: a dial.Addresses.
 
     Raises ValueError for a bad URL or header, before anything is sent, else net's `Refused` with
     the HTTP status, `TlsFailed`, or OSError. What each step needs is loaded for it.
     """
     said = runtime.once("firmware.net.hello", "hello", url, headers, tls, protocol)
-    runtime.drop("firmware.net.address")
     host, port, secure, key, request = said
     tls = tls if secure else None
-    streams = await dial.dial(host, port, tls, request, timeout_s, known)
+    streams = await dial.dial(host, port, tls, request, timeout_s, addresses)
     link = WebSocket(streams, limit, timeout_s)
     await runtime.soon("firmware.net.handshake", "shake", link, key, protocol)
     return link

@@ -3,12 +3,23 @@
 import network
 
 from firmware.base import runtime
+from firmware.net import ntp
 
-_PATIENCE_MS = 20000  # for an attempt, DHCP included
-_LONGEST_MS = 60000  # between attempts
-_AFRESH = 5  # failures in a row after which the radio is switched off and on
+_ATTEMPT_MS = 20000  # for an attempt, DHCP included
+_MAX_PAUSE_MS = 60000  # between attempts
+_RADIO_RESTART = 5  # failures in a row after which the radio is switched off and on
+_ASK_AGAIN_MS = 60000  # for the time, without an answer
 _DAY_MS = 86400000
-_WHY = {200: "the access point fell silent", 201: "no such network", 202: "wrong password"}
+# What `WLAN.status()` says of a failure, in words.
+_REASONS = {200: "the access point fell silent", 201: "no such network", 202: "wrong password"}
+
+
+def describe() -> tuple:
+    """(whether it is connected, how it is in words), for the self-test and diagnostics."""
+    wlan = network.WLAN(network.STA_IF)
+    if not wlan.isconnected():
+        return False, "not connected, status %s" % wlan.status()
+    return True, "%s, %s dBm" % (wlan.ifconfig()[0], wlan.status("rssi"))
 
 
 class Wifi:
@@ -20,8 +31,8 @@ class Wifi:
         self.key = key
         self.log = log
         self.ntp = ntp
-        self._due = 0  # when to ask for the time
-        self._told = False
+        self._ask_ms = 0  # when to ask for the time
+        self._ntp_answered = False
 
     async def run(self, station) -> None:
         network.hostname("wallbridge")
@@ -33,16 +44,16 @@ class Wifi:
                 self.log.info("connected, address %s", wlan.ifconfig()[0])
                 while wlan.isconnected():
                     if self.ntp:
-                        await self._time(station)
+                        await self._ask_time(station)
                     await runtime.sleep_ms(1000)
             failures += 1
             status = wlan.status()
-            pause = min(500 << min(failures, 8), _LONGEST_MS)
+            pause = min(500 << min(failures, 8), _MAX_PAUSE_MS)
             pause += pause * runtime.urandom(1)[0] // 512  # not with all the neighbours at once
             self.log.warning(
-                "not connected: %s; again in %d s", _WHY.get(status, status), pause // 1000
+                "not connected: %s; again in %d s", _REASONS.get(status, status), pause // 1000
             )
-            if failures % _AFRESH == 0:
+            if failures % _RADIO_RESTART == 0:
                 wlan.active(False)
             await runtime.sleep_ms(pause)
 
@@ -58,23 +69,25 @@ class Wifi:
         except OSError as why:
             self.log.error("%s", why)
             return False
-        for _ in range(_PATIENCE_MS // 100):
+        for _ in range(_ATTEMPT_MS // 100):
             if wlan.isconnected():
                 return True
             await runtime.sleep_ms(100)
         return False
 
-    async def _time(self, station):
+    async def _ask_time(self, station):
+        """Asks for the time when it is due: until the central system tells it, and not where the
+        clock was known before without us."""
         clock = station.clock
-        better = station.registration.status == "Accepted" or (clock.known and not self._told)
-        if better or clock.ms() < self._due:
+        known = station.registration.status == "Accepted" or (
+            clock.known and not self._ntp_answered
+        )
+        if known or clock.ms() < self._ask_ms:
             return
-        self._due = clock.ms() + 60000
-        epoch = await runtime.soon("firmware.net.ntp", "ask", self.ntp, self.log)
+        self._ask_ms = clock.ms() + _ASK_AGAIN_MS
+        epoch = await ntp.ask(self.ntp, self.log)
         if epoch >= station.build_epoch:
-            self._due += _DAY_MS
-            self._told = True
-            clock.set(epoch)
-            station.set_host_clock(epoch)
-            station.transactions.event_times.date_boots()
+            self._ask_ms += _DAY_MS
+            self._ntp_answered = True
+            station.set_time(epoch)
             self.log.info("the time is from %s", self.ntp)

@@ -14,7 +14,9 @@ import asyncio
 import binascii
 
 from firmware.base import runtime
-from firmware.net import address, websocket
+from firmware.net import websocket
+from firmware.net.dial import Addresses
+from firmware.net.url import station_url
 from firmware.ocpp import LinkDown
 
 OFF = "off"
@@ -31,7 +33,7 @@ class Connection:
     """One WebSocket at a time. `state` is OFF, CONNECTING or ONLINE (the socket is open);
     `lost_ms` since when there has been no connection, None while there is one; `connections` how
     many there were since the start; `endpoint_id` that of the newest one; `addresses` what host
-    names last resolved to (see `dial.dial`)."""
+    names last resolved to."""
 
     def __init__(self, station):
         self.station = station
@@ -40,7 +42,7 @@ class Connection:
         self.lost_ms = station.clock.ms()  # which goes on after a Reset
         self.connections = 0
         self.endpoint_id = 0
-        self.addresses = {}
+        self.addresses = Addresses()
         self._severed = getattr(station.board, "cut", False)  # the bench's world outlives a reset
         self._suspended = False
         self._socket = None
@@ -212,7 +214,7 @@ class Connection:
     async def _connect(self):
         station = self.station
         self.endpoint_id = station.transactions.outbox.endpoint_id
-        url = address.station_url(self.url(), station.config.get("BoxIdentifier"))
+        url = station_url(self.url(), station.config.get("BoxIdentifier"))
         self.log.info("dialling %s", url)
         self._socket = await station.security.connect(url, self.addresses)
         self.connections += 1

@@ -5,7 +5,7 @@ ValueError saying what is wrong with it. Control characters have been refused be
 """
 
 from firmware.metering import measurands
-from firmware.net import address
+from firmware.net.url import parse_url
 
 _ROTATIONS = ("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR")
 _SHORTEST_PASSWORD = 16
@@ -41,7 +41,7 @@ def string(text: str, longest: int | None) -> str:
 def url(text: str, longest: int) -> str:
     """A ws or wss URL, or nothing."""
     string(text, longest)
-    if text and address.parse_url(text)[1] is not None:
+    if text and parse_url(text).user is not None:
         raise ValueError("no user or password")
     return text
 

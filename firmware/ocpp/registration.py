@@ -132,8 +132,7 @@ class Registration:
                 times.text(epoch),
             )
             return
-        moved_s = station.clock.set(epoch)
-        station.set_host_clock(epoch)
+        moved_s = station.set_time(epoch)
         if moved_s not in (0, -1, 1):
             self.log.info("clock corrected by %d s", moved_s)
 

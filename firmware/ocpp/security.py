@@ -11,7 +11,9 @@ from binascii import unhexlify
 from collections import namedtuple
 
 from firmware.base import runtime
-from firmware.net import Refused, TlsFailed, address, tls, websocket
+from firmware.net import Refused, tls, websocket
+from firmware.net.dial import Addresses
+from firmware.net.url import basic_authorization
 
 KEYS = ("AuthorizationKey", "SecurityProfile")  # whose change this module has a say in
 
@@ -74,7 +76,7 @@ class Security:
         profile = self.station.config.int("SecurityProfile")
         return not self.ca and (profile < 2 or self.insecure)
 
-    async def connect(self, url: str, addresses: dict) -> websocket.WebSocket:
+    async def connect(self, url: str, addresses: Addresses) -> websocket.WebSocket:
         """Opens a WebSocket as the profile asks for. `addresses`: see `websocket.connect`, which
         also tells what this raises."""
         station = self.station
@@ -93,13 +95,13 @@ class Security:
         for password, is_present in credentials(station.config):
             headers = ()
             if password is not None:
-                headers = (("Authorization", address.basic(box, password)),)
+                headers = (("Authorization", basic_authorization(box, password)),)
             try:
-                socket = await websocket.connect(url, headers, context, known=addresses)
+                socket = await websocket.connect(url, headers, context, addresses=addresses)
                 self.proves_key = is_present
                 self.profile = profile
                 return socket
-            except TlsFailed as why:
+            except tls.TlsFailed as why:
                 station.security_event("TLS: " + why.check)
                 if why.check == "not yet valid" and not_before:
                     self._take_first_day(not_before.epoch)

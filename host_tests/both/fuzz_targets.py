@@ -212,25 +212,33 @@ def urls_seeds():
 
 
 def urls(data):
-    from firmware.net import address
+    from firmware.net.url import (
+        DEFAULT_PORTS,
+        TRANSFER_SCHEMES,
+        WEBSOCKET_SCHEMES,
+        parse_url,
+        percent_decode,
+        percent_encode,
+        station_url,
+    )
 
     said = text(data)
     if said is None:
         return ""
     if all(c > 31 and c != 127 for c in data):
-        assert address.unquote(address.quote(said)) == said
+        assert percent_decode(percent_encode(said)) == said
     try:
-        parts = address.parse_url(said, "ws wss http https ftp ftps")
+        parts = parse_url(said, WEBSOCKET_SCHEMES + TRANSFER_SCHEMES)
     except ValueError as why:
         return str(why)
     scheme, user, password, host, port, path = parts
-    assert scheme in address.PORTS and 0 < port < 65536
+    assert scheme in DEFAULT_PORTS and 0 < port < 65536
     assert all(32 < c < 127 and c not in b"/?#@ " for c in host.encode()) and host
     assert path[:1] == "/" and all(32 < c < 127 and c != 35 for c in path.encode())
     assert (user is None) == (password is None)
     for part in (user, password):
         assert all(c > 31 and c != 127 for c in (part or "").encode())
-    address.station_url(said, said[:50])
+    station_url(said, said[:50])
     return plain(parts)
 
 
@@ -660,16 +668,17 @@ def ftp_seeds():
 def ftp(data):
     """What an FTP server says on both connections."""
     from firmware.net import dial, ftp
+    from firmware.net.url import TRANSFER_SCHEMES, parse_url
 
     control, _, content = data.partition(b"\0")
     streams = [Stream(control, 1 + len(data) % 50), Stream(content)]
     spent = streams[:]
 
-    class Place:
-        scheme, user, password, host, port, path = "ftp", "u", "secret", "h", 21, "/a/b"
+    class Location:
+        url = parse_url("ftp://u:secret@h:21/a/b", TRANSFER_SCHEMES)
         step_s = 5
         log = Log()
-        known = {}
+        addresses = None
 
     class Sink:
         received = 0
@@ -689,7 +698,7 @@ def ftp(data):
 
     async def main():
         sink = Sink()
-        client = ftp.Ftp(Place())
+        client = ftp.Ftp(Location())
         try:
             await client.get(sink)
             outcome = "ok"

@@ -4,7 +4,7 @@
 import gc
 
 from firmware import command_line
-from firmware.net import address
+from firmware.net.url import parse_url, percent_decode, percent_encode
 from firmware.ocpp import keys
 
 SHAPES = "%s", "a%sb", "1%s", "0.%s"
@@ -45,11 +45,11 @@ def leaves_nothing(take):
 def test_urls():
     def take(text):
         for url in (text, "ws://%s/a", "ws://a:%s/", "ws://a/%s", "ws://%s:b@c", "ws://[%s]/"):
-            address.parse_url(url.replace("%s", text))
+            parse_url(url.replace("%s", text))
 
     leaves_nothing(take)
-    leaves_nothing(lambda text: address.quote(text[:3]))
-    leaves_nothing(lambda text: address.unquote(address.quote(text[:8])))
+    leaves_nothing(lambda text: percent_encode(text[:3]))
+    leaves_nothing(lambda text: percent_decode(percent_encode(text[:8])))
 
 
 def test_keys():

@@ -6,7 +6,8 @@ import os
 from binascii import b2a_base64
 
 from firmware.base import runtime, sockets
-from firmware.net import Closed, Refused, address, dial, websocket
+from firmware.net import Closed, Refused, dial, websocket
+from firmware.net.url import basic_authorization, parse_url, station_url
 from host_tests import virtual
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -158,7 +159,7 @@ def refuses(function, *args, **options):
 
 
 def test_urls():
-    parse = address.parse_url
+    parse = parse_url
     assert parse("ws://h/x") == ("ws", None, None, "h", 80, "/x")
     assert parse("Wss://Host.example:8443/a?b=/c#d") == (
         "wss", None, None, "Host.example", 8443, "/a?b=/c",
@@ -183,13 +184,13 @@ def test_bad_urls():
         "ws://u:%ff@h/", "ws://::1/", "s://h/", "ws wss://h/",
     )  # fmt: skip
     for url in bad:
-        refuses(address.parse_url, url)
-    said = refuses(address.parse_url, "ws://u:secret%00@h/")
+        refuses(parse_url, url)
+    said = refuses(parse_url, "ws://u:secret%00@h/")
     assert "secret" not in said
 
 
 def test_station_urls():
-    join = address.station_url
+    join = station_url
     assert join("ws://h/ocpp", "CP001") == "ws://h/ocpp/CP001"
     assert join("wss://h/ocppj/", "RDAM 123") == "wss://h/ocppj/RDAM%20123"
     assert join("ws://h", "a/b?c#é%~") == "ws://h/a%2Fb%3Fc%23%C3%A9%25~"
@@ -198,7 +199,7 @@ def test_station_urls():
 
 def test_basic_is_the_specification_s_example():
     key = bytes((0, 1, 2, 3, 4, 5, 6, 7)) + b"\xff" * 12
-    assert address.basic("AL1000", key) == "Basic QUwxMDAwOgABAgMEBQYH////////////////"
+    assert basic_authorization("AL1000", key) == "Basic QUwxMDAwOgABAgMEBQYH////////////////"
 
 
 def test_backoff_grows_within_bounds():
@@ -244,7 +245,7 @@ async def test_the_request():
         await reader.read(1)
 
     async with Peer(idle) as peer:
-        headers = (("Authorization", address.basic("BOX", b"secret")),)
+        headers = (("Authorization", basic_authorization("BOX", b"secret")),)
         link = await websocket.connect(peer.url, headers)
         lines = peer.request.decode().split("\r\n")
         assert lines[0] == "GET /ocpp/BOX HTTP/1.1"
@@ -401,22 +402,21 @@ async def test_every_address_is_tried_and_the_good_one_remembered():
             found.append(list(answers) if answers else OSError("no DNS"))
 
         async def once(port):
-            reader, writer = await dial.dial("box.example", port, known=known)
+            reader, writer = await dial.dial("box.example", port, addresses=known)
             sockets.abort(writer)
 
         dial._look_up = fake
-        known = {}
+        known = dial.Addresses()
         try:
             for _ in range(3):
                 await once(peer.port)
-                best = known[("box.example", peer.port)]
-                assert best == numeric(peer.port)
-            addresses = await dial.resolve("box.example", peer.port, 5, known)
+                assert known.reached() == [("box.example", peer.port)]
+            addresses = await known.resolve("box.example", peer.port, 5)
             assert addresses == [numeric(peer.port), numeric(gone.port)]
             del answers[:]  # DNS is down: the last good address serves
             await once(peer.port)
             try:
-                await dial.dial("other.example", 80, known=known)
+                await dial.dial("other.example", 80, addresses=known)
                 assert False, "connected"
             except OSError as error:
                 assert "no address for other.example: no DNS" in str(error), error

@@ -9,25 +9,13 @@ from firmware.ocpp import CallError, Unanswered
 from firmware.ocpp.handlers import (
     composite_schedule,
     configuration_keys,
+    firmware_management,
     maintenance,
     remote,
     reserve_now,
     smart_charging,
     trigger,
 )
-
-
-async def _get_diagnostics(station, payload):
-    from firmware.ocpp.handlers import diagnostics  # rarely asked for
-
-    return await diagnostics.GetDiagnostics(station, payload)
-
-
-async def _update_firmware(station, payload):
-    from firmware.ocpp.handlers import firmware_update  # rarely asked for
-
-    return await firmware_update.UpdateFirmware(station, payload)
-
 
 HANDLERS = {
     "RemoteStartTransaction": remote.RemoteStartTransaction,
@@ -43,8 +31,8 @@ HANDLERS = {
     "GetCompositeSchedule": composite_schedule.GetCompositeSchedule,
     "ReserveNow": reserve_now.ReserveNow,
     "CancelReservation": reserve_now.CancelReservation,
-    "GetDiagnostics": _get_diagnostics,
-    "UpdateFirmware": _update_firmware,
+    "GetDiagnostics": firmware_management.GetDiagnostics,
+    "UpdateFirmware": firmware_management.UpdateFirmware,
 }
 
 

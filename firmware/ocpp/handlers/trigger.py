@@ -32,6 +32,6 @@ async def TriggerMessage(station, payload):
 
 async def _tell(station, message):
     try:
-        await station.rpc.call(message, {"status": station.doing.get(message, "Idle")})
+        await station.rpc.call(message, {"status": station.transfers.status(message)})
     except (CallError, asyncio.TimeoutError) as why:
         station.log("rpc").warning("%s: %s", message, str(why) or "no answer")

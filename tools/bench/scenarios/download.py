@@ -7,8 +7,8 @@ import hashlib
 import os
 import sys
 
-from firmware.base import runtime
 from firmware.base.store import Files, Store
+from firmware.net.dial import Addresses
 from host_tests.virtual import free_port
 
 ROOT = "/tmp/wallbridge-bench-" + binascii.hexlify(os.urandom(6)).decode()
@@ -24,9 +24,9 @@ class Station:
         self.store = Store(self.files)
         self.config = self.registration = self.online = self.clock = self
         self.connection = self.security = self
-        self.jobs = None
-        self.doing = {}
-        self.addresses = {}
+        self.session = self
+        self.transaction = None
+        self.addresses = Addresses()
         self.heap = {}
 
     def epoch(self):
@@ -94,17 +94,15 @@ async def main():
     server = await asyncio.start_server(serve, "127.0.0.1", port)
     station = Station()
     station.store.write("update_key", b"unsigned")
-    job = ["new", "http://127.0.0.1:%d/x" % port, "0", "1", "60", "b"]
-    station.store.write("update", "\n".join(job).encode())
-    jobs = runtime.load("firmware.ocpp.jobs")
     gc.collect()
     station.heap["before"] = before = gc.mem_alloc()
-    station.jobs = jobs.Jobs(station)
-    station.jobs._busy = 1
-    station.session = station
-    station.transaction = None
-    await runtime.soon("firmware.ocpp.download", "step", station, None)
-    assert station.store.read("update").startswith(b"ready"), station.store.read("update")
+    from firmware.ocpp import update
+    from firmware.ocpp.transfers import Transfers
+
+    station.transfers = Transfers(station)
+    update.request(station, "http://127.0.0.1:%d/x" % port, 0, 1, 60)
+    await update.UpdateJob(station).step()
+    assert update.stored(station.store).phase == update.READY, station.store.read("update")
     gc.collect()
     after = gc.mem_alloc()
     server.close()

@@ -1,0 +1,211 @@
+"""The transfers that the central system asks for: the upload of diagnostics and the download of an
+update (`diagnostics.py`, `update.py`), one of each at most.
+
+Each is a job: an object with a `message`, the notification that tells of its status, and a
+coroutine `run()`. A job tells its statuses, waits and moves files through `Transfers`, which sees
+to the order of the notifications and to the memory that TLS needs.
+"""
+
+import asyncio
+
+from firmware.base import runtime
+from firmware.net import tls
+from firmware.ocpp import CallError, LinkDown
+
+_IDLE = "Idle"  # the status of both messages when nothing is under way
+_LONGEST_S = 3600  # real seconds of one transfer
+_NOTIFIED_S = 10  # real seconds that a transfer waits for earlier notifications to be told
+_SUFFIX = len("StatusNotification")
+
+
+class Transfers:
+    """The transfers of a station. `statuses`: what TriggerMessage tells, by message, of those that
+    are not Idle. `progress`: how far the present one has come, a text for the console."""
+
+    def __init__(self, station):
+        self.station = station
+        self.log = station.log("jobs")
+        self.statuses = {}
+        self.progress = ""
+        self._jobs = {}  # message -> the tasks of its jobs that may not have ended
+        self._one_at_a_time = asyncio.Lock()
+        self._to_tell = []  # (message, status), oldest first
+        self._all_told = asyncio.Event()
+        self._all_told.set()
+        self._teller = None  # the task that sends the notifications
+
+    # for the rest of the station
+
+    def start(self, job) -> None:
+        """Begins a job. A former one of its kind is given up: both would use the same file, so the
+        new one begins when that has ended."""
+        former = [task for task in self._jobs.get(job.message, ()) if not task.done()]
+        self.stop(job.message)
+        task = self.station.spawn(self._run(job, former))
+        self._jobs[job.message] = former + [task]
+
+    def stop(self, message: str) -> None:
+        """Gives the job that this message tells of up, if there is one."""
+        for task in self._jobs.get(message, ()):
+            task.cancel()
+
+    async def _run(self, job, former):
+        await runtime.stop(former)
+        await job.run()
+
+    def resume(self) -> None:
+        """Goes on after a restart with what was under way, or is still to be told."""
+        # Rarely needed, so imported only then.
+        if self.station.config.store.read("update") is not None:
+            from firmware.ocpp.update import UpdateJob
+
+            self.start(UpdateJob(self.station))
+        if self.station.config.store.read("diagnostics") is not None:
+            from firmware.ocpp.diagnostics import DiagnosticsJob
+
+            self.start(DiagnosticsJob(self.station, None))
+
+    def status(self, message: str) -> str:
+        """The present status that this message tells."""
+        return self.statuses.get(message, _IDLE)
+
+    def is_idle(self, message: str) -> bool:
+        """Whether nothing that this message tells of is under way."""
+        return message not in self.statuses
+
+    def describe(self) -> list:
+        """What is under way, in lines for the console."""
+        tasks = [self._teller] if self._teller else []
+        for jobs in self._jobs.values():
+            tasks += jobs
+        if all(task.done() for task in tasks):
+            return ["nothing"]
+        lines = [name[:-_SUFFIX] + ": " + self.statuses[name] for name in self.statuses]
+        return (lines or ["waiting"]) + ([self.progress] if self.progress else [])
+
+    # for the jobs
+
+    def set_status(self, message: str, status: str) -> None:
+        """Takes a status that is told when TriggerMessage asks for it, and not before."""
+        self.statuses[message] = status
+
+    def clear_status(self, message: str) -> None:
+        """It is over: the status is Idle."""
+        self.statuses.pop(message, None)
+
+    def notify(self, message: str, status: str, last: bool = False) -> None:
+        """Takes a status and tells it to the central system when that can be told, in the order of
+        the calls; the job goes on meanwhile. `last`: afterwards the status is Idle."""
+        if last:
+            self.clear_status(message)
+        else:
+            self.set_status(message, status)
+        self._to_tell.append((message, status))
+        self._all_told.clear()
+        if not self._teller or self._teller.done():
+            self._teller = self.station.spawn(self._tell())
+
+    async def _tell(self):
+        station = self.station
+        while self._to_tell:
+            message, status = self._to_tell[0]
+            await station.registration.online.wait()
+            try:
+                await station.rpc.call(message, {"status": status})
+            except LinkDown:  # it is told on the next connection
+                await asyncio.sleep(1)
+                continue
+            except (CallError, asyncio.TimeoutError) as why:
+                self.log.warning("%s: %s", message, str(why) or "no answer")
+            self._to_tell.pop(0)
+        self._all_told.set()
+
+    async def notified(self, longest_s: int = 0) -> None:
+        """Waits until the central system has been told all, at most so many real seconds; 0: as
+        long as it takes."""
+        if not longest_s:
+            await self._all_told.wait()
+        elif not await runtime.wait(self._all_told, longest_s * 1000):
+            self.log.warning("the central system has not heard all")
+
+    async def no_transaction(self) -> None:
+        """Waits until no transaction runs."""
+        while self.station.session.transaction:
+            await self.station.clock.sleep_ms(1000)
+
+    def reason(self, error: Exception) -> str:
+        """Why a transfer failed, for a log line."""
+        if isinstance(error, runtime.LINK_ERRORS):
+            return str(error) or "it took too long"
+        return runtime.trace(error)
+
+    async def download(self, url: str, sink) -> None:
+        """Downloads a file into a sink (see net/transfer.py). Raises one of runtime.LINK_ERRORS,
+        or what the sink raises."""
+        from firmware.net import transfer  # with HTTP and FTP: only a transfer needs them
+
+        await self._transfer("download", url, lambda location: transfer.download(location, sink))
+
+    async def upload(self, url: str, name: str, body) -> None:
+        """Uploads `body` (a transfer.FileBody) as a file of this name into the folder that the URL
+        tells. Raises one of runtime.LINK_ERRORS."""
+        from firmware.net import transfer
+
+        await self._transfer("upload", url, lambda location: transfer.upload(location, name, body))
+
+    async def _transfer(self, what, url, move):
+        """Moves a file by `move(location)`, a coroutine function."""
+        from firmware.net.transfer import Location
+
+        station = self.station
+        await self.notified(_NOTIFIED_S)  # telling takes memory, too
+        async with self._one_at_a_time:
+            memory = _TlsMemory(station, self.log)
+            try:
+                location = Location(
+                    url, memory.tls_context, station.log("transfer"), station.connection.addresses
+                )
+                location.log.info("%s %s", what, location)
+                await asyncio.wait_for(move(location), _LONGEST_S)
+            except tls.TlsFailed as why:
+                station.security_event("TLS: " + why.check)
+                raise
+            finally:
+                self.progress = ""
+                memory.give_back()
+
+
+class _TlsMemory:
+    """The memory for a transfer's TLS connections. On a board with room for a single one, the
+    central system's connection is suspended for the transfer."""
+
+    def __init__(self, station, log):
+        self._station = station
+        self._log = log
+        self._suspended = False
+
+    async def tls_context(self):
+        """The context for a TLS connection, for which there is room now. Raises ValueError without
+        a CA, OSError where there is no room."""
+        connection, security = self._station.connection, self._station.security
+        link_has_tls = (
+            self._station.config.int("SecurityProfile") == 2
+            or connection.url()[:4].lower() == "wss:"
+        )
+        if link_has_tls and not tls.has_room() and not self._suspended:
+            self._log.info("the link gives its memory to the transfer")
+            self._suspended = True
+            await connection.suspend()
+        insecure = security.insecure and not security.ca
+        if insecure:
+            self._log.warning("TLS without a CA: anybody can pretend to be the server")
+        context = tls.context(security.ca, insecure)
+        if not tls.has_room():
+            raise OSError("there is no room for a TLS connection")
+        return context
+
+    def give_back(self) -> None:
+        """The transfer is over: the central system's connection comes back."""
+        if self._suspended:
+            self._suspended = False
+            self._station.connection.resume()

@@ -1,0 +1,296 @@
+"""The course of an update (OCPP 5.19, errata 3.47 to 3.49): a signed bundle into a slot.
+
+What is under way is in the store's "update". It outlives restarts, and power cuts at any step. Its
+phases:
+
+    NEW         nothing is believed of what the slot holds
+    WAITING     for the date; then the download into the slot that does not run, in attempts
+    READY       the slot is complete and checked; as soon as no transaction runs, boot.txt says so
+    TRIAL       boot.py starts the slot; what reaches the central system there is INSTALLED
+    INSTALLED, INSTALLATION_FAILED, DOWNLOAD_FAILED      to be told, then it is over
+
+A slot that doesn't reach it in time restarts, and boot.py goes back: INSTALLATION_FAILED.
+"""
+
+import asyncio
+
+from firmware.base import bundle, ota, runtime, slots
+from firmware.base.manifest import BadBundle
+from firmware.ocpp import update_download
+
+# The phases, as they are stored.
+NEW = "new"
+WAITING = "wait"
+READY = "ready"
+TRIAL = "trial"
+# The last phases are the statuses that are told then (OCPP 7.25).
+INSTALLED = "Installed"
+INSTALLATION_FAILED = "InstallationFailed"
+DOWNLOAD_FAILED = "DownloadFailed"
+# The other statuses.
+DOWNLOADING = "Downloading"
+DOWNLOADED = "Downloaded"
+INSTALLING = "Installing"
+
+MESSAGE = "FirmwareStatusNotification"
+_STORED = "update"  # its name in the store
+_TRIAL_S = 600  # real seconds that a new version has to reach the central system
+_TRIAL_MORE_MS = 60000  # how long it then waits at a time while a transaction runs
+_NOTIFIED_S = 10
+_TRIED_OUT = "99"  # more starts on trial than boot.py allows: it goes back
+
+
+class Update:
+    """What is stored of an update. `retrieve_date`: Unix seconds, not before which it may be
+    downloaded; `attempts`: how many downloads are left; `retry_interval_s` between them; `slot`:
+    where it goes, a slot's name or the label of an OTA partition."""
+
+    def __init__(
+        self,
+        phase: str,
+        url: str,
+        retrieve_date: int,
+        attempts: int,
+        retry_interval_s: int,
+        slot: str,
+    ):
+        self.phase = phase
+        self.url = url
+        self.retrieve_date = retrieve_date
+        self.attempts = attempts
+        self.retry_interval_s = retry_interval_s
+        self.slot = slot
+
+    def is_image(self) -> bool:
+        """Whether it is a whole MicroPython, not the application's files."""
+        return len(self.slot) > 1
+
+    def store_in(self, store) -> None:
+        """Replaces what is stored: a line each, in the order of `__init__`."""
+        fields = (
+            self.phase,
+            self.url,
+            str(self.retrieve_date),
+            str(self.attempts),
+            str(self.retry_interval_s),
+            self.slot,
+        )
+        store.write(_STORED, "\n".join(fields).encode())
+
+
+def stored(store) -> Update | None:
+    """The update that is under way; None where there is none."""
+    fields = (store.read(_STORED) or b"").decode().split("\n")
+    if len(fields) != 6:
+        return None
+    phase, url, retrieve_date, attempts, retry_interval_s, slot = fields
+    return Update(phase, url, int(retrieve_date), int(attempts), int(retry_interval_s), slot)
+
+
+def request(station, url: str, retrieve_date: int, attempts: int, retry_interval_s: int) -> None:
+    """Stores a new update, in the place of any other."""
+    slot = slots.find(station.files).inactive()
+    url = url.replace("\n", " ")  # a line each
+    Update(NEW, url, retrieve_date, attempts, retry_interval_s, slot).store_in(
+        station.config.store
+    )
+    station.transfers.clear_status(MESSAGE)
+
+
+class UpdateJob:
+    """A job for `transfers.py`: goes through the stored update's phases."""
+
+    message = MESSAGE
+
+    def __init__(self, station):
+        self.station = station
+        self.transfers = station.transfers
+        self.store = station.config.store
+        self.online = station.registration.online
+        self.log = station.log("update")
+        self.slots = slots.find(station.files)
+
+    async def run(self) -> None:
+        """Until the update is over, or the station restarts for it."""
+        while not await self.step():
+            pass
+
+    async def step(self) -> bool:
+        """Does what the present phase asks for, or waits for it; whether all is done."""
+        update = stored(self.store)
+        if update is None:
+            return True
+        if update.phase in (NEW, WAITING):
+            return await self._download(update)
+        if update.phase in (READY, TRIAL):
+            if self._runs_on_trial(update):
+                return await self._prove(update)
+            if update.phase == TRIAL:
+                return await self._undone(update)
+            if self._is_ready(update):
+                return await self._install(update)
+            self.log.warning("the slot was filled by somebody else: once more")
+            update.phase = NEW
+            self._keep(update)
+            return False
+        return await self._tell_end(update)
+
+    def _keep(self, update):
+        """Stores it. Ends the job where a new request has taken its place: asyncio's wait_for can
+        swallow the end that `Transfers.stop` asked for."""
+        now = stored(self.store)
+        if not now or (now.url, now.retrieve_date) != (update.url, update.retrieve_date):
+            raise asyncio.CancelledError
+        update.store_in(self.store)
+
+    # the download
+
+    async def _download(self, update):
+        """Waits for the date, or takes an attempt."""
+        now = self.station.clock.epoch()
+        if now is None and not self.online.is_set():
+            await self.online.wait()
+            return False
+        if now is not None and now < update.retrieve_date:
+            await self.station.clock.sleep_ms((update.retrieve_date - now) * 1000)
+            return False
+        if update.attempts <= 0:
+            return await self._end(update, DOWNLOAD_FAILED)
+        self._begin_attempt(update)
+        try:
+            update.slot = await update_download.download(
+                self.station, self.slots.files, update.url, update.slot, self.log
+            )
+        except BadBundle as why:
+            self.log.error("not installed: %s", why)
+            self.station.security_event("a firmware bundle was refused: %s" % why)
+            bundle.forget(self.slots.files, update.slot)
+            return await self._end(update, INSTALLATION_FAILED)
+        except Exception as why:  # whatever it is: it counts as an attempt
+            self.log.warning("download: %s", self.transfers.reason(why))
+            if update.attempts <= 0:
+                return await self._end(update, DOWNLOAD_FAILED)
+            await self.station.clock.sleep_ms(update.retry_interval_s * 1000)
+            return False
+        update.phase = READY
+        self._keep(update)
+        self.transfers.notify(MESSAGE, DOWNLOADED)
+        await self.transfers.no_transaction()
+        return False
+
+    def _begin_attempt(self, update):
+        """Counts the attempt: one that ends in a crash is one, too."""
+        slot = self.slots.inactive()
+        if update.slot != slot:  # somebody has flashed the station by wire since
+            update.phase = NEW
+            update.slot = slot
+        if update.phase == NEW:
+            bundle.forget(self.slots.files, slot)
+        update.phase = WAITING
+        update.attempts -= 1
+        self._keep(update)
+        if self.transfers.status(MESSAGE) != DOWNLOADING:
+            self.transfers.notify(MESSAGE, DOWNLOADING)
+
+    # the installation
+
+    def _is_ready(self, update) -> bool:
+        """Whether what was downloaded is still there, and not what runs already."""
+        if self._runs(update):
+            return False
+        return update.is_image() or bundle.is_unpacked(self.slots.files, update.slot)
+
+    def _runs(self, update) -> bool:
+        running = ota.running_label() if update.is_image() else self.slots.running
+        return update.slot == running
+
+    async def _install(self, update):
+        """Lets boot.py start the new version, once no transaction runs."""
+        session = self.station.session
+        if session.transaction:
+            self.transfers.set_status(MESSAGE, DOWNLOADED)
+            await self.transfers.no_transaction()
+            return False
+        session.refuse_transactions()
+        self.transfers.notify(MESSAGE, INSTALLING)
+        await self.transfers.notified(_NOTIFIED_S)
+        if session.transaction:
+            await self.transfers.no_transaction()
+            return False
+        try:
+            if update.is_image():
+                self.slots.write_boot(image=ota.running_label(), tries="0", failed="0")
+                ota.boot_next(update.slot)
+            else:
+                self.slots.write_boot(slot=update.slot, trial="1", tries="0", failed="0")
+        except OSError as why:
+            self.log.error("not installed: %s", why)
+            return await self._end(update, INSTALLATION_FAILED)
+        update.phase = TRIAL
+        self._keep(update)
+        self.log.warning("restarting into %s", update.slot)
+        self.station.end("update")
+        return True
+
+    # the trial
+
+    def _runs_on_trial(self, update) -> bool:
+        """Whether this is the new version. The power may have failed before TRIAL was stored."""
+        if not self._runs(update):
+            return False
+        settings = self.slots.read_boot()
+        on_trial = settings.get("trial") == "1" or settings.get("image")
+        return update.phase == TRIAL or bool(on_trial)
+
+    async def _prove(self, update):
+        """In the new version: it has to reach the central system."""
+        station = self.station
+        if station.registration.status == "Accepted":
+            self.log.warning("version %s has proved itself", station.version)
+            if update.is_image():
+                ota.confirm_running()
+                self.slots.write_boot(image="")
+            else:
+                self.slots.write_boot(trial="0", tries="0")
+            return await self._end(update, INSTALLED)
+        if self.transfers.is_idle(MESSAGE):
+            self.transfers.set_status(MESSAGE, INSTALLING)
+            await runtime.wait(self.online, _TRIAL_S * 1000)
+            return False
+        if station.session.transaction:  # let it end, and the central system answer after all
+            await runtime.wait(self.online, _TRIAL_MORE_MS)
+            return False
+        self.log.error("version %s did not reach the central system: going back", station.version)
+        self.slots.write_boot(tries=_TRIED_OUT)
+        station.end("update")
+        return True
+
+    async def _undone(self, update):
+        """In the old version again."""
+        self.log.error("the new version did not prove itself")
+        self.station.security_event("a firmware update was undone")
+        if self.slots.read_boot().get("trial") == "1":  # there is no boot.py that goes back
+            self.slots.write_boot(slot=slots.other(update.slot), trial="0", tries="0")
+        self.slots.write_boot(failed="0")
+        return await self._end(update, INSTALLATION_FAILED)
+
+    # the end
+
+    async def _end(self, update, status):
+        """It has ended; the next step tells so."""
+        self.transfers.clear_status(MESSAGE)
+        self.station.session.accept_transactions()
+        update.phase = status
+        self._keep(update)
+        await self.online.wait()
+        return False
+
+    async def _tell_end(self, update):
+        if not self.online.is_set():
+            await self.online.wait()
+            return False
+        self.transfers.notify(MESSAGE, update.phase, True)
+        await self.transfers.notified()
+        self._keep(update)
+        self.store.remove(_STORED)
+        return True
