@@ -12,7 +12,7 @@ from firmware.charging.limits import Limits
 from firmware.charging.session import Session
 from firmware.metering.meter import Meter
 from firmware.metering.tic_input import TicInput
-from firmware.ocpp import LinkDown, authorize, key_effects
+from firmware.ocpp import LinkDown, authorization, key_effects
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.connection import Connection
 from firmware.ocpp.handlers import dispatch
@@ -122,7 +122,7 @@ class Station:
             config,
             clock,
             log("session"),
-            lambda: authorize.charges_without_asking(self),
+            lambda: authorization.charges_without_asking(self),
             self.sampler.transaction_data,
             restart_reason,
         )

@@ -11,7 +11,7 @@ from firmware.base.log import LEVELS
 from firmware.console import status
 from firmware.net import websocket
 from firmware.ocpp import configuration, keys
-from firmware.ocpp.authorize import present_id_tag
+from firmware.ocpp.authorization import present_id_tag
 
 _LOGIN_MS = 600000  # a login holds for so long after the last command
 _GUESS_S = 2  # who types a wrong password waits so long

@@ -189,7 +189,7 @@ class Connection:
                 failures = 0
             pause = self._pause_ms(failures)
             failures += 1
-            if station.registration.status != "Accepted" or failures > 1:
+            if not station.registration.is_accepted() or failures > 1:
                 station.security.connections_failed(failures)
             self.log.info("next attempt in %d s", pause // 1000)
             await runtime.wait(self._wake, pause)

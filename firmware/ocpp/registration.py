@@ -28,6 +28,10 @@ class Registration:
         self._time_asked_ms = 0  # when the central system was last asked for the time
         self.forget()
 
+    def is_accepted(self) -> bool:
+        """Whether the central system has accepted the station, be it connected now or not."""
+        return self.status == ACCEPTED
+
     def request_boot(self) -> None:
         """TriggerMessage(BootNotification): energy managers ask for it after their restart."""
         self._boot_requested = True
@@ -49,7 +53,7 @@ class Registration:
 
     def renew(self) -> None:
         """Accepted as one who has another password by now: registers anew."""
-        if self.status == ACCEPTED:
+        if self.is_accepted():
             self.forget()
 
     async def run(self) -> None:
@@ -57,15 +61,15 @@ class Registration:
         day in any case, for the clock (OCPP 4.6)."""
         station = self.station
         clock = station.clock
-        if self.status == ACCEPTED:
+        if self.is_accepted():
             self._go_online()  # OCPP-J 5.4: no BootNotification at a reconnection
         while True:
             now = clock.ms()
-            if self._boot_requested or (self.status != ACCEPTED and now >= self._next_boot_ms):
+            if self._boot_requested or (not self.is_accepted() and now >= self._next_boot_ms):
                 self._boot_requested = False
                 await self._register()
                 continue
-            if self.status != ACCEPTED:
+            if not self.is_accepted():
                 wait = self._next_boot_ms - now
             else:
                 wait = station.rpc.active_ms + station.config.int("HeartbeatInterval") * 1000
@@ -99,7 +103,7 @@ class Registration:
         self._set_clock(answer["currentTime"])
         self.log.info("registration %s, interval %d s", self.status, interval)
         station.connection.boot_answered()
-        if self.status != ACCEPTED:
+        if not self.is_accepted():
             self.online.clear()
             station.notifier.clear()
             self._retry_after(interval)
