@@ -225,6 +225,24 @@ def test_an_update_without_trouble(running, tmp_path):
     assert running["slot"] == "a"
 
 
+def test_what_a_former_version_has_stored(running, tmp_path):
+    """The bytes of an update under way stay what they were: a version that was downloaded by the
+    one before has to go on with it."""
+    flash = fresh()
+    boot(flash.files, tmp_path, running)
+    store = Store(flash.files)
+    station = Station(flash.files, "a")
+    station.ask()
+    assert store.read("update") == b"new\nhttp://server/new\n1796083200\n2\n60\nb"
+    for phase, told in (("new", ALL[:3]), ("wait", ALL[:3]), ("DownloadFailed", None)):
+        store.write("update", phase.encode() + b"\nhttp://server/new\n1796083200\n2\n60\nb")
+        assert Station(flash.files, "a").run() == (told or [phase])
+    station = Station(flash.files, "b")
+    running["slot"] = "b"
+    store.write("update", b"trial\nhttp://server/new\n1796083200\n1\n60\nb")
+    assert station.run() == ["Installed"] and store.read("update") is None
+
+
 def test_a_version_that_does_not_reach_the_central_system(running, tmp_path):
     flash = fresh()
     told = life(flash.files, tmp_path, running, works=False)

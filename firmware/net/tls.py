@@ -39,6 +39,10 @@ _CHECKS = (
         ),
     ),
 )
+# DER: the tags of a sequence and of the optional version of a certificate.
+_SEQUENCE = 0x30
+_VERSION = 0xA0
+_UTC_TIME = len("270101000000Z")  # a date whose year has two digits (RFC 5280, 4.1.2.5.1)
 _HUNG_UP = "-29312"  # mbedTLS's number for a connection that the peer closed; it has no text
 
 
@@ -85,8 +89,8 @@ def failure(error: Exception) -> TlsFailed:
     return TlsFailed("handshake", text)
 
 
-def _size(der, at):
-    """(start of the content, end) of the DER element at `at`."""
+def _element(der, at):
+    """(where its content begins, where it ends) of the DER element that begins at `at`."""
     size, at = der[at + 1], at + 2
     if size > 127:
         n = size - 128
@@ -103,10 +107,10 @@ def certificates(ca: bytes) -> list:
     found, at = [], 0
     while at < len(ca):
         try:
-            end = _size(ca, at)[1]
+            end = _element(ca, at)[1]
         except IndexError:
             end = len(ca) + 1
-        if ca[at] != 0x30 or end > len(ca):
+        if ca[at] != _SEQUENCE or end > len(ca):
             raise ValueError("the CA is no certificate in PEM or DER")
         found.append(ca[at:end])
         at = end
@@ -127,10 +131,12 @@ def context(ca: bytes | None, insecure: bool = False, seen=None):
 
 
 class NotBefore:
-    """`seen` for a station without a clock. Its build's date may be earlier than the server's
-    certificate: then the connection fails with "not yet valid" and nothing else, which says that
-    a CA we trust has signed it. So it is at least `epoch` by now (Unix seconds): set the clock
-    to it, still unsure, and connect again.
+    """`seen` for a station without a clock: remembers the latest `notBefore` of the certificates
+    that it is shown, in `epoch` (Unix seconds).
+
+    The station's build date may be earlier than the server's certificate: then the connection
+    fails with "not yet valid" and nothing else, which says that a CA that we trust has signed it.
+    So it is at least `epoch` by now: set the clock to it, still unsure, and connect again.
     """
 
     def __init__(self):
@@ -138,15 +144,23 @@ class NotBefore:
 
     def __call__(self, der, depth) -> int:
         try:
-            at = _size(der, _size(der, 0)[0])[0]  # into Certificate and TBSCertificate
-            for _ in range(4 if der[at] == 0xA0 else 3):  # version, serial, algorithm, issuer
-                at = _size(der, at)[1]
-            at, end = _size(der, _size(der, at)[0])  # notBefore in Validity
-            date = str(der[at:end], "utf-8")
-            if len(date) == 13:  # UTCTime (RFC 5280, 4.1.2.5.1)
-                date = ("20" if date < "5" else "19") + date
-            parts = date[:4], date[4:6], date[6:8], date[8:10], date[10:12], date[12:]
-            self.epoch = max(self.epoch, times.parse("%s-%s-%sT%s:%s:%s" % parts))
+            self.epoch = max(self.epoch, _not_before(der))
         except (ValueError, IndexError, OverflowError):
             pass  # not from a CA then; nothing may be raised into the TLS library
         return 0
+
+
+def _not_before(der):
+    """The first moment at which a certificate is valid (RFC 5280, 4.1), Unix seconds."""
+    certificate, _ = _element(der, 0)
+    at, _ = _element(der, certificate)  # the first field of TBSCertificate
+    fields = 4 if der[at] == _VERSION else 3  # (version,) serial number, algorithm, issuer
+    for _ in range(fields):
+        at = _element(der, at)[1]
+    validity, _ = _element(der, at)
+    begin, end = _element(der, validity)
+    date = str(der[begin:end], "utf-8")
+    if len(date) == _UTC_TIME:
+        date = ("20" if date < "5" else "19") + date
+    parts = date[:4], date[4:6], date[6:8], date[8:10], date[10:12], date[12:]
+    return times.parse("%s-%s-%sT%s:%s:%s" % parts)
