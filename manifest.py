@@ -15,6 +15,7 @@ import os
 # What a device never loads: tools/flash.py sends it to no board either.
 PC_ONLY = (
     "firmware/base/output.py",
+    "firmware/base/restart.py",
     "firmware/base/sockets_cpython.py",
     "firmware/board/serial_pc.py",
     "firmware/board/simulated/commands.py",

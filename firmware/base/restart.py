@@ -4,6 +4,7 @@ What runs from a slot is started by the same command, so that boot.py chooses. W
 checkout gives way to the new slot for this once: its next start is the checkout again.
 """
 
+import array
 import os
 import sys
 
@@ -12,8 +13,8 @@ from firmware.base.store import Files
 
 
 def restart_program(state: str, arguments: list) -> None:
-    """`state`: the state folder; `arguments`: the command line's. Returns only
-    where it can't be done."""
+    """`state`: the state folder; `arguments`: the command line's. Returns only where it can't be
+    done."""
     if runtime.MICROPYTHON:
         with open("/proc/self/cmdline", "rb") as f:
             command = [str(word, "utf-8") for word in f.read().split(b"\0")[:-1]]
@@ -24,7 +25,7 @@ def restart_program(state: str, arguments: list) -> None:
     found = slots.find(Files(state))
     if not found.running:
         slot = found.files.path(found.read_boot()["slot"])
-        at = 0
+        at = 0  # up to the program's name, what stands there is the interpreter's
         while at < len(command) and command[at] not in ("-m", "-c") and command[at][-3:] != ".py":
             at += 1
         text = "import sys; sys.path.insert(0, %r); from firmware import app; app.main(%r)"
@@ -36,9 +37,7 @@ def restart_program(state: str, arguments: list) -> None:
 
 
 def _execv(program, command):
-    import array
-
-    import ffi
+    import ffi  # these two are desktop MicroPython's own
     import uctypes
 
     texts = [word.encode() + b"\0" for word in command]

@@ -24,6 +24,7 @@ if not DEVICE:
     from firmware.base.output import Output
 
 if MICROPYTHON:
+    import io
     from time import ticks_diff, ticks_ms
 
     from micropython import const
@@ -38,8 +39,6 @@ if MICROPYTHON:
 
     def trace(error: BaseException) -> str:
         """The traceback as text."""
-        import io
-
         text = io.StringIO()
         try:
             sys.print_exception(error, text)
@@ -47,7 +46,30 @@ if MICROPYTHON:
         except MemoryError:  # what it is about, perhaps
             return "an error, and no memory to tell which"
 
+    class Stdin:
+        """The console's input. A line half typed never holds the loop."""
+
+        def __init__(self):
+            self._stream = asyncio.StreamReader(sys.stdin.buffer)  # type: ignore
+
+        async def read(self) -> bytes:
+            """Some bytes as they come; b"" at the end of the file."""
+            return await self._stream.read(1)
+
+    def run(work):
+        """Runs a coroutine to its end: the whole program. Returns its result, or None where the
+        user's Ctrl-C has ended it."""
+        gc.threshold(_COLLECT_AFTER)  # type: ignore[attr-defined]
+        try:
+            return asyncio.run(work)
+        except KeyboardInterrupt:  # on a PC, or a developer's
+            return None
+
 else:
+    import signal
+    import threading
+    import traceback
+
     json_text = json.JSONEncoder(separators=(",", ":")).encode  # dumps would make it each time
 
     def const(value: int) -> int:
@@ -72,9 +94,51 @@ else:
 
     def trace(error: BaseException) -> str:
         """The traceback as text."""
-        import traceback
-
         return "".join(traceback.format_exception(error))
+
+    class Stdin:
+        """The console's input, read in a thread of its own: a line half typed never holds the
+        loop. To be made where the loop runs."""
+
+        def __init__(self):
+            self._data = asyncio.Queue()
+            self._room = threading.Semaphore(4)  # reads; whoever types faster has to wait
+            loop = asyncio.get_running_loop()
+            threading.Thread(target=self._pump, args=(loop,), daemon=True).start()
+
+        def _pump(self, loop):
+            data = b"x"
+            while data:
+                try:
+                    data = os.read(0, 256)
+                except OSError:
+                    data = b""
+                self._room.acquire()
+                try:
+                    loop.call_soon_threadsafe(self._data.put_nowait, data)
+                except RuntimeError:  # the loop has ended
+                    return
+
+        async def read(self) -> bytes:
+            """Some bytes as they come; b"" at the end of the file."""
+            data = await self._data.get()
+            self._room.release()
+            return data
+
+    def run(work):
+        """Runs a coroutine to its end: the whole program. Returns its result, or None where Ctrl-C
+        or SIGTERM has ended it, in order."""
+
+        async def main():
+            task = asyncio.ensure_future(work)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+            try:
+                return await task
+            except asyncio.CancelledError:  # by one of the signals
+                return None
+
+        return asyncio.run(main())
 
 
 def host_epoch() -> int:
@@ -85,7 +149,7 @@ def host_epoch() -> int:
 def set_host_epoch(epoch: int) -> None:
     """Sets the device's clock, by which TLS looks at certificates; a PC's is right by itself."""
     if DEVICE:
-        import machine
+        import machine  # only the device has it
 
         when = time.gmtime(epoch - EPOCH_OFFSET)
         machine.RTC().datetime(when[:3] + (when[6],) + when[3:6] + (0,))
@@ -164,44 +228,6 @@ async def stop(tasks) -> None:
             await asyncio.sleep(0)
 
 
-class Stdin:
-    """The console's input. `await read()` gives some bytes, b"" at the end of file; a line half
-    typed never holds the loop."""
-
-    def __init__(self):
-        if MICROPYTHON:
-            self._source = asyncio.StreamReader(sys.stdin.buffer)  # type: ignore
-        else:
-            self._source = asyncio.Queue()  # type: ignore
-            import threading
-
-            self._room = threading.Semaphore(4)  # reads
-            loop = asyncio.get_running_loop()
-            threading.Thread(target=self._pump, args=(loop,), daemon=True).start()
-
-    if not MICROPYTHON:
-
-        def _pump(self, loop):
-            data = b"x"
-            while data:
-                try:
-                    data = os.read(0, 256)
-                except OSError:
-                    data = b""
-                self._room.acquire()  # whoever types faster than it is read waits
-                try:
-                    loop.call_soon_threadsafe(self._source.put_nowait, data)  # type: ignore
-                except RuntimeError:  # the loop has ended
-                    return
-
-    async def read(self) -> bytes:
-        if MICROPYTHON:
-            return await self._source.read(1)  # type: ignore
-        data = await self._source.get()  # type: ignore
-        self._room.release()
-        return data
-
-
 def stdout():
     """The console's output: a function that writes a text and returns how many of its characters
     there was room for, or None for all of them."""
@@ -213,34 +239,10 @@ def stderr():
     return sys.stderr if DEVICE else Output(sys.stderr)
 
 
-def run(work):
-    """Runs a coroutine to its end: the whole program. Returns its result, or None where Ctrl-C or
-    SIGTERM has ended it, in order where the runtime has signals."""
-    if MICROPYTHON:
-        gc.threshold(_COLLECT_AFTER)  # type: ignore[attr-defined]
-        try:
-            return asyncio.run(work)
-        except KeyboardInterrupt:  # the user's Ctrl-C on a PC
-            return None
-    else:
-        import signal
-
-        async def main():
-            task = asyncio.ensure_future(work)
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-            try:
-                return await task
-            except asyncio.CancelledError:  # by one of the signals
-                return None
-
-        return asyncio.run(main())
-
-
 def power_off() -> None:
     """Ends the process at once, as a power cut would: nothing is flushed (a PC only)."""
     if MICROPYTHON:
-        import ffi
+        import ffi  # a PC's
 
         ffi.open(None).func("v", "_exit", "i")(1)
     os._exit(1)  # type: ignore

@@ -99,7 +99,7 @@ def utf8(text: str):
 def native_free() -> int | None:
     """Free bytes of the chip's own heap, in which TLS lives; None where there is no such heap."""
     try:
-        import esp32
+        import esp32  # only the device has it
     except ImportError:
         return None
     return sum(region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
