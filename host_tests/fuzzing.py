@@ -225,8 +225,8 @@ class Messages:
             few = 1 + random.below(3)
             return [self._value(name, items) for _ in range(random.pick([few, few, 1, 100]))]
         if kind[0].isupper() and "|" not in kind:
-            row = schemas.row(kind)
-            if isinstance(row, list):
+            row = schemas.resolve(kind)
+            if isinstance(row, tuple):
                 return self._object(row)
             kind = row
         if "|" in kind:

@@ -7,6 +7,7 @@ from array import array
 from firmware.base.runtime import const
 
 NAME = "chargingSchedulePeriod"  # the lists of these become numbers as they are read
+_EACH = const(3)  # numbers of a period
 _NUMBERS = const(48)  # in an array: larger ones are hard to find room for
 _MOST = const(2000000000)  # what stands for more
 
@@ -41,6 +42,11 @@ def take_last(found: list) -> None:
     numbers.append(start if start < _MOST else _MOST)
     numbers.append(tenths if tenths < _MOST else _MOST)
     numbers.append(phases if -1 < phases < _MOST else -1 if phases < 0 else _MOST)
+
+
+def count(numbers) -> int:
+    """How many periods an array holds."""
+    return len(numbers) // _EACH
 
 
 def pack(found: list) -> None:
