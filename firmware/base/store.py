@@ -10,10 +10,11 @@ class Files:
 
     def __init__(self, root: str):
         self.root = root
-        at = 0
-        while at >= 0:
-            at = root.find("/", at + 1)
-            self.mkdir("", root if at < 0 else root[:at])
+        end = root.find("/", 1)
+        while end > 0:
+            _make_folder(root[:end])
+            end = root.find("/", end + 1)
+        _make_folder(root)
 
     def path(self, name: str) -> str:
         return self.root + "/" + name
@@ -32,13 +33,9 @@ class Files:
     def listdir(self, name: str) -> list:
         return os.listdir(self.path(name))
 
-    def mkdir(self, name: str, path: str | None = None) -> None:
+    def mkdir(self, name: str) -> None:
         """Makes a folder unless it is there."""
-        path = path or self.path(name)
-        try:
-            os.stat(path)
-        except OSError:
-            os.mkdir(path)
+        _make_folder(self.path(name))
 
     def size(self, name: str) -> int:
         return os.stat(self.path(name))[6]
@@ -47,6 +44,13 @@ class Files:
         """Free bytes; walks the whole file system on a flash, so ask seldom."""
         stat = os.statvfs(self.root)
         return stat[0] * stat[4]
+
+
+def _make_folder(path):
+    try:
+        os.stat(path)
+    except OSError:
+        os.mkdir(path)
 
 
 class Store:

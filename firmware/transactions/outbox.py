@@ -51,7 +51,7 @@ class Outbox:
         self._event_times = event_times
         self._clock = clock
         self._log = log
-        self.retention = Retention(journal, self, log)
+        self.retention = Retention(journal, self, log)  # to be asked for room
         self.endpoint_id = 0
         self.attempts = 3
         self.retry_s = 15
@@ -252,7 +252,7 @@ class Outbox:
         queue.move_on(event, transaction_id)
         try:
             if is_given_up and not isinstance(event, ValuesRecord):
-                # of a START or STOP all is kept that it says
+                # the operator may still need all that a START or STOP says
                 epoch = self._event_times.epoch(event.stamp)
                 payload = GivenUpRecord.pack_event(
                     queue.state(), event, epoch, before.failures, transaction_id_before
@@ -276,8 +276,8 @@ class Outbox:
     # keeping
 
     def save(self) -> bool:
-        """Keeps what else a later record would have told; before an orderly restart. Whether the
-        flash had room for it."""
+        """Writes down how far each delivery is, which else only the next event's record would say;
+        before an orderly restart. Whether the flash had room for it."""
         try:
             for queue in self.queues.values():
                 self._save_queue(queue)

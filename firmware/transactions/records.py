@@ -6,8 +6,9 @@ the field have journals that were written so: change nothing, only ever append.
 START, VALUES and STOP are events. They begin with
 - lag: how many records before this one the oldest message was that its endpoint was still owed,
   so that a delivery costs no record of its own
-- boot and seconds: when it happened. Boot 0: Unix seconds; else seconds since the station was
-  switched on for that time, until a TIME record tells when that was
+- boot and seconds: when it happened. Boot 0: Unix seconds. Boot n: seconds since the station was
+  switched on for the n-th time, which the wall clock did not know yet; a TIME record tells later
+  when that was
 - endpoint_id: the number of the central system that is owed the event's message; 0: none is
 - distance: how many records before this one its transaction's START is; -1 outside of one
 
@@ -158,17 +159,17 @@ class StateRecord:
 
     @staticmethod
     def pack(state: QueueState) -> bytes:
-        known = (0, 0) if state.transaction_id is None else (1, state.transaction_id)
+        identity = (0, 0) if state.transaction_id is None else (1, state.transaction_id)
         return pack_ints(
-            state.endpoint_id, state.first_owed, state.needed_from, state.failures, *known
+            state.endpoint_id, state.first_owed, state.needed_from, state.failures, *identity
         )
 
     def __init__(self, position, payload):
         self.position = position
         numbers, self._end = unpack_ints(payload, 6)
-        transaction_id = numbers.pop()
-        numbers[4] = transaction_id if numbers[4] else None
-        self.state = QueueState(*numbers)
+        endpoint_id, first_owed, needed_from, failures, has_id, transaction_id = numbers
+        transaction_id = transaction_id if has_id else None
+        self.state = QueueState(endpoint_id, first_owed, needed_from, failures, transaction_id)
 
 
 class GivenUpRecord(StateRecord):

@@ -96,7 +96,7 @@ class Retention:
         return True
 
     def _compact(self, index, is_needed):
-        if not self._outbox.save():  # what the records that go have told
+        if not self._outbox.save():  # what only the records that go say
             return False
         try:
             self._journal.compact(index, is_needed)

@@ -1,7 +1,7 @@
 """Transactions: what happens at the connector, into the journal (OCPP 3.5, 4.8, 4.10).
 
 The journal in flash is the truth. What happens is written there as events (records.py), safe
-before anything is told of it; the messages to the central system are made from them
+before anybody hears of it; the messages to the central system are made from them
 (outbox.py, messages.py); what is not needed any more makes room (retention.py); when it happened
 may only be known later (event_times.py).
 """
@@ -65,7 +65,7 @@ class Transaction:
         self.add_register(self.energy if energy is None else energy, values.stamp, at_ms)
 
     def add_register(self, energy: int, stamp: Stamp, at_ms: int | None) -> None:
-        """The register was recorded, or kept."""
+        """The register (Wh) was written down."""
         self.energy = energy
         self.stamp = stamp
         self._recorded_ms = at_ms
@@ -104,7 +104,7 @@ class Transactions:
     # after a restart
 
     def _replay(self):
-        """Reads from the journal what is kept in RAM."""
+        """Brings what is held in RAM to where the journal is."""
         for record in read(self.journal):
             self.outbox.replay(record)
             if isinstance(record, Event):
@@ -127,7 +127,7 @@ class Transactions:
             self.interrupted.replay_values(event)
 
     def _replay_progress(self, transaction):
-        """The register may have been kept after the last record."""
+        """The register may have been written to the store after the last record."""
         progress = self.store.read(_PROGRESS)
         if progress:
             (position, boot, seconds, energy), _ = unpack_ints(progress, 4)
