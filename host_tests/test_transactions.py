@@ -6,7 +6,7 @@ from firmware.base.journal import Journal
 from firmware.base.store import Store
 from firmware.metering import measurands
 from firmware.transactions.transactions import Transactions
-from host_tests.both.transactions_rig import BUILD, HERE, NOW, Clock, Log, short
+from host_tests.both.transactions_rig import BUILD, HERE, NOW, Clock, Log, payload_of, short
 from host_tests.flash import BLOCK, Flash
 
 READING = {"energy": 0, "power": 110400, "frequency": 49980}
@@ -38,7 +38,7 @@ class Station:
     def send(self):
         sent = []
         while message := self.outbox.head():
-            sent.append((message.action, message.payload()))
+            sent.append((message.action, payload_of(message)))
             self.outbox.delivered({"transactionId": 5})
         return sent
 

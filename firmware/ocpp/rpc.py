@@ -178,8 +178,8 @@ class Rpc:
     # what goes out
 
     async def call(self, action: str, payload) -> dict:
-        """Sends a CALL with `payload`, or with what it returns if it is a function, which is
-        called when the CALL's turn has come. Returns the payload of its answer, checked.
+        """Sends a CALL with `payload`, or with what it returns if it is a coroutine function: that
+        is called when the CALL's turn has come. Returns the payload of its answer, checked.
 
         Raises CallError for a CALLERROR or an answer without what we need, asyncio.TimeoutError
         when none comes within MessageTimeout on a link that lives, LinkDown.
@@ -203,7 +203,7 @@ class Rpc:
 
     async def _call_text(self, action, payload):
         if callable(payload):
-            payload = payload()
+            payload = await payload()
         return await json_writer.write([CALL, self.waiting, action, payload])
 
     async def _wait_for_answer(self, link):

@@ -4,6 +4,8 @@
 is when the StartTransaction was given up (errata 3.18).
 """
 
+import asyncio
+
 from firmware.base import times
 from firmware.metering import measurands
 from firmware.transactions.records import (
@@ -12,6 +14,8 @@ from firmware.transactions.records import (
     ValuesRecord,
     read_events,
 )
+
+_EVENTS_AT_ONCE = 8  # are read before others have a turn
 
 
 def payload(event, epoch: int, transaction_id: int | None) -> dict:
@@ -58,19 +62,23 @@ def stop_transaction(event: StopRecord, epoch: int, transaction_id: int | None) 
     return request
 
 
-def transaction_data(journal, event_times, stop: StopRecord, most: int) -> list:
+async def transaction_data(journal, event_times, stop: StopRecord, most: int) -> list:
     """The transactionData of a StopTransaction (OCPP 3.16, errata 3.14 and 3.91): MeterValues of
     Begin, End, and of the samples between them what fits, evenly in time. `most`: about how many
-    SampledValues there may be in all."""
+    SampledValues there may be in all. Some hundred records are read: others have their turns."""
     ended = event_times.epoch(stop.stamp)
     last = measurands.unpack(stop.end_values, measurands.ALL, "Transaction.End")
     room = most - len(last)
     data = []
     began = used = 0
     thin_out = True
+    events = 0
     for event in read_events(journal, stop.start):
         if isinstance(event, StopRecord):
             break
+        events += 1
+        if events % _EVENTS_AT_ONCE == 0:
+            await asyncio.sleep(0)
         epoch = event_times.epoch(event.stamp)
         if isinstance(event, StartRecord):
             if event.position != stop.start:
@@ -89,6 +97,7 @@ def transaction_data(journal, event_times, stop: StopRecord, most: int) -> list:
             if used > room:
                 break
         data.append(_meter_value(epoch, values))
+        await asyncio.sleep(0)
     data.append(_meter_value(ended, last))
     return data
 

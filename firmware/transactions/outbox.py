@@ -6,6 +6,7 @@ and after a restart.
 """
 
 import json
+from collections import namedtuple
 
 from firmware.base import times
 from firmware.base.journal import Bookmark
@@ -26,6 +27,9 @@ from firmware.transactions.retention import Retention
 
 _FULL_RETRY_MS = 10000  # a message is sent again when the flash could not note its answer
 
+# A transaction whose STOP is not recorded yet; `start`: the position of its START.
+OpenTransaction = namedtuple("OpenTransaction", ("start", "endpoint_id"))
+
 
 class Message:
     """What to send next: `action`, and its payload, always the same. `position`: its record's."""
@@ -36,8 +40,8 @@ class Message:
         self.action = event.action
         self.position = event.position
 
-    def payload(self) -> dict:
-        return self._outbox.payload(self._event)
+    async def payload(self) -> dict:
+        return await self._outbox.payload(self._event)
 
 
 class Outbox:
@@ -61,7 +65,7 @@ class Outbox:
         self.given_up = 0
         self.cleared = 0  # position of the newest CLEARED record
         self.queues = {}  # by endpoint_id
-        self.open_start = None  # the START whose STOP is not recorded yet
+        self.open = None  # the OpenTransaction, if there is one
         self.reading = None  # the queue that is delivered
         self._head = None  # the event of its oldest message; None until that is looked up
         self._read_from = 0  # it is not at an earlier position
@@ -113,8 +117,8 @@ class Outbox:
                 queue.add(event)
         for queue in self.queues.values():
             if not queue.pending:
-                is_open = self.open_start and self.open_start.endpoint_id == queue.endpoint_id
-                queue.need_from(self.open_start.position if is_open else queue.first_owed)
+                is_open = self.open and self.open.endpoint_id == queue.endpoint_id
+                queue.need_from(self.open.start if is_open else queue.first_owed)
 
     # recording
 
@@ -149,9 +153,9 @@ class Outbox:
 
     def _note_open(self, event):
         if isinstance(event, StartRecord):
-            self.open_start = event
+            self.open = OpenTransaction(event.position, event.endpoint_id)
         elif isinstance(event, StopRecord):
-            self.open_start = None
+            self.open = None
 
     # delivering
 
@@ -180,13 +184,13 @@ class Outbox:
         """Whether the record there is that of the message to be sent next."""
         return self._head is not None and self._head.position == position
 
-    def payload(self, event: Event) -> dict:
+    async def payload(self, event: Event) -> dict:
         """The payload of an event's message, whose time is known."""
         queue = self.queues[event.endpoint_id]
         epoch = self._event_times.epoch(event.stamp)
         payload = messages.payload(event, epoch, queue.transaction_id_of(event.start))
         if isinstance(event, StopRecord) and event.end_values:
-            payload["transactionData"] = messages.transaction_data(
+            payload["transactionData"] = await messages.transaction_data(
                 self._journal, self._event_times, event, self.max_stop_values
             )
         return payload

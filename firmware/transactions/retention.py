@@ -110,7 +110,7 @@ class Retention:
         record = parse(record)
         if isinstance(record, Event):
             queue = outbox.queues.get(record.endpoint_id)
-            if outbox.open_start and record.position == outbox.open_start.position:
+            if outbox.open and record.position == outbox.open.start:
                 return True
             if not queue:  # left by a cut in the middle of tidying, and dropped already
                 return False
@@ -127,7 +127,7 @@ class Retention:
             queue = outbox.queues.get(endpoint_id)
             if not queue or record.position != queue.saved_at:
                 return False
-            is_open = outbox.open_start and outbox.open_start.endpoint_id == endpoint_id
+            is_open = outbox.open and outbox.open.endpoint_id == endpoint_id
             return queue.pending > 0 or endpoint_id == outbox.endpoint_id or is_open
         if isinstance(record, TimeRecord):
             return any(record.position >= q.needed_from for q in outbox.queues.values())
@@ -143,7 +143,7 @@ class Retention:
         record = parse(record)
         if record.stop_mask:
             return False
-        if outbox.open_start and outbox.open_start.position == record.start:
+        if outbox.open and outbox.open.start == record.start:
             return False
         queue = outbox.queues.get(record.endpoint_id)
         if queue and record.position >= queue.first_owed:

@@ -92,10 +92,13 @@ class Central:
         self.refuse = set()
 
     def refuses(self, message):
-        return (message.action, register(message.action, message.payload())) in self.refuse
+        return (
+            message.action,
+            register(message.action, asyncio.run(message.payload())),
+        ) in self.refuse
 
     def receive(self, step, endpoint, message):
-        payload = message.payload()
+        payload = asyncio.run(message.payload())
         refused = self.refuses(message)
         self.seen.append((step, endpoint, message.action, canonical(payload), refused))
         if refused:

@@ -4,7 +4,7 @@ import json
 
 from firmware.base import times
 from firmware.metering import measurands
-from host_tests.both.transactions_rig import ENERGY, NOW, POWER, Station, raises, short
+from host_tests.both.transactions_rig import ENERGY, NOW, POWER, Station, payload_of, raises, short
 
 # what is sent
 
@@ -18,7 +18,7 @@ def test_a_charge_online():
     assert calls == [1] and s.outbox.pending == 1
     message = s.outbox.head()
     assert message.action == "StartTransaction"
-    assert message.payload() == {
+    assert payload_of(message) == {
         "connectorId": 1,
         "idTag": "04A1",
         "meterStart": 1000,
@@ -33,7 +33,7 @@ def test_a_charge_online():
     assert running.energy == 1250
     message = s.outbox.head()
     assert message.action == "MeterValues"
-    values = message.payload()["meterValue"]
+    values = payload_of(message)["meterValue"]
     assert len(values) == 1 and values[0]["timestamp"] == times.text(NOW + 30)
     assert values[0]["sampledValue"] == [
         {
@@ -53,14 +53,14 @@ def test_a_charge_online():
             "unit": "kW",
         },
     ]
-    assert message.payload()["transactionId"] == -3 and message.payload()["connectorId"] == 1
+    assert payload_of(message)["transactionId"] == -3 and payload_of(message)["connectorId"] == 1
     assert s.outbox.delivered({}) is None
     s.wait(30)
     s.stop(1500, "Remote", "OTHER")
     assert s.t.running is None
     message = s.outbox.head()
     assert message.action == "StopTransaction"
-    assert message.payload() == {
+    assert payload_of(message) == {
         "transactionId": -3,
         "meterStop": 1500,
         "timestamp": times.text(NOW + 60),
@@ -145,13 +145,13 @@ def test_each_retry_is_the_same_also_after_a_restart():
     s.stop(1002)
     seen = []
     for _ in range(3):
-        first = s.outbox.head().payload()
+        first = payload_of(s.outbox.head())
         s.clock.now += 77000
         s.clock.offset += 5000  # the clock is corrected
-        assert s.outbox.head().payload() == first
+        assert payload_of(s.outbox.head()) == first
         s.epoch += 1000
         s.boot()
-        assert s.outbox.head().payload() == first
+        assert payload_of(s.outbox.head()) == first
         s.outbox.delivered({"transactionId": 0})
         s.outbox.save()
         seen.append(first)

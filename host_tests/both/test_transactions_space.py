@@ -1,5 +1,7 @@
 """Transactions: values for StopTransaction, a full flash, what is tidied away."""
 
+import asyncio
+
 from firmware.base import times
 from firmware.metering import measurands
 from host_tests.both.transactions_rig import ENERGY, MANY, POWER, Station, raises, short
@@ -94,6 +96,34 @@ def test_transaction_data_with_many_measurands():
     sent = s.send()
     assert [action for action, _ in sent] == ["StartTransaction", "StopTransaction"]
     assert flat(sent[1][1]["transactionData"])[1] == ("Sample.Clock", 1001)
+
+
+def test_others_have_their_turns_while_a_long_one_s_data_is_read():
+    s = Station()
+    data = measurands.pack({"energy": 1000}, None, ENERGY)
+    s.start(1000, "T", None, data)
+    for n in range(100):
+        s.wait(30)
+        s.values(1001 + n, 0, "Sample.Periodic", ENERGY)
+    s.stop(1200)
+    s.send(1, 1)
+    message = s.outbox.head()
+    turns = [0]
+
+    async def other():
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
+
+    async def both():
+        task = asyncio.create_task(other())
+        payload = await message.payload()
+        task.cancel()
+        return payload
+
+    payload = asyncio.run(both())
+    samples = len(payload["transactionData"])
+    assert 24 <= samples <= s.outbox.max_stop_values and turns[0] > samples, (samples, turns)
 
 
 # space

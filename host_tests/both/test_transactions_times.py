@@ -2,7 +2,16 @@
 
 from firmware.base import times
 from firmware.metering import measurands
-from host_tests.both.transactions_rig import BUILD, ENERGY, HERE, NOW, Station, short, stamps
+from host_tests.both.transactions_rig import (
+    BUILD,
+    ENERGY,
+    HERE,
+    NOW,
+    Station,
+    payload_of,
+    short,
+    stamps,
+)
 
 # times
 
@@ -30,10 +39,10 @@ def test_dates_once_given_stay():
     s.clock.set(NOW + 100)
     s.t.event_times.date_boots()
     s.clock.set(NOW + 5000)  # an hour of correction
-    first = s.outbox.head().payload()
+    first = payload_of(s.outbox.head())
     assert first["timestamp"] == times.text(NOW)
     s.boot()
-    assert s.outbox.head().payload() == first
+    assert payload_of(s.outbox.head()) == first
 
 
 def test_a_clock_before_the_build_is_not_believed():
@@ -42,7 +51,7 @@ def test_a_clock_before_the_build_is_not_believed():
     s.start()
     assert s.outbox.head() is None
     s.clock.set(NOW)
-    assert s.outbox.head().payload()["timestamp"] >= times.text(BUILD)
+    assert payload_of(s.outbox.head())["timestamp"] >= times.text(BUILD)
 
 
 def test_time_never_runs_back_within_a_transaction():

@@ -1,5 +1,6 @@
 """A Transactions on files in RAM, for the tests of it."""
 
+import asyncio
 import gc
 
 from firmware.base import times
@@ -90,9 +91,14 @@ class Station:
             message = self.outbox.head()
             if not message:
                 break
-            sent.append((message.action, message.payload()))
+            sent.append((message.action, payload_of(message)))
             self.outbox.delivered({"transactionId": identity, "idTagInfo": {"status": "Accepted"}})
         return sent
+
+
+def payload_of(message):
+    """What is sent."""
+    return asyncio.run(message.payload())
 
 
 def meter_value(payload):
