@@ -12,11 +12,12 @@ class ProfileLimit:
     def __init__(self, store, clock):
         self._store = store
         self._clock = clock
-        self._question = None  # what `_piece` is the answer to
-        self._piece = None
-        self._holds_from = self._holds_to = 0  # Unix s, 0 standing for an unknown time
-        self._transaction = None  # for which, and as of when, the table's skip_until is right
-        self._evaluated = 0
+        self._piece = None  # the newest answer of `now`,
+        self._question = None  # the question to it,
+        self._holds_from = self._holds_to = 0  # and for how long it holds: Unix s, 0 if unknown
+        # The table's skip_until is right for this transaction, and from this time on.
+        self._skips_for = None
+        self._skips_from = 0
 
     def now(self, running, phases: int, maximum: int) -> Piece:
         """The Piece of this moment, its limit in mA on each of `phases`, at most `maximum`.
@@ -30,7 +31,8 @@ class ProfileLimit:
         question = (running, started, phases, maximum, table.changes)
         if question != self._question or not self._holds_from <= (now or 0) < self._holds_to:
             evaluation = self._evaluation(running, phases, table.skip_until)
-            self._forget_skips(running, evaluation)
+            self._skips_for = (evaluation.transaction, evaluation.started if running else 0)
+            self._skips_from = evaluation.t
             self._piece = next(evaluation.pieces(maximum))
             self._question = question
             if now is not None:
@@ -42,13 +44,16 @@ class ProfileLimit:
         return self._piece
 
     def plan(self, running, phases: int) -> Evaluation:
-        """The Evaluation from now on. It begins with what `now` has found out, and keeps its own
-        findings to itself."""
+        """The Evaluation from now on. It begins with what `now` has found out, and keeps to itself
+        what it finds out."""
         return self._evaluation(running, phases, self._store.table.skip_until[:])
 
     def _evaluation(self, running, phases, skip_until):
+        """An Evaluation from now on. Another transaction, or a clock that went back, makes what is
+        in `skip_until` wrong."""
         store = self._store
         clock = self._clock
+        number = transaction_number(running)
         t = started = store.now()
         if running:
             epoch = clock.epoch_at(running.started_ms)
@@ -56,16 +61,7 @@ class ProfileLimit:
                 started = t - (clock.ms() - running.started_ms) // 1000
             else:
                 started = min(epoch - EPOCH, t)
-        number = transaction_number(running)
-        return Evaluation(store.table, store.record, number, t, started, phases, skip_until)
-
-    def _forget_skips(self, running, evaluation):
-        """Another transaction, or a clock that went back, makes the table's skip_until wrong."""
-        t = evaluation.t
-        transaction = (evaluation.transaction, evaluation.started if running else 0)
-        if transaction != self._transaction or t < self._evaluated:
-            self._transaction = transaction
-            skip_until = evaluation.skip_until
+        if (number, started if running else 0) != self._skips_for or t < self._skips_from:
             for slot in range(len(skip_until)):
                 skip_until[slot] = ALWAYS
-        self._evaluated = t
+        return Evaluation(store.table, store.record, number, t, started, phases, skip_until)

@@ -35,7 +35,7 @@ class ProfileStore:
         self._waiting = {}  # slot: its record, which is not yet in flash
         self._due_ms = {}  # slot: when to write it
         self._written_s = array("H", [0] * MAX_PROFILES)  # when a slot was, modulo; 0: not yet
-        self._cleaned_for = None  # the transaction for which alone there are TxProfiles; None: ?
+        self._cleaned_for = None  # the number of the transaction whose TxProfiles alone are left
         self._load()
 
     # at start-up

@@ -1,4 +1,4 @@
-"""The fields of all installed charging profiles in RAM: 34 bytes for each."""
+"""The fields of all installed charging profiles in RAM: 32 bytes for each."""
 
 from array import array
 
@@ -7,7 +7,7 @@ from firmware.smart_charging.profile import ALWAYS, CHARGE_POINT_MAX
 MAX_PROFILES = 200  # the key MaxChargingProfilesInstalled
 _FIRST_SLOTS = 20
 _CODES = "BBBBBiiiiHii"  # of the arrays, in the order in which they are named below
-_POSITIONS = 65536  # a transaction's number is kept modulo this: those that are over go soon
+_POSITIONS = 65536  # a transaction's number is kept modulo this: old profiles are removed soon
 
 
 def transaction_number(running) -> int:

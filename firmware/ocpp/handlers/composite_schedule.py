@@ -22,12 +22,12 @@ async def GetCompositeSchedule(station, payload):
     changes = None
     while changes != table.changes:  # again, when profiles changed while others ran
         changes = table.changes
-        running = station.transactions.running
-        phases = station.evse.phases
         maximum = station.max_ma
-        station.profile_limit.now(running, phases, maximum)  # what `plan` goes on from
+        phases = station.evse.phases
+        # what `plan` goes on from
+        station.profile_limit.now(station.transactions.running, phases, maximum)
         await asyncio.sleep(0)
-        plan = station.profile_limit.plan(running, phases)
+        plan = station.profile_limit.plan(station.transactions.running, phases)
         if unit == "W":
             maximum = power_dw(maximum, phases)
         periods, covered = await _periods(plan, maximum, payload["duration"], unit == "W")
