@@ -52,7 +52,7 @@ def running_label() -> str:
 def boot_next(label: str) -> None:
     """The next reset starts the image in this slot, on trial if the bootloader does trials."""
     _running_partition()
-    from esp32 import Partition
+    from esp32 import Partition  # only the device has it
 
     Partition(label).set_boot()
 
@@ -64,7 +64,7 @@ def confirm_running() -> None:
 
 def _running_partition():
     try:
-        from esp32 import Partition
+        from esp32 import Partition  # only the device has it
     except ImportError:
         raise OSError("this board has no OTA slots")
     return Partition(Partition.RUNNING)  # type: ignore[arg-type]

@@ -179,10 +179,6 @@ def load(name: str):
     return sys.modules[name]
 
 
-def drop(*names) -> None:
-    """Nothing is unloaded any more (its calls are to go)."""
-
-
 async def wait(event, ms: int) -> bool:
     """Waits until the event is set, at most so many real milliseconds; returns whether it is."""
     try:

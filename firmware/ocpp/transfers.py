@@ -55,13 +55,12 @@ class Transfers:
 
     def resume(self) -> None:
         """Goes on after a restart with what was under way, or is still to be told."""
-        # Rarely needed, so imported only then.
         if self.station.config.store.read("update") is not None:
-            from firmware.ocpp.update import UpdateJob
+            from firmware.ocpp.update import UpdateJob  # rare
 
             self.start(UpdateJob(self.station))
         if self.station.config.store.read("diagnostics") is not None:
-            from firmware.ocpp.diagnostics import DiagnosticsJob
+            from firmware.ocpp.diagnostics import DiagnosticsJob  # rare
 
             self.start(DiagnosticsJob(self.station, None))
 
@@ -142,20 +141,20 @@ class Transfers:
     async def download(self, url: str, sink) -> None:
         """Downloads a file into a sink (see net/transfer.py). Raises one of runtime.LINK_ERRORS,
         or what the sink raises."""
-        from firmware.net import transfer  # with HTTP and FTP: only a transfer needs them
+        from firmware.net import transfer  # rare, with HTTP and FTP
 
         await self._transfer("download", url, lambda location: transfer.download(location, sink))
 
     async def upload(self, url: str, name: str, body) -> None:
         """Uploads `body` (a transfer.FileBody) as a file of this name into the folder that the URL
         tells. Raises one of runtime.LINK_ERRORS."""
-        from firmware.net import transfer
+        from firmware.net import transfer  # rare, with HTTP and FTP
 
         await self._transfer("upload", url, lambda location: transfer.upload(location, name, body))
 
     async def _transfer(self, what, url, move):
         """Moves a file by `move(location)`, a coroutine function."""
-        from firmware.net.transfer import Location
+        from firmware.net.transfer import Location  # rare, with HTTP and FTP
 
         station = self.station
         await self.notified(_NOTIFIED_S)  # telling takes memory, too

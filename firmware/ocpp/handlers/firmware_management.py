@@ -17,7 +17,7 @@ _FILE_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 
 async def GetDiagnostics(station, payload):
     """Answered with the file's name. A new request takes the place of one under way."""
-    from firmware.ocpp.diagnostics import DiagnosticsJob, Request
+    from firmware.ocpp.diagnostics import DiagnosticsJob, Request  # rare
 
     request = Request(
         payload["location"],
@@ -37,7 +37,7 @@ async def GetDiagnostics(station, payload):
 async def UpdateFirmware(station, payload):
     """Answered, and begun after retrieveDate. A new request takes the place of one that has not
     been installed yet."""
-    from firmware.ocpp import update
+    from firmware.ocpp import update  # rare
 
     store = station.config.store
     before = update.stored(store)
