@@ -18,12 +18,13 @@ PC_ONLY = (
     "firmware/base/restart.py",
     "firmware/base/sockets_cpython.py",
     "firmware/board/serial_pc.py",
-    "firmware/board/simulated/commands.py",
     "firmware/board/simulated/board.py",
+    "firmware/board/simulated/commands.py",
+    "firmware/board/simulated/lines.py",
+    "firmware/board/simulated/meter_slave.py",
+    "firmware/board/simulated/tic_encoder.py",
+    "firmware/board/simulated/world.py",
     "firmware/command_line.py",
-    "firmware/sensing/meter_slave.py",
-    "firmware/sensing/tic_encode.py",
-    "firmware/simulated_lines.py",
 )
 
 if not options.pc:

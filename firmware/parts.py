@@ -92,15 +92,12 @@ def _device_board(parts):
 
 
 def _simulated_board(parts):
-    from firmware.board.simulated.board import Board  # only a PC has these two
-    from firmware.simulated_lines import Lines
+    from firmware.board.simulated.board import Board  # only a PC has it
 
-    lines = Lines()
     return Board(
         parts.clock,
         parts.reference.phases,
         parts.files.path("meter"),
-        lines.slave,
-        lines.encode,
+        parts.registers,
         runtime.power_off,
     )

@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware.base.clock import Clock
-from firmware.sensing import meter_slave, meter_table, meters, modbus
+from firmware.board.simulated import meter_slave
+from firmware.sensing import meter_table, meters, modbus
 from host_tests import virtual
 from host_tests.both.meter_wire import Wire
 

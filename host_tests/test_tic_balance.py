@@ -5,8 +5,9 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmware.board.simulated import tic_encoder
 from firmware.metering.load_balancing import MIN_MA, LoadBalancer, available_ma
-from firmware.sensing import tic, tic_encode
+from firmware.sensing import tic
 
 EXAMPLES = settings(max_examples=200, deadline=None)
 ORDERS = ["".join(p) for p in itertools.permutations("RST")]
@@ -139,7 +140,7 @@ def test_a_house_on_a_tic_line_stays_within_its_subscription(mode, phases, rest,
             car = [min(balance.limit_now() or 0, most)] * phases
             draw = [a + b for a, b in zip(other, car)]
             made = {"i": draw, "v": [230000] * phases, "subscribed": 30000}
-            (frame,) = decoder.feed(tic_encode.frame(mode, made))
+            (frame,) = decoder.feed(tic_encoder.frame(mode, made))
             balance.follow(tic.house_facts(frame), car, "RST" if phases == 3 else "")
             if turn:  # reacted to what changed
                 assert max(draw) <= max(30000, max(other[:phases]) + 6000)

@@ -226,7 +226,8 @@ async def _sim(station, arguments, text):
         return None
     if not hasattr(station.board, "command"):
         raise ValueError("this board is real: sim is for the simulated one")
-    return station.board.command(arguments)
+    station.board.command(arguments)
+    return None
 
 
 # A row: the command's name, its lines in `help`, the function that runs it, and from how many

@@ -42,7 +42,7 @@ class Uart(fake_machine.UART):
     """The meter's, with a meter at its end."""
 
     def write(self, data):
-        from firmware.sensing import meter_slave
+        from firmware.board.simulated import meter_slave
         from firmware.sensing.meters import RegisterMap
 
         if data:

@@ -3,8 +3,9 @@
 import asyncio
 
 from firmware.base.clock import Clock
+from firmware.board.simulated import meter_slave
 from firmware.metering.meter import Meter
-from firmware.sensing import meter_slave, meters, modbus
+from firmware.sensing import meters, modbus
 from host_tests.both.meter_wire import Quiet, Wire
 
 

@@ -1,6 +1,7 @@
 """Registers to readings, in integers, and the simulated slave that answers them."""
 
-from firmware.sensing import meter_slave, meter_table, meters, modbus
+from firmware.board.simulated import meter_slave
+from firmware.sensing import meter_table, meters, modbus
 
 ALL = [model.name for model in meter_table.MODELS]
 

@@ -5,6 +5,8 @@ import os
 
 from firmware.base.clock import Clock as RealClock
 from firmware.board.simulated.board import Board
+from firmware.sensing import modbus, tic
+from firmware.sensing.meters import RegisterMap
 from host_tests.both.charger_rig import Clock, Rig
 
 PATH = "/tmp/wallbridge-" + "".join(["%02x" % b for b in os.urandom(6)])
@@ -195,29 +197,40 @@ def test_an_unchanged_register_is_not_written():
 
 
 def test_the_meters_line():
-    asked = []
-
-    def slave(request, reading):
-        asked.append((request, reading["energy"]))
-        return b"answer"
-
-    board = Board(Clock(), slave=slave)
-    port = board.port("meter", 19200, "E")
+    registers = RegisterMap("SDM72DM")
+    clock, board = charging(registers=registers)
+    port = board.port("meter", registers.baud, registers.parity)
     assert port.read(10) == b""
-    port.write(b"ask")
-    assert port.read(2) == b"an" and port.read(10) == b"swer" and port.read(10) == b""
+    hold(clock, board, 60000)
+    ((address, count),) = registers.blocks
+    request = modbus.request(1, registers.function, address, count)
+    port.write(request)
+    answer = port.read(2)
+    assert answer == b"\x01\x04"
+    answer += port.read(256)
+    reading = board.reading()
+    assert reading["energy"] > 100 and port.read(10) == b""
+    told = registers.decode([modbus.find_answer(answer, request)])
+    assert told == {"energy": reading["energy"], "power": reading["power"]}
     board.command("fault 0x10020F on".split())
-    port.write(b"ask")
-    assert port.read(10) == b"" and asked == [(b"ask", 0)]
+    port.write(request)
+    assert port.read(10) == b""
+    board = Board(Clock())  # without a meter
+    port = board.port("meter", 19200, "E")
+    port.write(request)
+    assert port.read(10) == b""
+
+
+class Letters(Board):
+    """Frames that last exactly a second, of one letter."""
+
+    def tic_frame(self):
+        return b"h" * 120 if self.tic_mode == "historique" else b"s" * 960
 
 
 def tic_board():
-    def encode(mode, house):
-        return (b"h" if mode == "historique" else b"s") * (120 if mode == "historique" else 960)
-
     clock = Clock()
-    board = Board(clock, encode=encode)
-    return clock, board
+    return clock, Letters(clock)
 
 
 def hear(clock, port, ms, every=10):
@@ -250,13 +263,24 @@ def test_the_wrong_baud_hears_noise():
 
 def test_a_late_reader_gets_whole_frames():
     clock = Clock()
-    board = Board(clock, encode=lambda mode, house: b"\x02" + b"x" * 900 + b"\x03")
+    board = Board(clock)
+    frame = board.tic_frame()
     board.command("tic standard".split())
     port = board.port("tic", 9600)
     got = hear(clock, port, 60000, 3000)
     whole = got[: got.rfind(b"\x03") + 1]
     assert whole.count(b"\x02") == whole.count(b"\x03") >= 4
-    assert whole.replace(b"\x02" + b"x" * 900 + b"\x03", b"") == b""
+    assert whole.replace(frame, b"") == b""
+
+
+def test_the_tic_line_tells_of_the_house():
+    clock, board = charging()
+    hold(clock, board, 5000)
+    for mode in ("historique", "standard"):
+        board.command(["tic", mode])
+        (frame,) = tic.Decoder().feed(board.tic_frame())
+        facts = tic.house_facts(frame)
+        assert facts["i"] == [18000] * 3 and facts["subscribed"] == 60000, facts
 
 
 def test_the_house_is_the_house_and_the_car():

@@ -4,7 +4,8 @@ import asyncio
 
 from firmware.base.clock import Clock
 from firmware.base.log import Log
-from firmware.sensing import tic, tic_encode
+from firmware.board.simulated import tic_encoder
+from firmware.sensing import tic
 from firmware.sensing.tic import HISTORIQUE, OFF, STANDARD, Decoder, house_facts, value
 
 
@@ -37,7 +38,7 @@ def test_real_groups():
 
 def test_a_checksum_that_is_a_space():
     for mode in (HISTORIQUE, STANDARD):
-        made = [tic_encode.group(mode, "PTEC", "TH%c." % n) for n in range(33, 97)]
+        made = [tic_encoder.group(mode, "PTEC", "TH%c." % n) for n in range(33, 97)]
         spaces = [g for g in made if g[-2] == 32]
         assert len(spaces) == 1
         assert tic.parse_group(spaces[0][1:-1])[1] == b"PTEC"
@@ -47,7 +48,7 @@ def test_flips_that_the_checksum_does_not_see():
     assert tic.parse_group(b"IINST 012 Z")
     assert tic.parse_group(b"iINST 012 Z") is None
     assert tic.parse_group(b"IINSt 012 z") is None
-    text = bytearray(tic_encode.frame(HISTORIQUE, ONE))
+    text = bytearray(tic_encoder.frame(HISTORIQUE, ONE))
     at = bytes(text).find(b"IINST 012") + 6
     text[at] ^= 0x40  # '0' becomes 'p', the checksum stays good
     frames = decode(text)[1]
@@ -57,7 +58,7 @@ def test_flips_that_the_checksum_does_not_see():
 def test_frames_of_every_kind():
     for mode in (HISTORIQUE, STANDARD):
         for made in (ONE, THREE):
-            data = tic_encode.frame(mode, made)
+            data = tic_encoder.frame(mode, made)
             decoder, frames = decode(data)
             assert (len(frames), decoder.good_groups) == (1, data.count(b"\n"))
             found = house_facts(frames[0])
@@ -71,36 +72,36 @@ def test_frames_of_every_kind():
 
 def test_wrong_mode_is_damage():
     for mode in (HISTORIQUE, STANDARD):
-        data = tic_encode.frame(mode, ONE)
+        data = tic_encoder.frame(mode, ONE)
         decoder, frames = decode(data, 3 - mode)
         assert (frames, decoder.good_groups) == ([], 0)
 
 
 def test_short_frames_and_overrun():
     over = facts([34000, 4000, 20000])
-    short = decode(tic_encode.frame(HISTORIQUE, over, True))[1][0]
+    short = decode(tic_encoder.frame(HISTORIQUE, over, True))[1][0]
     assert value(short, "ADIR1") == "034" and value(short, "ADIR2") is None
     assert value(short, "ISOUSC") is None
     found = house_facts(short)
     assert found["overrun"] and found["subscribed"] is None and found["va"] is None
     assert found["i"] == [34000, 4000, 20000]
     assert house_facts(short, 30000)["subscribed"] == 30000
-    long = house_facts(decode(tic_encode.frame(HISTORIQUE, facts([34000])))[1][0])
+    long = house_facts(decode(tic_encoder.frame(HISTORIQUE, facts([34000])))[1][0])
     assert long["overrun"]  # ADPS
-    status = house_facts(decode(tic_encode.frame(STANDARD, over))[1][0])
+    status = house_facts(decode(tic_encoder.frame(STANDARD, over))[1][0])
     assert status["overrun"]  # STGE bit 7
 
 
 def test_subscribed():
     def standard(old, new, made=ONE):
-        text = tic_encode.frame(STANDARD, made)
+        text = tic_encoder.frame(STANDARD, made)
         return house_facts(decode(swap(STANDARD, text, old, new))[1][0])
 
     assert standard("PREF", "04")["subscribed"] == 20000
     assert standard("PCOUP", "05")["subscribed"] == 25000  # the lesser of the two
     assert standard("PREF", "09", facts([4000] * 3))["subscribed"] == 15000
     assert standard("PREF", "99")["subscribed"] == 30000
-    assert house_facts(decode(tic_encode.frame(HISTORIQUE, ONE))[1][0])["subscribed"] == 30000
+    assert house_facts(decode(tic_encoder.frame(HISTORIQUE, ONE))[1][0])["subscribed"] == 30000
 
 
 def swap(mode, data, label, text):
@@ -108,12 +109,12 @@ def swap(mode, data, label, text):
     separator = b"\t" if mode == STANDARD else b" "
     start = data.find(b"\n" + label.encode() + separator)
     end = data.find(b"\r", start) + 1
-    return data[:start] + tic_encode.group(mode, label, text) + data[end:]
+    return data[:start] + tic_encoder.group(mode, label, text) + data[end:]
 
 
 def test_an_absurd_value_with_a_good_checksum():
     made = facts([2000, 4000, 3000])
-    good = tic_encode.frame(STANDARD, made)
+    good = tic_encoder.frame(STANDARD, made)
     assert house_facts(decode(good)[1][0])
     for label, text in (
         ("SINSTS1", "48370"),  # seen on a real line with IRMS1 002
@@ -127,13 +128,13 @@ def test_an_absurd_value_with_a_good_checksum():
         frames = decode(swap(STANDARD, good, label, text))[1]
         assert len(frames) == 1
         assert house_facts(frames[0]) is None, (label, text)
-    good = tic_encode.frame(HISTORIQUE, ONE)
+    good = tic_encoder.frame(HISTORIQUE, ONE)
     for label, text in (("IINST", "002"), ("IINST", "090"), ("PAPP", "09000"), ("ISOUSC", "00")):
         assert house_facts(decode(swap(HISTORIQUE, good, label, text))[1][0]) is None, (
             label,
             text,
         )
-    over = tic_encode.frame(HISTORIQUE, facts([34000, 4000, 20000]), True)
+    over = tic_encoder.frame(HISTORIQUE, facts([34000, 4000, 20000]), True)
     for label, text in (("ADIR1", "090"), ("IINST1", "003")):
         assert house_facts(decode(swap(HISTORIQUE, over, label, text))[1][0]) is None, (
             label,
@@ -142,18 +143,18 @@ def test_an_absurd_value_with_a_good_checksum():
 
 
 def test_feeding_in():
-    one = house_facts(decode(tic_encode.frame(HISTORIQUE, facts([-12000])))[1][0])
+    one = house_facts(decode(tic_encoder.frame(HISTORIQUE, facts([-12000])))[1][0])
     assert one["i"] == [0] and one["va"] == 0  # PAPP = 0 with IINST > 0
-    text = decode(tic_encode.frame(STANDARD, facts([-12000, 3000, 4000])))[1][0]
+    text = decode(tic_encoder.frame(STANDARD, facts([-12000, 3000, 4000])))[1][0]
     assert value(text, "IRMS1") == "012"
     assert house_facts(text)["i"] == [0, 3000, 4000]
     # historique says nothing about each phase: taken as drawn
-    three = decode(tic_encode.frame(HISTORIQUE, facts([-12000, -3000, -4000])))[1][0]
+    three = decode(tic_encoder.frame(HISTORIQUE, facts([-12000, -3000, -4000])))[1][0]
     assert house_facts(three)["i"] == [12000, 3000, 4000]
 
 
 def test_a_frame_that_misses_a_group():
-    data = tic_encode.frame(STANDARD, THREE)
+    data = tic_encoder.frame(STANDARD, THREE)
     for label in ("IRMS1", "IRMS2", "URMS3", "SINSTS2"):
         start = data.find(b"\n" + label.encode())
         frames = decode(data[:start] + data[data.find(b"\r", start) + 1 :])[1]
@@ -164,7 +165,7 @@ def test_a_frame_that_misses_a_group():
 
 def check(mode, spoilt, frames, good):
     """A damaged frame between two good ones: what is found of it."""
-    data = tic_encode.frame(mode, ONE)
+    data = tic_encoder.frame(mode, ONE)
     groups = data.count(b"\n")
     decoder, found = decode(data + spoilt + data)
     assert all(house_facts(f)["i"] == [12000] for f in found)
@@ -174,7 +175,7 @@ def check(mode, spoilt, frames, good):
 
 def test_early_meters_have_no_papp():
     def without(made, *labels):
-        data = tic_encode.frame(HISTORIQUE, made)
+        data = tic_encoder.frame(HISTORIQUE, made)
         for label in labels:
             start = data.find(b"\n" + label)
             data = data[:start] + data[data.find(b"\r", start) + 1 :]
@@ -188,7 +189,7 @@ def test_early_meters_have_no_papp():
 
 def test_damage_seen_on_real_lines():
     for mode in (HISTORIQUE, STANDARD):
-        data = tic_encode.frame(mode, ONE)
+        data = tic_encoder.frame(mode, ONE)
         groups = data.count(b"\n")
         nuls = b"\x00" * 500
         middle = len(data) // 2
@@ -221,8 +222,8 @@ def test_damage_seen_on_real_lines():
 def test_bounds():
     decoder, frames = decode(b"\x02" + b"A" * 2000 + b"\r" + b"\nX 1 2\r" * 800 + b"\x03")
     assert frames == [] and decoder.good_groups == 0
-    many = b"".join(tic_encode.group(HISTORIQUE, "X%04d" % n, "1" * 40) for n in range(100))
-    data = tic_encode.frame(HISTORIQUE, ONE)
+    many = b"".join(tic_encoder.group(HISTORIQUE, "X%04d" % n, "1" * 40) for n in range(100))
+    data = tic_encoder.frame(HISTORIQUE, ONE)
     for at in (1, len(data) - 1):
         decoder = Decoder()
         frames = decoder.feed(data[:at]) + decoder.feed(many) + decoder.feed(data[at:])
@@ -232,15 +233,52 @@ def test_bounds():
 
 
 def test_the_labels_that_matter_always_fit():
-    long = tic_encode.frame(STANDARD, THREE)
+    long = tic_encoder.frame(STANDARD, THREE)
     extra = b"".join(
-        tic_encode.group(STANDARD, "SMAXIN%d-%d" % (n, n), "H230301065253", "01024")
+        tic_encoder.group(STANDARD, "SMAXIN%d-%d" % (n, n), "H230301065253", "01024")
         for n in range(9)
     )
     at = long.find(b"\nIRMS1")
     frame = decode(long[:at] + extra + long[at:])[1][0]
     assert len(frame) < 1024
     assert house_facts(frame)["i"] == THREE["i"]
+
+
+GAP_MS = 25  # between two frames: 16.7 to 33.4
+SHORT = 20  # short frames for each long one
+AFTER_MS = 60000  # short frames go on for so long after an overrun
+
+
+def line(facts, ms):
+    """A generator: each `next` gives the bytes that came since the last one, at the line's baud.
+
+    `facts()` gives a frame's facts with their `mode`, or None while the line is dead; `ms()` is
+    the time. A reader that stays away for seconds loses what it did not fetch."""
+    start = ms()
+    left = 0  # short frames before the next long one
+    warned = None
+    while True:
+        now = facts()
+        if not now:
+            start = ms()
+            yield b""
+            continue
+        mode = now["mode"]
+        per_ms = tic.BAUD[mode]  # ten-thousandths of a byte, which has 10 bits on the line
+        if ms() - start > 2000:
+            start = ms()
+        if tic_encoder.overrun(now):
+            warned = start
+        short = mode == HISTORIQUE and len(now["i"]) == 3 and warned is not None
+        short = short and start - warned <= AFTER_MS and left > 0
+        left = left - 1 if short else SHORT
+        data = tic_encoder.frame(mode, now, short)
+        sent = 0
+        while sent < len(data):
+            due = min((ms() - start) * per_ms // 10000, len(data))
+            yield data[sent:due] if due > sent else b""
+            sent = max(sent, due)
+        start += len(data) * 10000 // per_ms + GAP_MS
 
 
 class Port:
@@ -252,7 +290,7 @@ class Port:
         self.baud = 0
         self.tunes = []
         self.reads = 0
-        self._source = tic_encode.line(lambda: self.facts, clock.ms)
+        self._source = line(lambda: self.facts, clock.ms)
         self._left = b""
 
     def tune(self, baud):

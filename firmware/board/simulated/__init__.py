@@ -1,1 +1,1 @@
-"""The simulated board: a car, a contactor, a lock, a meter, the mains."""
+"""The simulated board, and the world around it."""

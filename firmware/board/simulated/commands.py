@@ -1,8 +1,9 @@
 """The console's `sim` commands: what a person does to the simulated world."""
 
-_ASKS = {"ready": "C", "pause": "B", "ventilate": "D"}
-_CODES = """0x100206 0x200206 0x200208 0x100213 0x100102 0x10020F
-0x100215 0x100218 0x100205 0x100217 0x100208 0x10020C"""
+from firmware.board.simulated.world import TIC_HISTORIQUE, TIC_OFF, TIC_STANDARD
+from firmware.charging import faults
+
+_CAR_ASKS = {"ready": "C", "pause": "B", "ventilate": "D"}
 
 
 def command(board, words: list) -> None:
@@ -12,20 +13,17 @@ def command(board, words: list) -> None:
     if name == "fault" and len(words) == 3:
         _fault(board, words[1], words[2])
     elif name in ("plug", "unplug") and not value:
-        board.plugged = name == "plug"
-        board.s2 = board.plugged and board.ask != "B" and not board.asleep
-    elif name in _ASKS and not value:
-        board.ask = _ASKS[name]
-        board.s2 = board.plugged and board.ask != "B" and not board.asleep
+        board.plug(name == "plug")
+    elif name in _CAR_ASKS and not value:
+        board.car_asks(_CAR_ASKS[name])
     elif name == "sleep" and not value:
-        board.asleep = True
-        board.s2 = False
-    elif name == "tic" and value in ("historique", "standard", "off"):
+        board.car_sleeps()
+    elif name == "tic" and value in (TIC_HISTORIQUE, TIC_STANDARD, TIC_OFF):
         board.tic_mode = value
     elif name == "power" and value == "off" and board.power_off:
         board.power_off()
     elif name == "draw" and value:
-        board.draw = _number(value, 0, 80000)
+        board.draw_ma = _number(value, 0, 80000)
     elif name == "house" and value:
         board.house_ma = _number(value, 0, 200000)
     elif name == "volt" and value:
@@ -38,18 +36,16 @@ def command(board, words: list) -> None:
         raise ValueError("not understood: sim %s; try help" % " ".join(words))
 
 
-def _fault(board, code, state):
-    known = [one for one in _CODES.split() if one.lower() == code.lower()]
-    if not known:
-        raise ValueError("no such code: %s; they are %s" % (code, " ".join(_CODES.split())))
+def _fault(board, text, state):
+    codes = [row.code for row in faults.TABLE]
+    for code in codes:
+        if code.lower() == text.lower():
+            break
+    else:
+        raise ValueError("no such code: %s; they are %s" % (text, " ".join(codes)))
     if state not in ("on", "off"):
         raise ValueError("on or off, not %s" % state)
-    if state == "on":
-        board.faults.add(known[0])
-    else:
-        board.faults.discard(known[0])
-        if known[0] == "0x100205":
-            board.free_lock()
+    board.set_fault(code, state == "on")
 
 
 def _number(text, low, high):

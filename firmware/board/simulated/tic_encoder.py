@@ -1,10 +1,6 @@
-"""A meter's side of the TIC line, for the simulated one and for tests."""
+"""A house meter's side of the TIC line: facts to frames."""
 
-from firmware.sensing.tic import BAUD, HISTORIQUE, STANDARD
-
-_GAP_MS = 25  # between two frames: 16.7 to 33.4
-_SHORT = 20  # short frames for each long one
-_AFTER_MS = 60000  # short frames go on for so long after an overrun
+from firmware.sensing.tic import HISTORIQUE, STANDARD
 
 
 def group(mode: int, label: str, *fields) -> bytes:
@@ -88,35 +84,3 @@ def frame(mode: int, facts: dict, short: bool = False) -> bytes:
         row("NTARF", "01")
         row("PJOURF+1", "00008001" + " NONUTILE" * 10)
     return b"\x02" + b"".join(rows) + b"\x03"
-
-
-def line(facts, ms):
-    """A generator: each `next` gives the bytes that came since the last one, at the line's baud.
-
-    `facts()` gives a frame's facts with their `mode`, or None while the line is dead; `ms()` is
-    the time. A reader that stays away for seconds loses what it did not fetch."""
-    start = ms()
-    left = 0  # short frames before the next long one
-    warned = None
-    while True:
-        now = facts()
-        if not now:
-            start = ms()
-            yield b""
-            continue
-        mode = now["mode"]
-        per_ms = BAUD[mode]  # ten-thousandths of a byte, which has 10 bits on the line
-        if ms() - start > 2000:
-            start = ms()
-        if overrun(now):
-            warned = start
-        short = mode == HISTORIQUE and len(now["i"]) == 3 and warned is not None
-        short = short and start - warned <= _AFTER_MS and left > 0
-        left = left - 1 if short else _SHORT
-        data = frame(mode, now, short)
-        sent = 0
-        while sent < len(data):
-            due = min((ms() - start) * per_ms // 10000, len(data))
-            yield data[sent:due] if due > sent else b""
-            sent = max(sent, due)
-        start += len(data) * 10000 // per_ms + _GAP_MS

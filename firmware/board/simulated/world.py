@@ -1,0 +1,290 @@
+"""The simulated world: a car, a contactor, a lock, a phase relay, a meter, the mains.
+
+Physics, not answers: currents follow from the duty that the car sees, energy from volts, amperes
+and time. The world moves on when somebody looks at it. Time is the station's; whole numbers
+throughout.
+"""
+
+import asyncio
+
+from firmware.charging import faults as codes
+
+_HEARTBEAT_MS = 500  # the permit drops when it is not refreshed
+_CLOSES_MS = 30
+_OPENS_MS = 20
+_LOCK_MS = 250
+_STOPS_MS = 1500  # the car opens S2 so long after the PWM went
+_STARTS_MS = 400  # and closes it so long after the PWM came
+_WAKES_MS = 2000  # a break of CP so long wakes a sleeping car
+_UP_MA_PER_MS = 10  # how fast the car's current rises, and falls
+_DOWN_MA_PER_MS = 20
+_RAMP_MS = 100
+_WH = 36000000  # dW x ms
+
+# What happens by itself after a while.
+HEARTBEAT_LOST = "heartbeat"
+CONTACTOR_MOVES = "contactor"
+LOCK_MOVES = "lock"
+CAR_SWITCHES = "s2"
+
+# The house meter's line.
+TIC_OFF = "off"
+TIC_HISTORIQUE = "historique"
+TIC_STANDARD = "standard"
+
+
+class World:
+    """What is around the station, and how it goes on. `clock` is the station's, `phases` those of
+    the mains (1 or 3), `path` the file that keeps the meter's register.
+
+    To be set at any time: of the car `ask` ("B", "C" or "D"), `draw_ma`, `car_phases`, `diode`,
+    and its cable's `cable_ohm`; `volt_mv`, `temp_ddeg`, `house_ma` (of the house without the
+    car), `tic_mode`; `faults`, the vendor error codes whose cause is there. What the station
+    tells it: `output` (the pilot, per mille), `relay` (phases). What follows: `plugged`,
+    `asleep`, `s2` (the car's switch: C or D, not B), `closed` (the contactor itself), `ma` on
+    each phase, and the meter's `energy` and `reactive`.
+    """
+
+    def __init__(self, clock, phases: int = 3, path: str | None = None):
+        self.clock = clock
+        self.mains = phases
+        self.path = path
+        self.plugged = self.asleep = self.s2 = False
+        self.diode = True
+        self.ask = "B"
+        self.draw_ma = 32000
+        self.car_phases = 3
+        self.cable_ohm = 220
+        self.volt_mv = 230000
+        self.temp_ddeg = 250
+        self.house_ma = 2000
+        self.tic_mode = TIC_OFF
+        self.faults = set()
+        self.output = 1000
+        self.relay = phases
+        self.closed = False
+        self.ma = 0
+        self.energy = self.reactive = 0
+        self._rest = self._reactive_rest = 0
+        self._file = None
+        if path:
+            self._load()
+        self._saved = self.energy
+        self._due = {}  # what happens next: name to ms
+        self._now = clock.ms()  # until then all has happened
+        self._alive = self._now  # the permit's heartbeat holds until then
+        self._stirred = self._now  # when something changed last
+        self._permit = False
+        self._broken = 0  # since when CP is broken off
+        self._lock_to = self._lock = False
+        self._wake = asyncio.Event()
+
+    # What a person does to it
+
+    def plug(self, plugged: bool) -> None:
+        self.plugged = plugged
+        self._car_decides()
+
+    def car_asks(self, state: str) -> None:
+        """The car goes to B, C or D as soon as it may."""
+        self.ask = state
+        self._car_decides()
+
+    def _car_decides(self):
+        self.s2 = self.plugged and self.ask != "B" and not self.asleep
+
+    def car_sleeps(self) -> None:
+        self.asleep = True
+        self.s2 = False
+
+    def set_fault(self, code: str, present: bool) -> None:
+        """The cause of a vendor error code comes, or goes."""
+        if present:
+            self.faults.add(code)
+        else:
+            self.faults.discard(code)
+            if code == codes.LOCK:  # the jammed lock moves again
+                self._lock = self._lock_to
+
+    # The meter's register, as durable as a real one: no value is told before it is kept
+
+    def _load(self):
+        try:
+            with open(self.path) as file:
+                text = file.read()
+        except OSError:
+            return  # the first start
+        self.energy, self.reactive = [int(word) for word in text.split()]
+
+    def _save(self):
+        """In one write of one length, over the old: a killed process leaves the old or the new."""
+        if self.path and self.energy != self._saved:
+            if not self._file:
+                open(self.path, "ab").close()
+                self._file = open(self.path, "r+b")
+            self._file.seek(0)
+            self._file.write(b"%-20d %-20d\n" % (self.energy, self.reactive))
+            self._file.flush()
+            self._saved = self.energy
+
+    # Physics
+
+    def _happens_in(self, name, delay):
+        self._due[name] = self._now + delay
+        self._stir()
+
+    def settle(self) -> None:
+        """Somebody changed the world: a switch that just opened stops the current, and who waits
+        for a change has one."""
+        self._let_energy_flow(self._now)
+        self._stir()
+
+    def _stir(self):
+        self._stirred = self._now
+        self._wake.set()
+
+    def advance(self) -> None:
+        """Lets the world catch up with the clock, event by event."""
+        now = self.clock.ms()
+        while True:
+            if self._permit and now > self._alive:
+                at = max(self._now, self._alive)
+                name = HEARTBEAT_LOST
+            else:
+                at = now
+                name = None
+            for other in self._due:
+                if self._due[other] <= at and (name is None or self._due[other] < at):
+                    name = other
+                    at = self._due[other]
+            self._let_energy_flow(at)
+            if name is None:
+                return
+            self._due.pop(name, None)
+            self._happen(name)
+
+    def _happen(self, name):
+        if name == HEARTBEAT_LOST:
+            self._set_permit(False)
+            return
+        if name == CONTACTOR_MOVES:
+            self.closed = self._permit
+        elif name == LOCK_MOVES:
+            self._lock = self._lock_to
+        elif name == CAR_SWITCHES:
+            self.s2 = self._pwm() and self.ask != "B" and not self.asleep
+        self._stir()
+
+    def _pwm(self):
+        return self.plugged and self.output is not None and 0 < self.output < 1000
+
+    def _target_ma(self):
+        """What the car draws when it has come to rest, mA on each phase."""
+        if not (self.closed and self.plugged and self.s2):
+            return -1  # a switch is open: at once
+        if not self._pwm() or self.output < 80:
+            return 0
+        if self.output <= 850:
+            allowed = max(6000, self.output * 60)
+        else:
+            allowed = (self.output - 640) * 250
+        if codes.OVERCURRENT in self.faults:
+            return (allowed + 500) * 5 // 4
+        return min(self.draw_ma, allowed)
+
+    def _let_energy_flow(self, until):
+        """Integrates from `_now` to `until`, during which nothing switches."""
+        while self._now < until:
+            target = self._target_ma()
+            if target < 0:
+                target = self.ma = 0
+            step = until - self._now
+            if self.ma != target:  # the ramp
+                step = min(step, _RAMP_MS)
+                if self.ma < target:
+                    self.ma = min(target, self.ma + _UP_MA_PER_MS * step)
+                else:
+                    self.ma = max(target, self.ma - _DOWN_MA_PER_MS * step)
+            if self.ma:
+                power = self.ma * self._volts() // 100000 * min(self.relay, self.car_phases)
+                self._rest += power * step
+                self._reactive_rest += power // 5 * step
+                self.energy += self._rest // _WH
+                self._rest %= _WH
+                self.reactive += self._reactive_rest // _WH
+                self._reactive_rest %= _WH
+            self._now += step
+        if self._target_ma() < 0:
+            self.ma = 0
+
+    def _volts(self):
+        if codes.OVERVOLTAGE in self.faults:
+            return 280000
+        return 180000 if codes.UNDERVOLTAGE in self.faults else self.volt_mv
+
+    def reading(self) -> dict:
+        """What the charger's meter shows now (a meter reading)."""
+        self.advance()
+        self._save()
+        values = {"energy": self.energy, "reactive": self.reactive, "frequency": 50000}
+        return self._phases(values, 0)
+
+    def house(self) -> dict:
+        """What the house's meter shows: as a meter reading, the car included."""
+        self.advance()
+        self._save()
+        return self._phases({"energy": self.energy}, self.house_ma)
+
+    def _phases(self, values, more):
+        used = min(self.relay, self.car_phases)
+        volts = self._volts()
+        values["power"] = 0
+        for n in range(1, self.mains + 1):
+            ma = more + (self.ma if n <= used else 0)
+            values["v%d" % n] = volts
+            values["i%d" % n] = ma
+            values["p%d" % n] = ma * volts // 100000
+            values["power"] += values["p%d" % n]
+        return values
+
+    # What the station does to it: the outputs of a board
+
+    def pilot(self, permille: int | None) -> None:
+        self.advance()
+        if permille == self.output:
+            return
+        before = self._pwm()
+        if permille is None:
+            self._broken = self._now
+        elif self.output is None and self._now - self._broken >= _WAKES_MS:
+            self.asleep = False
+        self.output = permille
+        if before != self._pwm():
+            self._happens_in(CAR_SWITCHES, _STOPS_MS if before else _STARTS_MS)
+        self._stir()
+
+    def permit(self, on: bool) -> None:
+        self.advance()
+        self._set_permit(on)
+        self.keep_permit(0)
+
+    def _set_permit(self, on):
+        if on != self._permit:
+            self._permit = on
+            self._happens_in(CONTACTOR_MOVES, _CLOSES_MS if on else _OPENS_MS)
+
+    def lock(self, close: bool) -> None:
+        self.advance()
+        self._lock_to = close
+        if codes.LOCK not in self.faults:
+            self._happens_in(LOCK_MOVES, _LOCK_MS)
+
+    def phases(self, n: int) -> None:
+        self.advance()
+        self.relay = min(n, self.mains)
+        self._stir()
+
+    def keep_permit(self, ms: int) -> None:
+        """The permit's heartbeat goes on for so long by itself: the next sample comes then."""
+        if self._permit:
+            self._alive = self._now + ms + _HEARTBEAT_MS * self.clock.speed
