@@ -27,7 +27,7 @@ class Station:
         config.attach(self)
         self.reference = self
         self.socket = socket
-        self.security = Security(self)
+        self.security = Security(self, None, False)
 
     def log(self, part):
         return self
