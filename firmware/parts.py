@@ -32,7 +32,8 @@ class Parts:
             self._add_device_tasks()
         else:
             self.board = _simulated_board(self)
-        self._open_lines()
+        self.meter_port, self.meter_clock = self._meter_line()
+        self.tic_tune, self.tic_clock = self._tic_line()
 
     def _add_device_tasks(self):
         options = self.options
@@ -54,26 +55,26 @@ class Parts:
         else:
             self.log("wifi").warning("not provisioned: no network")
 
-    def _open_lines(self):
-        """The meter's and the TIC line: the board's own, or serial devices of a PC, which live in
-        real time, whatever --speed says."""
-        options = self.options
+    def _meter_line(self):
+        """(port, the clock that counts the time in which it lives): the board's own line, or a
+        serial device of a PC, which lives in real time, whatever --speed says."""
+        device = self.options.meter_device
         registers = self.registers
-        self.meter_clock = self.tic_clock = self.clock
-        if options.meter_device or options.tic_device:
-            from firmware.board.serial_pc import SerialPort  # only a PC has it
-        if options.meter_device:
-            self.meter_clock = Clock()
-            self.meter_port = SerialPort(
-                options.meter_device, registers.baud, registers.parity, 8, self.log("meter")
-            )
-        else:
-            self.meter_port = self.board.port("meter", registers.baud, registers.parity)
-        if options.tic_device:
-            self.tic_clock = Clock()
-            self.tic_tune = SerialPort(options.tic_device, 1200, "E", 7, self.log("tic")).tune
-        else:
-            self.tic_tune = self.board.tic_tune
+        if not device:
+            return self.board.port("meter", registers.baud, registers.parity), self.clock
+        from firmware.board.serial_pc import SerialPort  # only a PC has it
+
+        port = SerialPort(device, registers.baud, registers.parity, 8, self.log("meter"))
+        return port, Clock()
+
+    def _tic_line(self):
+        """(function that tunes the port to a baud rate, clock), likewise."""
+        device = self.options.tic_device
+        if not device:
+            return self.board.tic_tune, self.clock
+        from firmware.board.serial_pc import SerialPort  # only a PC has it
+
+        return SerialPort(device, 1200, "E", 7, self.log("tic")).tune, Clock()
 
 
 def _certificates(name):

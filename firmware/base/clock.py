@@ -44,9 +44,8 @@ class Clock:
         await runtime.sleep_ms((ms + self.speed - 1) // self.speed if ms > 0 else 0)
 
     async def wait(self, event, ms: int) -> None:
-        """Until the event is set, or about so many station milliseconds (a second late at most);
-        clears it. One task looks after all who wait: a time-out of each one's own costs 500 bytes
-        of heap for as long as it waits."""
+        """Waits until the event is set, or about so many station milliseconds (a second late at
+        most), and clears it. One task wakes all who wait, so that none needs a task of its own."""
         entry = (self.ms() + ms, event)
         self._waits.append(entry)
         if not self._ticker or self._ticker.done():

@@ -2,8 +2,7 @@
 
 One text: a row a signal, a column a board (one column alone is for all). The provision file's
 `board` picks the column and its `pins` changes single rows, so nobody edits code:
-{"board": "devkit", "pins": {"permit": "32", "cp_plus_mv": "2310"}}. Loaded at start-up, by tools
-that check, and dropped.
+{"board": "devkit", "pins": {"permit": "32", "cp_plus_mv": "2310"}}.
 
 A pin is its GPIO number behind marks: `!` it is active low, `^` with the chip's pull-up; `-` is
 not fitted. Kinds: `o` output, `i` input, `a` analogue (ADC1: the other ADC is Wi-Fi's), `u` a

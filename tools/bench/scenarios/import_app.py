@@ -1,7 +1,8 @@
-"""All that stays resident: firmware.app is imported."""
+"""The whole program is imported."""
 
 import gc
 
-__import__("firmware.app")
+import firmware.program  # noqa: F401
+
 gc.collect()
 print("figure: in use: %d bytes" % gc.mem_alloc())
