@@ -4,6 +4,7 @@ docs/architecture.md. Nothing here waits.
 
 import time
 from array import array
+from collections import namedtuple
 
 from machine import ADC, PWM, RTC, UART, WDT, Pin, Signal
 
@@ -28,8 +29,11 @@ _FACTS = (  # the attribute, and the pin's name in pins.py
     ("lock_closed", "lock"),
 )
 
+# A UART's number, its pins, and which of the two are inverted (`machine.UART`'s `invert`).
+SerialPins = namedtuple("SerialPins", ("number", "tx", "rx", "invert"))
 
-def nothing(value=0) -> int:
+
+def not_fitted(value=0) -> int:
     """In the place of a line that isn't fitted."""
     return 0
 
@@ -53,7 +57,7 @@ class Board:
     a developer (`dev`) so patient that it is none.
 
     `burst` is one of `_pwm_burst` and `_steady_burst`: pilot voltage, mV. The lines are called
-    with 1 for what their name says; those not fitted are `nothing`.
+    with 1 for what their name says; those that are missing are `not_fitted`.
     """
 
     def __init__(self, pins: dict, log, dev: bool = False):
@@ -155,7 +159,7 @@ class Board:
         self.burst = self._pwm_burst if permille and permille < 1000 else self._steady_burst
         self._cp_break(permille is None)
         if permille is None:
-            permille = 0 if self._cp_break is nothing else 1000
+            permille = 0 if self._cp_break is not_fitted else 1000
         self._cp_pwm.duty_u16(min(permille * 65536 // 1000, 65535) ^ self._cp_inverted)
 
     def permit(self, on: bool) -> None:
@@ -184,10 +188,21 @@ class Board:
         fitted = self._uarts[name]
         if not fitted:
             return Port(None)
-        number, tx, rx, invert = fitted
         bits = 7 if name == "tic" else 8
         even_odd = {"N": None, "E": 0, "O": 1}[parity]
-        return Port(UART(number, baud, bits, even_odd, 1, tx=tx, rx=rx, rxbuf=_RX, invert=invert))
+        return Port(
+            UART(
+                fitted.number,
+                baud,
+                bits,
+                even_odd,
+                1,
+                tx=fitted.tx,
+                rx=fitted.rx,
+                rxbuf=_RX,
+                invert=fitted.invert,
+            )
+        )
 
     def tic_tune(self, baud: int) -> Port:
         """The TIC line; what it has heard is lost only when the speed changes."""
@@ -209,6 +224,10 @@ class Board:
             self._feeds += 1
             self._watchdog.feed()
 
+    def crash_record(self) -> str:
+        """What RTC memory keeps for boot.py: the crashes in a row, and the last one's cause."""
+        return str(self._rtc.memory(), "utf-8")
+
 
 def _number(text):
     """A pin's number, without the marks for inverted and pulled up."""
@@ -218,7 +237,7 @@ def _number(text):
 def _line(text, output):
     """A digital line that reads and takes 1 for what its name says; an output is off at first."""
     if text == "-":
-        return nothing
+        return not_fitted
     inverted = "!" in text
     if output:
         pin = Pin(_number(text), Pin.OUT, value=int(inverted))
@@ -232,9 +251,9 @@ def _adc(text):
 
 
 def _uart(number, pins, name):
-    """(number, tx, rx, inverted) of the line's UART; None where it is not fitted."""
+    """The line's UART; None where it is not fitted."""
     tx, rx = pins[name + "_tx"], pins[name + "_rx"]
     if rx == "-":
         return None
     invert = (UART.INV_TX if "!" in tx else 0) | (UART.INV_RX if "!" in rx else 0)
-    return number, _number(tx), _number(rx), invert
+    return SerialPins(number, _number(tx), _number(rx), invert)

@@ -53,9 +53,9 @@ def _station(station):
     yield "meter=%s, %s" % (station.meter.model or "unknown", station.meter.error or "answers")
     yield "registration=" + station.registration.status
     yield "safe_state=%s" % station.in_safe_state
-    rtc = getattr(station.board, "rtc", None)
-    if rtc:  # crashes in a row and the last one's cause: see boot.py
-        yield "crashes=" + str(rtc.memory(), "utf-8")
+    crashes = station.board.crash_record()
+    if crashes:
+        yield "crashes=" + crashes
     for part in sorted(station.log.counts):  # since the start
         yield "warnings.%s=%d" % (part, station.log.counts[part])
     for message in station.transfers.statuses:

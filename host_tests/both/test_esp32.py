@@ -363,6 +363,7 @@ def test_the_watchdog_is_fed_unless_somebody_is_silent():
     board.feed("Meter Evse")
     assert chip.fed_us == chip.us - 4000000
     assert chip.memory == b"2 bad Meter Evse silent"
+    assert board.crash_record() == "2 bad Meter Evse silent"
     board.feed("")  # it was only slow
     assert chip.fed_us == chip.us
     assert chip.memory == b"2 run"

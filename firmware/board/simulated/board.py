@@ -83,6 +83,10 @@ class Board(World):
     def feed(self, silent: str) -> None:
         """No watchdog here."""
 
+    def crash_record(self) -> str:
+        """And nothing that would remember."""
+        return ""
+
     def tic_tune(self, baud: int):
         """The TIC line at another speed."""
         return self.port("tic", baud)
