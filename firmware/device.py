@@ -1,7 +1,4 @@
-"""A device's start and end: the options of its start, the safe state, resets, maintenance.
-
-What boot.py leaves in RTC memory, and reads there, is in its docstring.
-"""
+"""A device's start and end: the options of its start, the safe state, resets, maintenance."""
 
 import json
 
@@ -10,6 +7,7 @@ from firmware.base import runtime
 
 _CRASHES = 3  # so many in a row end in the safe state
 _DAY_MS = 86400000
+_WHY = 200  # characters that are kept of what the station died of
 _LINE = 80  # characters of a line at the safe state's console
 HELP = """status: what is wrong, as JSON
 reset hard: tries again
@@ -29,19 +27,20 @@ def start(arguments: list):
     """The options of this start. Raises NoStart when a person at the safe state's console has
     ended it, or a person's soft reset asks for Python. `arguments` may hold `--dev`
     (tools/dev.py): no watchdog, and Ctrl-C works."""
-    import machine  # only a device has these two
+    import machine  # only a device has these
     import micropython
 
+    from firmware.board.crash_record import CrashRecord
+
     dev = "--dev" in arguments
+    crash_record = CrashRecord()
     if dev:
-        machine.RTC().memory(b"0 ok")  # what crashes now is the developer's
+        crash_record.expect_reset()  # what crashes now is the developer's
     elif machine.reset_cause() == machine.SOFT_RESET:  # Ctrl-D in maintenance; else it's the chip
         raise NoStart("maintenance")
     else:
         micropython.kbd_intr(-1)
-    memory = machine.RTC().memory().split(None, 2)
-    why = str(memory[2], "utf-8") if len(memory) > 2 else ""
-    crashes = int(memory[0]) if memory and memory[0].isdigit() else 0
+    crashes, why = crash_record.read()
     try:
         if crashes >= _CRASHES:
             raise ValueError("crashed %d times in a row: %s" % (crashes, why))
@@ -63,7 +62,7 @@ def start(arguments: list):
 
 def _provisioned():
     """The options that provision.json says. Raises ValueError with one clear line."""
-    from firmware import provisioning  # here: the safe state needs no module but this one
+    from firmware import provisioning  # here, so that the safe state needs few modules
 
     name = provisioning.FILE
     try:
@@ -82,17 +81,18 @@ def _provisioned():
 def end(outcome, error) -> None:
     """After the station: Python's own console where `outcome` is "maintenance", else a reset of
     the chip. `error` is what the station died of, or None."""
-    import machine  # only a device has these two
+    import machine  # only a device has these
     import micropython
 
-    memory = machine.RTC().memory
+    from firmware.board.crash_record import CrashRecord
+
+    crash_record = CrashRecord()
     if error:
         text = runtime.trace(error)
         print(text)
-        why = text.strip().split("\n")[-1][:200]
-        memory((memory()[:1] or b"0") + b" bad " + why.encode())
+        crash_record.expect_crash(text.strip().split("\n")[-1][:_WHY])
         machine.reset()
-    memory(b"0 ok")
+    crash_record.expect_reset()
     if outcome != "maintenance":
         machine.reset()
     micropython.kbd_intr(3)

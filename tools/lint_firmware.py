@@ -28,7 +28,12 @@ NO_MODULES = set(
 )
 # Modules that only some files may know, since they are the seams.
 SEAMS = {
-    "machine": ("firmware/board/esp32", "firmware/base/runtime.py", "firmware/device.py"),
+    "machine": (
+        "firmware/board/esp32",
+        "firmware/board/crash_record.py",
+        "firmware/base/runtime.py",
+        "firmware/device.py",
+    ),
     "esp32": ("firmware/base/",),
     "network": ("firmware/net/wifi",),
     "termios": (

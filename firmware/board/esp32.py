@@ -6,9 +6,10 @@ import time
 from array import array
 from collections import namedtuple
 
-from machine import ADC, PWM, RTC, UART, WDT, Pin, Signal
+from machine import ADC, PWM, UART, WDT, Pin, Signal
 
 from firmware.base import runtime
+from firmware.board.crash_record import CrashRecord
 
 _SAMPLE_MS = 20  # while the contactor may be closed, or the lock moves
 _IDLE_MS = 100
@@ -76,7 +77,7 @@ class Board:
         self._feeds = 0
         self._permit = _line(pins["permit"], True)
         self._beat = _line(pins["beat"], True)
-        self._rtc = RTC()
+        self._crash_record = CrashRecord()
         self._watchdog = WDT(timeout=_DAY_MS if dev else _WATCHDOG_MS)
         self._cp_break = _line(pins["cp_break"], True)
         self._lock_close = _line(pins["lock_close"], True)
@@ -212,13 +213,15 @@ class Board:
         return self._tic
 
     def feed(self, silent: str) -> None:
-        """Feeds the watchdog unless a part of the station is silent; RTC memory keeps which, for
-        boot.py (its docstring has the format)."""
-        if silent != self._silent or self._feeds == _LASTING_FEEDS:
-            crashes = b"0" if self._feeds == _LASTING_FEEDS else self._rtc.memory()[:1]
-            self._rtc.memory(
-                crashes + (b" bad %s silent" % silent.encode() if silent else b" run")
-            )
+        """Feeds the watchdog unless parts of the station are silent; the next start is told
+        which."""
+        if self._feeds == _LASTING_FEEDS:
+            self._crash_record.forget_crashes()
+        if silent != self._silent:
+            if silent:
+                self._crash_record.expect_crash(silent + " silent")
+            else:
+                self._crash_record.run_on()
             self._silent = silent
         if not silent:
             self._feeds += 1
