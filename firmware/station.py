@@ -15,7 +15,7 @@ from firmware.metering.tic_input import TicInput
 from firmware.ocpp import LinkDown, authorization, key_effects
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.connection import Connection
-from firmware.ocpp.handlers import dispatch
+from firmware.ocpp.handlers import dispatch, firmware_management
 from firmware.ocpp.registration import Registration
 from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.sampler import Sampler
@@ -226,7 +226,7 @@ class Station:
         for name, part in more:
             works += ((name, lambda part=part: part.run(self)),)
         tasks = [asyncio.create_task(self._keep_running(name, work)) for name, work in works]
-        self.transfers.resume()
+        firmware_management.resume(self)
         try:
             await self._ended.wait()
         finally:

@@ -197,7 +197,7 @@ class Unpacker:
                 raise BadBundle("it is not signed by the one whose key this station has")
         with self.files.open(self.slot + name, "rb") as f:
             f.seek(self._head_size)
-            summary = manifest.check(manifest.read_lines(f), self.received)
+            summary = await manifest.check(manifest.read_lines(f), self.received)
         self.version = summary.version
         self.total = summary.size
         self._is_image = summary.is_image

@@ -10,6 +10,7 @@
 These functions take the manifest's lines, split into words, from `read_lines`.
 """
 
+import asyncio
 import sys
 from collections import namedtuple
 
@@ -58,13 +59,15 @@ def entries(lines):
             yield _entry(words)
 
 
-def check(lines, size_before: int) -> Summary:
-    """Reads a manifest to its end. Raises BadBundle where it is damaged, too large or not for
-    this Python. `size_before`: bytes of the bundle before its contents."""
+async def check(lines, size_before: int) -> Summary:
+    """Reads a manifest to its end; others run after each line. Raises BadBundle where it is
+    damaged, too large or not for this Python. `size_before`: bytes of the bundle before its
+    contents."""
     version = reads = lacking = ""
     files = images = 0
     size = size_before
     for words in lines:
+        await asyncio.sleep(0)
         kind = words[0]
         if kind == "version" and len(words) == 2:
             version = words[1][:_MAX_VERSION]

@@ -1,21 +1,20 @@
 """The upload of diagnostics (OCPP 5.9, errata 3.31, 3.50): a file about the station.
 
-While the central system waits to hear how it ends, the store has "diagnostics": after a restart it
-is told UploadFailed.
+While the central system waits to hear how it ends, the store has a mark: after a restart it is
+told UploadFailed.
 """
 
 from collections import namedtuple
 
 from firmware.net.url import TRANSFER_SCHEMES, parse_url
 from firmware.ocpp import diagnostics_file
+from firmware.ocpp.transfers import DIAGNOSTICS_STATUS, STORED_DIAGNOSTICS
 
-MESSAGE = "DiagnosticsStatusNotification"
 # Its statuses (OCPP 7.24).
 UPLOADING = "Uploading"
 UPLOADED = "Uploaded"
 UPLOAD_FAILED = "UploadFailed"
 
-_STORED = "diagnostics"  # its name in the store
 _FILE = "diagnostics.txt"  # in flash, until it is uploaded
 
 # What the central system asked for. `url`: of the folder where the file goes, under `file_name`;
@@ -30,7 +29,7 @@ class DiagnosticsJob:
     """A job for `transfers.py`. `request`: a Request; None after a restart, which has ended the
     upload."""
 
-    message = MESSAGE
+    message = DIAGNOSTICS_STATUS
 
     def __init__(self, station, request: Request | None):
         self.station = station
@@ -41,13 +40,13 @@ class DiagnosticsJob:
     async def run(self) -> None:
         """Uploads, and tells how it ended."""
         status = await self._upload() if self.request else UPLOAD_FAILED
-        self.transfers.notify(MESSAGE, status, True)
+        self.transfers.notify(self.message, status, True)
         try:
             self.station.files.remove(_FILE)
         except OSError:
             pass  # the power failed before it was there
         await self.transfers.notified()
-        self.station.config.store.remove(_STORED)
+        self.station.config.store.remove(STORED_DIAGNOSTICS)
 
     async def _upload(self):
         """Takes up to so many attempts; the status that it ends with."""
@@ -72,13 +71,13 @@ class DiagnosticsJob:
 
     def _begin(self):
         """Tells that the upload begins, unless a former request's has begun already."""
-        if self.transfers.status(MESSAGE) == UPLOADING:
+        if self.transfers.status(self.message) == UPLOADING:
             return
         try:
-            self.station.config.store.write(_STORED, b"1")
+            self.station.config.store.write(STORED_DIAGNOSTICS, b"1")
         except OSError as why:
             self.log.warning("no end will be told of after a restart: %s", why)
-        self.transfers.notify(MESSAGE, UPLOADING)
+        self.transfers.notify(self.message, UPLOADING)
 
     async def _attempt(self, request):
         from firmware.net.transfer import FileBody  # with HTTP and FTP: only a transfer needs them

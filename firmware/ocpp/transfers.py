@@ -12,7 +12,14 @@ from firmware.base import runtime
 from firmware.net import tls
 from firmware.ocpp import CallError, LinkDown
 
-_IDLE = "Idle"  # the status of both messages when nothing is under way
+# The messages that tell of the two, and what they tell when nothing is under way.
+DIAGNOSTICS_STATUS = "DiagnosticsStatusNotification"
+FIRMWARE_STATUS = "FirmwareStatusNotification"
+IDLE = "Idle"
+# Their names in the store, while they are under way or their end is still to be told.
+STORED_DIAGNOSTICS = "diagnostics"
+STORED_UPDATE = "update"
+
 _LONGEST_S = 3600  # real seconds of one transfer
 _NOTIFIED_S = 10  # real seconds that a transfer waits for earlier notifications to be told
 _SUFFIX = len("StatusNotification")
@@ -53,20 +60,9 @@ class Transfers:
         await runtime.stop(former)
         await job.run()
 
-    def resume(self) -> None:
-        """Goes on after a restart with what was under way, or is still to be told."""
-        if self.station.config.store.read("update") is not None:
-            from firmware.ocpp.update import UpdateJob  # rare
-
-            self.start(UpdateJob(self.station))
-        if self.station.config.store.read("diagnostics") is not None:
-            from firmware.ocpp.diagnostics import DiagnosticsJob  # rare
-
-            self.start(DiagnosticsJob(self.station, None))
-
     def status(self, message: str) -> str:
         """The present status that this message tells."""
-        return self.statuses.get(message, _IDLE)
+        return self.statuses.get(message, IDLE)
 
     def is_idle(self, message: str) -> bool:
         """Whether nothing that this message tells of is under way."""

@@ -1,6 +1,6 @@
 """The course of an update (OCPP 5.19, errata 3.47 to 3.49): a signed bundle into a slot.
 
-What is under way is in the store's "update". It outlives restarts, and power cuts at any step. Its
+What is under way is in the store. It outlives restarts, and power cuts at any step. Its
 phases:
 
     NEW         nothing is believed of what the slot holds
@@ -17,6 +17,7 @@ import asyncio
 from firmware.base import bundle, ota, runtime, slots
 from firmware.base.manifest import BadBundle
 from firmware.ocpp import update_download
+from firmware.ocpp.transfers import FIRMWARE_STATUS, STORED_UPDATE
 
 # The phases, as they are stored.
 NEW = "new"
@@ -32,8 +33,6 @@ DOWNLOADING = "Downloading"
 DOWNLOADED = "Downloaded"
 INSTALLING = "Installing"
 
-MESSAGE = "FirmwareStatusNotification"
-_STORED = "update"  # its name in the store
 _TRIAL_S = 600  # real seconds that a new version has to reach the central system
 _TRIAL_MORE_MS = 60000  # how long it then waits at a time while a transaction runs
 _NOTIFIED_S = 10
@@ -75,12 +74,12 @@ class Update:
             str(self.retry_interval_s),
             self.slot,
         )
-        store.write(_STORED, "\n".join(fields).encode())
+        store.write(STORED_UPDATE, "\n".join(fields).encode())
 
 
 def stored(store) -> Update | None:
     """The update that is under way; None where there is none."""
-    fields = (store.read(_STORED) or b"").decode().split("\n")
+    fields = (store.read(STORED_UPDATE) or b"").decode().split("\n")
     if len(fields) != 6:
         return None
     phase, url, retrieve_date, attempts, retry_interval_s, slot = fields
@@ -94,13 +93,13 @@ def request(station, url: str, retrieve_date: int, attempts: int, retry_interval
     Update(NEW, url, retrieve_date, attempts, retry_interval_s, slot).store_in(
         station.config.store
     )
-    station.transfers.clear_status(MESSAGE)
+    station.transfers.clear_status(FIRMWARE_STATUS)
 
 
 class UpdateJob:
     """A job for `transfers.py`: goes through the stored update's phases."""
 
-    message = MESSAGE
+    message = FIRMWARE_STATUS
 
     def __init__(self, station):
         self.station = station
@@ -174,7 +173,7 @@ class UpdateJob:
             return False
         update.phase = READY
         self._keep(update)
-        self.transfers.notify(MESSAGE, DOWNLOADED)
+        self.transfers.notify(self.message, DOWNLOADED)
         await self.transfers.no_transaction()
         return False
 
@@ -189,8 +188,8 @@ class UpdateJob:
         update.phase = WAITING
         update.attempts -= 1
         self._keep(update)
-        if self.transfers.status(MESSAGE) != DOWNLOADING:
-            self.transfers.notify(MESSAGE, DOWNLOADING)
+        if self.transfers.status(self.message) != DOWNLOADING:
+            self.transfers.notify(self.message, DOWNLOADING)
 
     # the installation
 
@@ -208,11 +207,11 @@ class UpdateJob:
         """Lets boot.py start the new version, once no transaction runs."""
         session = self.station.session
         if session.transaction:
-            self.transfers.set_status(MESSAGE, DOWNLOADED)
+            self.transfers.set_status(self.message, DOWNLOADED)
             await self.transfers.no_transaction()
             return False
         session.refuse_transactions()
-        self.transfers.notify(MESSAGE, INSTALLING)
+        self.transfers.notify(self.message, INSTALLING)
         await self.transfers.notified(_NOTIFIED_S)
         if session.transaction:
             await self.transfers.no_transaction()
@@ -253,8 +252,8 @@ class UpdateJob:
             else:
                 self.slots.write_boot(trial="0", tries="0")
             return await self._end(update, INSTALLED)
-        if self.transfers.is_idle(MESSAGE):
-            self.transfers.set_status(MESSAGE, INSTALLING)
+        if self.transfers.is_idle(self.message):
+            self.transfers.set_status(self.message, INSTALLING)
             await runtime.wait(self.online, _TRIAL_S * 1000)
             return False
         if station.session.transaction:  # let it end, and the central system answer after all
@@ -278,7 +277,7 @@ class UpdateJob:
 
     async def _end(self, update, status):
         """It has ended; the next step tells so."""
-        self.transfers.clear_status(MESSAGE)
+        self.transfers.clear_status(self.message)
         self.station.session.accept_transactions()
         update.phase = status
         self._keep(update)
@@ -289,8 +288,8 @@ class UpdateJob:
         if not self.online.is_set():
             await self.online.wait()
             return False
-        self.transfers.notify(MESSAGE, update.phase, True)
+        self.transfers.notify(self.message, update.phase, True)
         await self.transfers.notified()
         self._keep(update)
-        self.store.remove(_STORED)
+        self.store.remove(STORED_UPDATE)
         return True

@@ -1,4 +1,5 @@
-"""GetDiagnostics and UpdateFirmware (OCPP 5.9, 5.19): the requests that begin a transfer.
+"""GetDiagnostics and UpdateFirmware (OCPP 5.9, 5.19): the requests that begin a transfer, and how
+one goes on after a restart.
 
 What the transfers do is in `ocpp/diagnostics.py` and `ocpp/update.py`. Those are rarely needed,
 and imported only then.
@@ -6,6 +7,7 @@ and imported only then.
 
 from firmware.base import times
 from firmware.ocpp import Answer
+from firmware.ocpp.transfers import FIRMWARE_STATUS, STORED_DIAGNOSTICS, STORED_UPDATE
 
 _ATTEMPTS = 4  # where the central system leaves it to us
 _MAX_ATTEMPTS = 100
@@ -41,11 +43,11 @@ async def UpdateFirmware(station, payload):
 
     store = station.config.store
     before = update.stored(store)
-    installing = station.transfers.status(update.MESSAGE) == update.INSTALLING
+    installing = station.transfers.status(FIRMWARE_STATUS) == update.INSTALLING
     if installing or (before and before.phase == update.TRIAL):
         station.log("update").warning("another update is being installed: this one is not taken")
         return {}
-    station.transfers.stop(update.MESSAGE)
+    station.transfers.stop(FIRMWARE_STATUS)
     update.request(
         station,
         payload["location"],
@@ -58,6 +60,19 @@ async def UpdateFirmware(station, payload):
         station.transfers.start(update.UpdateJob(station))
 
     return Answer({}, begin)
+
+
+def resume(station) -> None:
+    """Goes on after a restart with what was under way, or whose end is still to be told."""
+    store = station.config.store
+    if store.read(STORED_UPDATE) is not None:
+        from firmware.ocpp.update import UpdateJob  # rare
+
+        station.transfers.start(UpdateJob(station))
+    if store.read(STORED_DIAGNOSTICS) is not None:
+        from firmware.ocpp.diagnostics import DiagnosticsJob  # rare
+
+        station.transfers.start(DiagnosticsJob(station, None))
 
 
 def _attempts(payload) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 
 from firmware.ocpp import Answer, CallError
+from firmware.ocpp.transfers import DIAGNOSTICS_STATUS, FIRMWARE_STATUS
 
 _CONNECTORS = (0, 1)
 
@@ -38,11 +39,11 @@ def _meter_values(station, connector_ids):
 
 
 def _diagnostics_status(station, connector_ids):
-    station.spawn(_send_transfer_status(station, "DiagnosticsStatusNotification"))
+    station.spawn(_send_transfer_status(station, DIAGNOSTICS_STATUS))
 
 
 def _firmware_status(station, connector_ids):
-    station.spawn(_send_transfer_status(station, "FirmwareStatusNotification"))
+    station.spawn(_send_transfer_status(station, FIRMWARE_STATUS))
 
 
 async def _send_transfer_status(station, action):
@@ -54,8 +55,8 @@ async def _send_transfer_status(station, action):
 
 _MESSAGES = {
     "BootNotification": _boot_notification,
-    "DiagnosticsStatusNotification": _diagnostics_status,
-    "FirmwareStatusNotification": _firmware_status,
+    DIAGNOSTICS_STATUS: _diagnostics_status,
+    FIRMWARE_STATUS: _firmware_status,
     "Heartbeat": _heartbeat,
     "MeterValues": _meter_values,
     "StatusNotification": _status_notification,
