@@ -20,6 +20,10 @@ class CrashRecord:
         crashes = int(words[0]) if words and words[0].isdigit() else 0
         return crashes, str(words[2], "utf-8") if len(words) > 2 else ""
 
+    def text(self) -> str:
+        """All of it, as it is kept."""
+        return str(self._memory(), "utf-8")
+
     def expect_reset(self) -> None:
         """The next reset is meant, and there were no crashes."""
         self._memory(_MEANT_TO_RESET)

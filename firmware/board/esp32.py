@@ -229,7 +229,7 @@ class Board:
 
     def crash_record(self) -> str:
         """What RTC memory keeps for boot.py: the crashes in a row, and the last one's cause."""
-        return str(self._rtc.memory(), "utf-8")
+        return self._crash_record.text()
 
 
 def _number(text):
