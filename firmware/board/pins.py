@@ -40,23 +40,25 @@ ntc_ohm      n     200204,144317,105385,77898,58246,44026,33621,25925,20175,1583
 8037,6506,5301,4348,3588,2978,2486,2086,1760,1492,1270,1087,934,805,698,606,529
 """
 
+_PINS = "oiau"  # the kinds that are a pin
 _NEVER = (1, 3, 6, 7, 8, 9, 10, 11, 20, 24, 28, 29, 30, 31)  # the console, the flash, not there
 
 
 def load(board: str = "devkit", changes: dict | None = None) -> dict:
     """Signal to text, checked. Raises ValueError with one line that says what is wrong."""
-    rows = [line.split() for line in TABLE.strip().split("\n")]
-    if board not in rows[0][2:]:
-        raise ValueError("no such board: %s (known: %s)" % (board, ", ".join(rows[0][2:])))
-    column = rows[0].index(board)
+    head, *lines = TABLE.strip().split("\n")
+    boards = head.split()[2:]
+    if board not in boards:
+        raise ValueError("no such board: %s (known: %s)" % (board, ", ".join(boards)))
     changes = dict(changes or {})
     table = {}
     used = {}
-    for row in rows[1:]:
-        name = row[0]
-        text = str(changes.pop(name, row[min(column, len(row) - 1)]))
-        why = _wrong(row[1], text)
-        if not why and row[1][0] in "oiau" and text != "-":
+    for line in lines:
+        name, kind, *columns = line.split()
+        pin = columns[boards.index(board)] if len(columns) > 1 else columns[0]
+        text = str(changes.pop(name, pin))
+        why = _wrong(kind, text)
+        if not why and kind[0] in _PINS and text != "-":
             number = int(text.lstrip("!^"))
             if number in used:
                 why = "is %s's already" % used[number]
@@ -71,9 +73,9 @@ def load(board: str = "devkit", changes: dict | None = None) -> dict:
     ohm = [int(part) for part in table["ntc_ohm"].split(",")]
     if len(ohm) < 2 or any(a <= b for a, b in zip(ohm, ohm[1:])):
         raise ValueError("pins: ntc_ohm must fall")
-    for pair in (("lock_close", "lock_open"), ("tic_rx", "tic_tx")):
-        if (table[pair[0]] == "-") != (table[pair[1]] == "-"):
-            raise ValueError("pins: %s and %s go together" % pair)
+    for one, other in (("lock_close", "lock_open"), ("tic_rx", "tic_tx")):
+        if (table[one] == "-") != (table[other] == "-"):
+            raise ValueError("pins: %s and %s go together" % (one, other))
     return table
 
 

@@ -54,9 +54,10 @@ def find_answer(heard: bytes, sent: bytes) -> bytes | None:
 
     Raises ModbusError for the slave's exception.
     """
-    size = 2 * (sent[4] << 8 | sent[5])
-    refusal = bytes((sent[0], sent[1] | 128))
-    for head, length in ((sent[:2] + bytes((size & 255,)), size + 5), (refusal, 5)):
+    unit, function, _, _, count_high, count_low = sent[:6]
+    size = 2 * (count_high << 8 | count_low)
+    refusal = bytes((unit, function | 128))
+    for head, length in ((bytes((unit, function, size & 255)), size + 5), (refusal, 5)):
         at = heard.find(head)
         while 0 <= at <= len(heard) - length:
             if crc(heard[at : at + length]) == 0:

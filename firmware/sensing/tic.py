@@ -116,11 +116,12 @@ class Decoder:
         if self._end < 0:
             return
         parsed = parse_group(bytes(self._group_view[:size])) if size < _GROUP else None
-        if not parsed or self._frame_mode not in (FIND_OUT, parsed[0]):
+        mode, label, text = parsed or (None, b"", b"")
+        if not parsed or self._frame_mode not in (FIND_OUT, mode):
             self._whole = False
             return
         self.good_groups += 1
-        self._frame_mode, label, text = parsed
+        self._frame_mode = mode
         key = b"\n" + label + b"="
         start = self._end + len(key)
         end = start + len(text)

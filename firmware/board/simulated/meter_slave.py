@@ -41,11 +41,13 @@ def encode_register(number: int | None, register: Register) -> bytes:
 
 def answer(meter: RegisterMap, unit: int, request: bytes, reading: dict) -> bytes:
     """The answer's frame; b"" where a slave keeps silent: a damaged frame, or another's."""
-    if len(request) != 8 or crc(request) or request[0] != unit:
+    if len(request) != 8 or crc(request):
         return b""
-    function = request[1]
-    first = request[2] << 8 | request[3]
-    count = request[4] << 8 | request[5]
+    asked, function, first_high, first_low, count_high, count_low = request[:6]
+    if asked != unit:
+        return b""
+    first = first_high << 8 | first_low
+    count = count_high << 8 | count_low
     if function != meter.function:
         return with_crc(bytes((unit, function | 128, 1)))
     if not 1 <= count <= meter.max_registers:
