@@ -14,8 +14,6 @@ class Clock:
     corrections: it waits until time has caught up (a transaction's times never run backwards).
     """
 
-    boot = 0  # the number under which the journal knows this clock's ms(), a Reset included
-
     def __init__(self, speed: int = 1, ticks=runtime.ticks_ms):
         self.speed = speed
         self._ticks = ticks
@@ -25,6 +23,13 @@ class Clock:
         self._highest = 0
         self._waits = []  # (when, event)
         self._ticker = None
+        self._boot = 0
+
+    def number_boot(self, number: int) -> int:
+        """The number that the journal gave to this clock's `ms()`: the first that is handed in,
+        since the clock goes on after a Reset."""
+        self._boot = self._boot or number
+        return self._boot
 
     def ms(self) -> int:
         """Station milliseconds since start; never goes back, never wraps."""

@@ -40,7 +40,7 @@ class EventTimes:
     def begin_boot(self) -> None:
         """The journal is read: numbers this boot. A clock that has outlived a Reset still counts
         from the same moment, and keeps its number."""
-        self._boot = self._clock.boot = self._clock.boot or self._boot
+        self._boot = self._clock.number_boot(self._boot)
 
     # from then on
 

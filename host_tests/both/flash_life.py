@@ -27,12 +27,13 @@ SEAL = 700  # small segments, so that there is much to tidy
 
 
 class Clock:
-    boot = 0
-
     def __init__(self, real):
         self.real = real  # milliseconds of the world
         self.born = real[0]
-        self.known = False
+        self.is_set = False
+
+    def number_boot(self, number):
+        return number
 
     def ms(self):
         return self.real[0] - self.born
@@ -41,7 +42,7 @@ class Clock:
         return self.epoch_at(self.ms())
 
     def epoch_at(self, ms):
-        return EPOCH + (self.born + ms) // 1000 if self.known else None
+        return EPOCH + (self.born + ms) // 1000 if self.is_set else None
 
 
 class Log:
@@ -174,11 +175,11 @@ class Life:
     def mark(self):
         self.marks.append((self.step(), self.wh, self.real[0], self.endpoint))
 
-    def boot(self, known):
+    def boot(self, clock_is_set):
         self.mark()
         self.s = Station(self.files, self.real, self.endpoint)
         self.s.t.recover("PowerLoss", self.wh)
-        self.s.clock.known = known
+        self.s.clock.is_set = clock_is_set
 
     def pass_time(self, seconds=30, wh=10):
         self.real[0] += seconds * 1000
@@ -266,7 +267,7 @@ class Life:
         t.profile()
         t.start()  # before any clock
         t.values(3)
-        t.s.clock.known = True
+        t.s.clock.is_set = True
         t.values(2)
         t.deliver()
         t.profile(100)
@@ -324,7 +325,7 @@ class Life:
         t.values(4)
         t.stop()
         t.key()
-        t.s.clock.known = True
+        t.s.clock.is_set = True
         t.deliver()
         t.start(None, ENERGY | 32)  # long and online: segments come and go
         for _ in range(long):
@@ -370,9 +371,9 @@ class Life:
             elif what < 22:
                 self.values(1, 0, "Sample.Clock")
             elif what < 28:
-                self.s.clock.known = True
+                self.s.clock.is_set = True
                 self.deliver(1 + pick(12))
-            elif what < 30 and self.s.clock.known:
+            elif what < 30 and self.s.clock.is_set:
                 message = self.s.t.outbox.head()
                 if message and not self.central.refuses(message):  # its answer is lost
                     self.central.receive(self.step(), self.s.t.outbox.endpoint_id, message)
@@ -450,9 +451,9 @@ class Life:
         flash.files = flash.mount()
         s = Station(flash.files, real, endpoint)
         s.t.recover("PowerLoss", wh, 1000)
-        s.clock.known = True
-        for place in (endpoint, A + B - endpoint):
-            s.t.outbox.set_endpoint(place)
+        s.clock.is_set = True
+        for endpoint_id in (endpoint, A + B - endpoint):
+            s.t.outbox.set_endpoint(endpoint_id)
             s.deliver(central, lambda: 0)
         s.t.outbox.save()
         assert not s.log.errors or all("given up" in e for e in s.log.errors), s.log.errors
@@ -460,10 +461,10 @@ class Life:
 
     def check_seen(self, seen, cut, figures, wh=None, cuts=0):
         promised = {}
-        known = {}
+        begun = {}
         for action, at, endpoint, before, after in self.events:
             if before <= cut:
-                known[(action, at)] = endpoint
+                begun[(action, at)] = endpoint
             if after <= cut:
                 promised[(action, at)] = endpoint
         first = {}
@@ -499,8 +500,8 @@ class Life:
                     previous = when
                     if action == "StopTransaction":
                         running = None
-                if key in known:
-                    assert known[key] == endpoint, "sent to another: %s" % text
+                if key in begun:
+                    assert begun[key] == endpoint, "sent to another: %s" % text
                     usual = self.usual.get(key)
                     if key in promised or payload.get("reason") != "PowerLoss":
                         assert usual in (None, canonical(bare(payload))), (usual, text)

@@ -31,7 +31,7 @@ def written():
 
 
 def test_they_are_written_so():
-    s = Station(known=False)
+    s = Station(clock_is_set=False)
     s.outbox.attempts = 1
     s.start(1000, "TAG", 77, measurands.pack({"energy": 1000}, None, ENERGY))
     s.wait(30)

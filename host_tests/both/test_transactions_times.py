@@ -17,7 +17,7 @@ from host_tests.both.transactions_rig import (
 
 
 def test_before_the_clock_is_known_nothing_is_sent_and_all_is_dated_afterwards():
-    s = Station(known=False)
+    s = Station(clock_is_set=False)
     s.wait(10)
     s.start()
     s.wait(30)
@@ -33,7 +33,7 @@ def test_before_the_clock_is_known_nothing_is_sent_and_all_is_dated_afterwards()
 
 
 def test_dates_once_given_stay():
-    s = Station(known=False)
+    s = Station(clock_is_set=False)
     s.start()
     s.wait(100)
     s.clock.set(NOW + 100)
@@ -46,7 +46,7 @@ def test_dates_once_given_stay():
 
 
 def test_a_clock_before_the_build_is_not_believed():
-    s = Station(known=False)
+    s = Station(clock_is_set=False)
     s.clock.set(BUILD - 5)
     s.start()
     assert s.outbox.head() is None

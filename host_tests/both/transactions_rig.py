@@ -20,11 +20,12 @@ POWER = measurands.parse("Power.Active.Import")
 
 
 class Clock:
-    boot = 0
-
     def __init__(self):
         self.now = 1000
         self.offset = None
+
+    def number_boot(self, number):
+        return number
 
     def ms(self):
         return self.now
@@ -52,16 +53,16 @@ class Log:
 class Station:
     """A Transactions that can be switched off and on."""
 
-    def __init__(self, known=True, limit=1000000, **options):
+    def __init__(self, clock_is_set=True, limit=1000000, **options):
         self.files = MemoryFiles(limit, slack=120)
         self.options: dict = {"reserve": 8192}
         self.options.update(options)
         self.epoch = NOW
-        self.boot(known)
+        self.boot(clock_is_set)
 
-    def boot(self, known=True):
+    def boot(self, clock_is_set=True):
         self.clock = Clock()
-        if known:
+        if clock_is_set:
             self.clock.set(self.epoch)
         self.log = Log()
         journal = Journal(self.files, self.log, **self.options)
