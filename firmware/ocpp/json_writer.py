@@ -13,6 +13,8 @@ _MEMBERS = const(4)  # of a list, which are written together if they are no more
 async def write(message: list) -> list:
     """The text of a message, in pieces. Lets other tasks run while it writes a long one. Raises
     TypeError for what JSON can't express."""
+    if not _is_long(message):  # as most are
+        return [runtime.json_text(message)]
     text = ""
     pieces = []
     for part in _parts(message):
