@@ -50,7 +50,7 @@ CLIENT = """
 import asyncio, gc, json, os
 from firmware.net import tls, websocket
 cases = json.loads(sys.argv[1])
-buffer = bytearray(1000)
+limit = 1000
 
 async def main():
     for case, port in cases:
@@ -64,7 +64,7 @@ async def main():
             host = "127.0.0.1" if "numeric" in case else "localhost"
             url = "wss://%s:%d/x" % (host, port)
             secret = (("Authorization", "Basic secret"),)
-            link = await websocket.connect(url, secret, context, limit=buffer,
+            link = await websocket.connect(url, secret, context, limit=limit,
                 timeout_s=1 if case == "silent" else 20)
             await link.send("hello")
             outcome = bytes((await link.recv())[:]).decode()

@@ -3,14 +3,45 @@
 import asyncio
 
 from firmware.base import runtime, sockets
-from firmware.net import Closed, dial
+from firmware.base.runtime import const
+from firmware.net import Closed, dial, read_ahead, websocket_handshake
+from firmware.net.long_message import LongMessage
+from firmware.net.url import parse_url
 
-_PIECE = 256  # bytes that are written at a time, at least
-_AHEAD = 256  # bytes read ahead: a header, or a whole control frame
-_SMALL = 512  # bytes of messages that most are shorter than
-_CLOSE_S = 5
-_LINGER_S = 2
-_SLOWEST = 50  # bytes/s: a link of 100 B/s has more to carry than what we know of
+# Close codes (RFC 6455, 7.4.1).
+NORMAL = const(1000)
+GOING_AWAY = const(1001)
+PROTOCOL_ERROR = const(1002)
+UNSUPPORTED_DATA = const(1003)
+NO_STATUS = const(1005)  # never on the wire: the close frame had none
+ABNORMAL = const(1006)  # never on the wire: the connection was lost
+INVALID_DATA = const(1007)
+TOO_BIG = const(1009)
+
+# A frame's first two bytes (RFC 6455, 5.2).
+_FIN = const(0x80)  # the last frame of its message
+_RESERVED = const(0x70)
+_OPCODE = const(0x0F)
+_MASKED = const(0x80)
+_SIZE = const(0x7F)
+_SIZE_OF_2_BYTES = const(126)
+_SIZE_OF_8_BYTES = const(127)
+
+# Opcodes (RFC 6455, 11.8). Control frames are those from _CLOSE on (5.5).
+_CONTINUATION = const(0)
+_TEXT = const(1)
+_BINARY = const(2)
+_CLOSE = const(8)
+_PING = const(9)
+_PONG = const(10)
+_LONGEST_CONTROL = const(125)  # bytes (RFC 6455, 5.5)
+
+_PIECE = const(256)  # bytes that are masked and written at a time, at least
+_SHORT = const(512)  # bytes: a longer message is received as it is read
+_LONGEST_REASON = const(40)  # characters of a close frame's reason
+_CLOSE_S = const(5)  # for the peer's answer to our close frame
+_LINGER_S = const(2)  # for the peer to read why we close
+_SLOWEST = const(50)  # bytes/s: a link of 100 B/s has more to carry than what we know of
 
 
 def backoff(attempt: int, random: int) -> int:
@@ -63,20 +94,31 @@ async def connect(
     """Opens a link to a ws or wss URL.
 
     `headers`: (name, value) pairs to send as well. `tls`: net/tls.py's context, for wss. `limit`:
-    the longest message in bytes; one of more than 512 is a `long.Long`. Or the buffer to
-    receive into, for who keeps one from start-up: later, 8 KB in one piece may be hard to find.
-    `timeout_s`: for each step. `addresses`: a dial.Addresses.
+    the longest message, and the longest head of the server's answer, in bytes. `timeout_s`: for
+    each step. `addresses`: a dial.Addresses.
 
     Raises ValueError for a bad URL or header, before anything is sent, else net's `Refused` with
-    the HTTP status, `TlsFailed`, or OSError. What each step needs is loaded for it.
+    the HTTP status, `TlsFailed`, or OSError.
     """
-    said = runtime.once("firmware.net.hello", "hello", url, headers, tls, protocol)
-    host, port, secure, key, request = said
-    tls = tls if secure else None
-    streams = await dial.dial(host, port, tls, request, timeout_s, addresses)
-    link = WebSocket(streams, limit, timeout_s)
-    await runtime.soon("firmware.net.handshake", "shake", link, key, protocol)
-    return link
+    place = parse_url(url)
+    if place.user is not None:
+        raise ValueError("a user or password does not belong into SupervisionUrl")
+    if place.scheme != "wss":
+        tls = None
+    elif not tls:
+        raise ValueError("wss without a CA certificate")
+    key = websocket_handshake.new_key()
+    request = websocket_handshake.request(place, headers, key, protocol)
+    reader, writer = await dial.dial(place.host, place.port, tls, request, timeout_s, addresses)
+    incoming = read_ahead.ReadAhead(reader)
+    is_open = False
+    try:
+        await websocket_handshake.check_answer(incoming, key, protocol, limit, timeout_s)
+        is_open = True
+    finally:
+        if not is_open:
+            sockets.abort(writer)
+    return WebSocket(incoming, writer, limit, timeout_s)
 
 
 class WebSocket:
@@ -85,213 +127,196 @@ class WebSocket:
     `closed` is None, or (code, reason) once it is gone; `pongs` counts the answers to our pings.
     """
 
-    def __init__(self, streams: tuple, limit: int | bytearray, timeout_s: int):
+    def __init__(self, incoming, writer, limit: int, timeout_s: int):
         self.closed = None
         self.pongs = 0
         self.timeout_s = timeout_s
-        self._reader, self._writer = streams
-        if isinstance(limit, int):
-            self._limit = limit
-            limit = bytearray(min(limit, _SMALL))
-        else:
-            self._limit = len(limit)
-        self._small = memoryview(limit)
-        self._long = None  # the long.Long of a message that is larger
-        self._unread = False  # nobody wants the rest of it
-        self._size = 0  # bytes of the message that have come
-        self._left = 0  # bytes of its present frame still to come
-        self._open = False  # a first fragment has come
-        self._last = False  # the present frame is the message's last
-        self._ahead = memoryview(bytearray(_AHEAD))
-        self._at = 0  # the next byte of it
-        self._end = 0
-        self._lock = asyncio.Lock()
-        self._closing = False  # our close frame is out
-        self._receiving = False
-        self._unheard = 0  # bytes sent since anything came
-        self._life = asyncio.Event()  # something came since the last ping
+        self._incoming = incoming  # a read_ahead.ReadAhead
+        self._writer = writer
+        self._limit = limit  # bytes of a message
+        self._buffer = memoryview(bytearray(min(limit, _SHORT)))  # for a short message
+        # The message that is being received.
+        self._long = None  # the LongMessage that it is
+        self._is_unwanted = False  # nobody reads the rest of it
+        self._size = 0  # bytes that have come
+        self._has_begun = False  # its first frame has come
+        # The frame of it that is being received.
+        self._left = 0  # bytes still to come
+        self._is_last = False
+        self._sending = asyncio.Lock()  # held while a frame is written
+        self._is_closing = False  # our close frame is out
+        self._is_receiving = False
+        self._unanswered = 0  # bytes sent since anything came
+        self._heard = asyncio.Event()  # something came since the last ping
         self._gone = asyncio.Event()
+        incoming.on_bytes = self._on_bytes
 
-    # --- receiving ---
+    def _on_bytes(self):
+        self._heard.set()
+        self._unanswered = 0
+
+    # receiving
 
     async def recv(self):
-        """The next text message: a memoryview, valid until the next `recv`, or a `long.Long`, of
+        """The next text message: a memoryview, valid until the next `recv`, or a `LongMessage`, of
         which more is received as it is read. Answers pings on the way. May be cancelled and called
         again. Raises `Closed`."""
-        return await self._alone(self._next)
+        return await self._receive(self._next_message)
 
-    async def _alone(self, work, *words):
-        if self._receiving:  # close() does, by now
-            await self._gone.wait()
-        if self.closed:
-            raise Closed(*self.closed)
-        self._receiving = True
-        try:
-            return await work(*words)
-        except runtime.LINK_ERRORS as error:
-            self.drop(1006, str(error))
-            raise Closed(*self.closed)
-        finally:
-            self._receiving = False
-
-    async def _next(self):
-        if self._long is not None:  # which was not read to its end
-            self._unread = True
-            await self._until(self._limit + 1)
-            self._begin()
-        if await self._until(self._limit + 1):
-            message = self._small[: self._size]
-            self._begin()
-            if not valid_utf8(message):
-                await self._fail(1007, "a text message is not UTF-8")
-            return message
-        return self._long
-
-    def _begin(self):
-        self._size = 0
-        self._long = None
-        self._open = self._last = self._unread = False
-
-    async def more(self, message, size: int) -> None:
+    async def receive_more(self, message, size: int) -> None:
         """Receives on, until so many bytes of the long message are there, or all of it. Raises as
         `recv` does, and MemoryError."""
         if message is self._long:
-            await self._alone(self._more, message, size)
+            await self._receive(self._receive_more, message, size)
 
-    async def _more(self, message, size):
-        done = await self._until(size)
-        if not valid_utf8(message.come(self._size, done)):
-            await self._fail(1007, "a text message is not UTF-8")
-        if done:
-            self._begin()
+    async def _receive(self, work, *args):
+        """Awaits `work(*args)` as the only one who receives."""
+        if self._is_receiving:  # close() does, by now
+            await self._gone.wait()
+        if self.closed:
+            raise Closed(*self.closed)
+        self._is_receiving = True
+        try:
+            return await work(*args)
+        except runtime.LINK_ERRORS as error:
+            self.drop(ABNORMAL, str(error))
+            raise Closed(*self.closed)
+        finally:
+            self._is_receiving = False
 
-    async def _until(self, wanted):
+    async def _next_message(self):
+        if self._long is not None:  # it was not read to its end
+            self._is_unwanted = True
+            await self._receive_until(self._limit + 1)
+            self._end_message()
+        if not await self._receive_until(self._limit + 1):
+            return self._long
+        message = self._buffer[: self._size]
+        self._end_message()
+        if not valid_utf8(message):
+            await self._fail(INVALID_DATA, "a text message is not UTF-8")
+        return message
+
+    async def _receive_more(self, message, size):
+        is_whole = await self._receive_until(size)
+        if not valid_utf8(message.received(self._size, is_whole)):
+            await self._fail(INVALID_DATA, "a text message is not UTF-8")
+        if is_whole:
+            self._end_message()
+
+    def _end_message(self):
+        self._size = 0
+        self._long = None
+        self._has_begun = self._is_last = self._is_unwanted = False
+
+    async def _receive_until(self, wanted):
         """Receives until so many bytes of the message are there, or it turns out to be a long one:
         False; or until all of it is there: True."""
         while self._size < wanted:
             if self._left:
-                size, n = self._size, self._left
-                if self._long is None:
-                    room = self._small[size : size + n]
-                elif self._unread:
-                    room = self._small[:n]
-                else:
-                    room = self._long.room(size, n)
-                n = min(len(room), self._end - self._at)
-                if n:
-                    room[:n] = self._ahead[self._at : self._at + n]
-                    self._at += n
-                elif self._left < _AHEAD:
-                    await self._need(1)
-                else:
-                    n = await self._some(room)
-                self._size += n
-                self._left -= n
-            elif self._last:
+                space = self._space()
+                count = self._incoming.take_into(space)
+                if not count and self._left < read_ahead.SIZE:
+                    await self._incoming.need(1)  # with what follows the frame, if it is there
+                elif not count:
+                    count = await self._incoming.read_into(space)
+                self._size += count
+                self._left -= count
+            elif self._is_last:
                 return True
             else:
-                short = self._long is None
-                await self._frame()
-                if short and self._long is not None:
+                was_short = self._long is None
+                await self._read_header()
+                if was_short and self._long is not None:
                     return False
         return False
 
-    async def _some(self, view):
-        """Reads what is there, at least a byte."""
-        n = None
-        while n is None:
-            n = await sockets.read_into(self._reader, view)
-        if not n:
-            raise EOFError("the peer closed the connection")
-        self._life.set()
-        self._unheard = 0
-        return n
+    def _space(self):
+        """Where the next bytes of the message are to go."""
+        if self._long is None:
+            return self._buffer[self._size : self._size + self._left]
+        if self._is_unwanted:
+            return self._buffer[: self._left]
+        return self._long.space(self._size, self._left)
 
-    async def _need(self, n):
-        """Reads ahead until n bytes are there. Takes none, so that it may be cancelled."""
-        ahead, at = self._ahead, self._at
-        if at and at + n > self._end:
-            rest = self._end - at
-            ahead[:rest] = bytes(ahead[at : self._end])
-            self._at, self._end = 0, rest
-        while self._end - self._at < n:
-            self._end += await self._some(ahead[self._end :])
-
-    async def _frame(self):
-        """Takes the next frame's header, and all of a control frame."""
-        await self._need(2)
-        first, size = self._ahead[self._at], self._ahead[self._at + 1]
-        opcode = first & 15
-        if first & 0x70 or opcode > 10 or 2 < opcode < 8:
-            await self._fail(1002, "reserved bits or opcode")
-        if size & 0x80:
-            await self._fail(1002, "masked frame")
-        if opcode > 7:
-            if first < 0x80 or size > 125:
-                await self._fail(1002, "control frame too long or in fragments")
-            await self._need(2 + size)
-            self._at += 2 + size
-            data = bytes(self._ahead[self._at - size : self._at])
-            if opcode == 8:
-                await self._close_frame(data)
-            elif opcode == 10:
-                self.pongs += 1
-            elif not self._closing:
-                await self._send(10, [data])
+    async def _read_header(self):
+        """Takes the next frame's header (RFC 6455, 5.2), and all of a control frame."""
+        incoming = self._incoming
+        await incoming.need(2)
+        # Taken below, with what belongs to them: this may be cancelled while it waits.
+        first, second = incoming.peek(2)
+        opcode = first & _OPCODE
+        size = second & _SIZE
+        if first & _RESERVED or opcode > _PONG or _BINARY < opcode < _CLOSE:
+            await self._fail(PROTOCOL_ERROR, "reserved bits or opcode")
+        if second & _MASKED:  # a server must not (5.1)
+            await self._fail(PROTOCOL_ERROR, "masked frame")
+        if opcode >= _CLOSE:
+            if not first & _FIN or size > _LONGEST_CONTROL:
+                await self._fail(PROTOCOL_ERROR, "control frame too long or in fragments")
+            await incoming.need(2 + size)
+            await self._take_control_frame(opcode, incoming.take(2 + size)[2:])
             return
-        if opcode == 2:
-            await self._fail(1003, "binary message")
-        if self._open != (opcode == 0):
-            await self._fail(1002, "fragments out of order")
-        more = 2 if size == 126 else 8 if size == 127 else 0
-        await self._need(2 + more)
-        self._at += 2 + more
+        if opcode == _BINARY:
+            await self._fail(UNSUPPORTED_DATA, "binary message")
+        if self._has_begun != (opcode == _CONTINUATION):
+            await self._fail(PROTOCOL_ERROR, "fragments out of order")
+        more = 2 if size == _SIZE_OF_2_BYTES else 8 if size == _SIZE_OF_8_BYTES else 0
+        await incoming.need(2 + more)
+        header = incoming.take(2 + more)
         if more:
-            size = int.from_bytes(self._ahead[self._at - more : self._at], "big")
-        if self._size + size > self._limit or not self._fits(self._size + size):
-            await self._fail(1009, "message over %d bytes" % self._limit)
-        self._left, self._open, self._last = size, True, first > 0x7F
+            size = int.from_bytes(header[2:], "big")
+        if self._size + size > self._limit or not self._has_space(self._size + size):
+            await self._fail(TOO_BIG, "message over %d bytes" % self._limit)
+        self._left = size
+        self._has_begun = True
+        self._is_last = first & _FIN != 0
 
-    def _fits(self, size):
-        """A message of this size is a long one. False: there is no memory to begin one."""
-        if self._long is not None or size <= len(self._small):
+    def _has_space(self, size):
+        """Whether there is space for a message of this size, or to begin a long one."""
+        if self._long is not None or size <= len(self._buffer):
             return True
-        runtime.collect()
         try:
-            self._long = runtime.once("firmware.net.long", "Long", self, self._small[: self._size])
+            self._long = LongMessage(self, self._buffer[: self._size])
         except MemoryError:
             return False
         return True
 
-    async def _close_frame(self, data):
-        code = int.from_bytes(data[:2], "big") if data else 1005
-        known = 999 < code < 1004 or 1006 < code < 1015 or 2999 < code < 5000
-        if len(data) == 1 or data and not known:
-            await self._fail(1002, "bad close code")
+    async def _take_control_frame(self, opcode, data):
+        if opcode == _CLOSE:
+            await self._take_close_frame(data)
+        elif opcode == _PONG:
+            self.pongs += 1
+        elif not self._is_closing:
+            await self._send(_PONG, [data])
+
+    async def _take_close_frame(self, data):
+        code = int.from_bytes(data[:2], "big") if data else NO_STATUS
+        # RFC 6455, 7.4.2, and those registered since.
+        is_known = 1000 <= code < 1004 or 1007 <= code < 1015 or 3000 <= code < 5000
+        if len(data) == 1 or data and not is_known:
+            await self._fail(PROTOCOL_ERROR, "bad close code")
         if not valid_utf8(memoryview(data[2:])):
-            await self._fail(1007, "close reason is not UTF-8")
-        await self._end_with(data[:2], code, str(data[2:], "utf-8"))
+            await self._fail(INVALID_DATA, "close reason is not UTF-8")
+        await self._end(data[:2], code, str(data[2:], "utf-8"))
 
     async def _fail(self, code, reason):
-        await self._end_with(code.to_bytes(2, "big") + reason.encode(), code, reason)
+        """Ends the link for what the peer has done (RFC 6455, 7.1.7)."""
+        await self._end(code.to_bytes(2, "big") + reason.encode(), code, reason)
 
-    async def _end_with(self, data, code, reason):
+    async def _end(self, data, code, reason):
         """Sends a close frame unless that was done, and closes once the peer has had the chance
-        to read it: closing with unread input would reset the connection."""
+        to read it: closing with unread input would reset the connection. Raises `Closed`."""
         try:
-            if not self._closing:
-                await self._send(8, [data])
-            await asyncio.wait_for(self._discard(), _LINGER_S)
+            if not self._is_closing:
+                await self._send(_CLOSE, [data])
+            await asyncio.wait_for(self._incoming.discard(), _LINGER_S)
         except runtime.LINK_ERRORS:
             pass  # it ends either way
         self.drop(code, reason)
         raise Closed(code, reason)
 
-    async def _discard(self):
-        while True:
-            await self._some(self._ahead)
-
-    # --- sending ---
+    # sending
 
     async def send(self, text: str | list) -> None:
         """Sends a text message, or a list of its pieces, which is emptied. Raises `Closed`, also
@@ -300,51 +325,46 @@ class WebSocket:
             text = [text]
         for n in range(len(text)):
             text[n] = sockets.utf8(text[n])
-        await self._send(1, text)
+        await self._send(_TEXT, text)
 
     async def _send(self, opcode, data):
+        """Sends a frame; `data` is a list of its pieces, which is emptied."""
         if self.closed:
             raise Closed(*self.closed)
-        n = sum(len(piece) for piece in data)
-        self._unheard += n
+        size = sum([len(piece) for piece in data])
+        self._unanswered += size
         try:
-            await self._write(opcode, data, n)
+            await self._write(opcode, data, size)
         except Closed:
             raise
         except runtime.LINK_ERRORS:
-            self.drop(1006, "sending: stalled")
+            self.drop(ABNORMAL, "sending: stalled")
         if self.closed:
             raise Closed(*self.closed)
 
-    async def _write(self, opcode, data, n):
-        async with self._lock:
-            if self._closing:
-                raise Closed(1006, "closing")
-            self._closing = opcode == 8
-            key = runtime.urandom(4)
-            if n < 126:
-                head = bytes((0x80 | opcode, 0x80 | n))
-            elif n < 65536:
-                head = bytes((0x80 | opcode, 0xFE, n >> 8, n & 255))
-            else:
-                head = bytes((0x80 | opcode, 0xFF)) + n.to_bytes(8, "big")
-            head += key
+    async def _write(self, opcode, data, size):
+        async with self._sending:
+            if self._is_closing:
+                raise Closed(ABNORMAL, "closing")
+            self._is_closing = opcode == _CLOSE
+            key = runtime.urandom(4)  # RFC 6455, 5.3
+            header = _header(opcode, size) + key
             try:
-                while head or data:
-                    piece = bytearray(head)
+                while header or data:
+                    piece = bytearray(header)
                     while data and len(piece) < _PIECE:
                         piece.extend(data.pop(0))
-                    mask(memoryview(piece)[len(head) :], key)
-                    turn = (len(piece) - len(head)) & 3
-                    key = key[turn:] + key[:turn]
-                    head = b""
+                    mask(memoryview(piece)[len(header) :], key)
+                    used = (len(piece) - len(header)) % 4
+                    key = key[used:] + key[:used]  # where the next piece goes on with it
+                    header = b""
                     self._writer.write(piece)
                     await asyncio.wait_for(self._writer.drain(), self.timeout_s)
             except BaseException as error:  # half a frame is out: cancelled, or the link is lost
-                self.drop(1006, "sending: " + (str(error) or "stalled"))
+                self.drop(ABNORMAL, "sending: " + (str(error) or "stalled"))
                 raise
 
-    # --- staying and leaving ---
+    # staying and leaving
 
     async def keepalive(self, interval_s: int, timeout_s: int) -> None:
         """Pings every `interval_s` seconds (0: not at all), see `lives`. Returns
@@ -357,45 +377,54 @@ class WebSocket:
 
     def slow_s(self) -> int:
         """Seconds that the slowest link takes for what went out since anything came."""
-        return self._unheard // _SLOWEST
+        return self._unanswered // _SLOWEST
 
     async def lives(self, timeout_s: int) -> bool:
         """Pings; whether anything at all comes within `timeout_s`, or what a slow link needs more.
         If not, the link is dropped."""
-        self._life.clear()
+        self._heard.clear()
         try:
             await asyncio.wait_for(self._ping(), timeout_s + self.slow_s())
         except asyncio.TimeoutError:
-            self.drop(1006, "silent for %d s after a ping" % timeout_s)
+            self.drop(ABNORMAL, "silent for %d s after a ping" % timeout_s)
         except OSError:
             pass  # closed
         return not self.closed
 
     async def _ping(self):
-        await self._send(9, [b""])
-        await self._life.wait()
+        await self._send(_PING, [b""])
+        await self._heard.wait()
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Says goodbye, waits at most 5 s for the peer's answer, and closes."""
         try:
-            await asyncio.wait_for(self._goodbye(code, reason), _CLOSE_S)
+            await asyncio.wait_for(self._say_goodbye(code, reason), _CLOSE_S)
         except runtime.LINK_ERRORS:
             pass  # it ends either way
         finally:
             self.drop(code, reason)
 
-    async def _goodbye(self, code, reason):
-        await self._send(8, [code.to_bytes(2, "big") + reason[:40].encode()])
+    async def _say_goodbye(self, code, reason):
+        await self._send(_CLOSE, [code.to_bytes(2, "big") + reason[:_LONGEST_REASON].encode()])
         while not self.closed:
-            if self._receiving:
+            if self._is_receiving:
                 await self._gone.wait()
             else:
                 await self.recv()
 
-    def drop(self, code: int = 1006, reason: str = "") -> None:
+    def drop(self, code: int = ABNORMAL, reason: str = "") -> None:
         """Closes at once, without a close frame; `recv` raises `Closed`."""
         if not self.closed:
             self.closed = (code, reason)
             self._gone.set()
-            self._life.set()
+            self._heard.set()
             sockets.abort(self._writer)
+
+
+def _header(opcode, size):
+    """The header of an unfragmented masked frame, without its key."""
+    if size < _SIZE_OF_2_BYTES:
+        return bytes((_FIN | opcode, _MASKED | size))
+    if size < 65536:
+        return bytes((_FIN | opcode, _MASKED | _SIZE_OF_2_BYTES)) + size.to_bytes(2, "big")
+    return bytes((_FIN | opcode, _MASKED | _SIZE_OF_8_BYTES)) + size.to_bytes(8, "big")

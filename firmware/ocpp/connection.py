@@ -151,7 +151,7 @@ class Connection:
         """Says goodbye: the station is about to go."""
         socket, self._socket = self._socket, None
         if socket:
-            await socket.close(1001, "going away")
+            await socket.close(websocket.GOING_AWAY, "going away")
 
     # the task
 
@@ -269,7 +269,7 @@ class Connection:
             if self._wake.is_set():
                 # what belongs to this endpoint goes there first
                 await self.station.transaction_sender.wait_until_delivered(_FLUSH_S)
-                await self._socket.close(1000, "reconnecting")
+                await self._socket.close(websocket.NORMAL, "reconnecting")
                 return
 
     def _disconnected(self):

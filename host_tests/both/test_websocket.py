@@ -445,7 +445,7 @@ async def test_messages_of_many_sizes_both_ways():
             writer.write(frame(TEXT, data))
             await writer.drain()
 
-    peer, link = await talk(echo, bytearray(4000))
+    peer, link = await talk(echo, 4000)
     for n in sizes:
         message = ("é" + "x" * n)[: n - 1] if n else ""  # n bytes
         await link.send(message)

@@ -1,24 +1,25 @@
-"""A long message, received as it is read, in blocks: what has been read can be given back, so that
-it need never be in memory as a whole. Loaded for it."""
+"""A long WebSocket message, received as it is read, in blocks: what has been read can be given
+back, so that it need never be in memory as a whole."""
 
 from firmware.base.runtime import const
 
-_BLOCK = const(256)
+_BLOCK = const(256)  # bytes
 
 
-class Long:
+class LongMessage:
     """Takes the place of a memoryview of what has come so far: `len` and slices, which are copies
     where they lie in several blocks. Of what was forgotten nothing can be read."""
 
     def __init__(self, link, begun):
         self._link = link
-        self._blocks = []
-        self._checked = 0  # bytes of it were handed out by `come`
+        self._blocks = []  # None for one that was forgotten
+        self._size = 0  # bytes that have come
+        self._checked = 0  # bytes of them that `received` has handed out
         at = 0
         while at < len(begun):
-            room = self.room(at, len(begun) - at)
-            room[:] = begun[at : at + len(room)]
-            at += len(room)
+            space = self.space(at, len(begun) - at)
+            space[:] = begun[at : at + len(space)]
+            at += len(space)
         self._size = at
 
     def __len__(self):
@@ -26,26 +27,34 @@ class Long:
 
     async def fill(self, size: int) -> None:
         """Waits until so many bytes are there, or all. Raises net's `Closed`, and MemoryError."""
-        await self._link.more(self, size)
+        await self._link.receive_more(self, size)
 
-    def room(self, at: int, most: int):
-        """A memoryview of bytes from `at` on to write to, `most` or fewer. Raises MemoryError."""
+    def forget(self, before: int) -> None:
+        """What lies before that will not be read any more, but its beginning might."""
+        for n in range(1, min(before, self._checked) // _BLOCK):
+            self._blocks[n] = None
+
+    def __getitem__(self, part):
+        at = part.start or 0
+        end = self._size if part.stop is None else min(part.stop, self._size)
+        found = self.space(at, end - at) if at < end else b""
+        if at + len(found) < end:
+            found = bytearray(found)
+            while at + len(found) < end:
+                found.extend(self.space(at + len(found), end - at - len(found)))
+        return found
+
+    # what the link that receives it calls
+
+    def space(self, at: int, most: int):
+        """A memoryview of the bytes from `at` on, `most` or fewer, to write to. Raises
+        MemoryError."""
         if at // _BLOCK == len(self._blocks):
             self._blocks.append(bytearray(_BLOCK))
         start = at % _BLOCK
         return memoryview(self._blocks[at // _BLOCK])[start : start + most]
 
-    def __getitem__(self, part):
-        at = part.start or 0
-        end = self._size if part.stop is None else min(part.stop, self._size)
-        found = self.room(at, end - at) if at < end else b""
-        if at + len(found) < end:
-            found = bytearray(found)
-            while at + len(found) < end:
-                found.extend(self.room(at + len(found), end - at - len(found)))
-        return found
-
-    def come(self, size: int, whole: bool):
+    def received(self, size: int, whole: bool):
         """So many bytes have come. Returns those that are new, without the beginning of a UTF-8
         character that more is to come of."""
         self._size = end = size
@@ -59,8 +68,3 @@ class Long:
                 break
         begin, self._checked = self._checked, end
         return memoryview(self[begin:end])
-
-    def forget(self, before: int) -> None:
-        """What lies before that will not be read any more, but its beginning might."""
-        for n in range(1, min(before, self._checked) // _BLOCK):
-            self._blocks[n] = None
