@@ -42,7 +42,7 @@ def set_pings(station) -> None:
 
 def set_sampling(station) -> None:
     """MeterValueSampleInterval, ClockAlignedDataInterval: another interval begins."""
-    station.sampler.wake.set()
+    station.sampler.intervals_changed()
 
 
 def set_delivery(station) -> None:

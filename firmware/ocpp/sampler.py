@@ -1,9 +1,11 @@
-"""When meter values are taken: periodic, on the clock's marks, triggered (OCPP 3.16, 4.7). What is
-in them: `meter_values.py`."""
+"""Meter values: when they are taken, periodic, on the clock's marks and triggered, and which ones,
+as the keys tell (OCPP 3.16, 4.7)."""
 
 import asyncio
 
-from firmware.ocpp import meter_values
+from firmware.base import times
+from firmware.metering import measurands
+from firmware.ocpp import CallError
 
 _DAY_S = 86400
 
@@ -15,22 +17,23 @@ class Sampler:
 
     def __init__(self, station):
         self.station = station
-        self.wake = asyncio.Event()
+        self.log = station.log("meter")
+        self._wake = asyncio.Event()
         self._sampled = None  # the transaction whose periodic values are taken
         self._interval_ms = 0  # between them
         self._samples = 0  # how many of these intervals are over
         self._aligned_epoch = None  # begin of the newest clock-aligned interval
 
-    def transaction_data(self, reading: dict | None) -> bytes:
-        """The packed values that StopTransaction tells of a transaction's begin or end."""
-        return meter_values.transaction_data(self.station, reading)
+    def intervals_changed(self) -> None:
+        """MeterValueSampleInterval or ClockAlignedDataInterval has another value."""
+        self._wake.set()
 
     async def run(self) -> None:
         """The task: takes what is due, once a second of station time or when something changed."""
         while True:
             self._take_due()
             self.alive = True
-            await self.station.clock.wait(self.wake, 1000)
+            await self.station.clock.wait(self._wake, 1000)
 
     def _take_due(self):
         station = self.station
@@ -48,7 +51,9 @@ class Sampler:
             self._samples = samples
         if samples > self._samples:
             self._samples = samples
-            self._take("Sample.Periodic", "SampledData", reading, now)
+            self._take(
+                "Sample.Periodic", "MeterValuesSampledData", "StopTxnSampledData", reading, now
+            )
         elif reading and "energy" in reading:
             station.transactions.progress(reading["energy"], now)
 
@@ -61,22 +66,57 @@ class Sampler:
             return
         late_s = epoch % _DAY_S % interval_s
         if self._aligned_epoch and self._aligned_epoch < epoch - late_s:
-            self._take("Sample.Clock", "AlignedData", reading, now - late_s * 1000)
+            at_ms = now - late_s * 1000
+            self._take(
+                "Sample.Clock", "MeterValuesAlignedData", "StopTxnAlignedData", reading, at_ms
+            )
         self._aligned_epoch = epoch - late_s
 
-    def _take(self, context, kind, reading, at_ms):
-        """`kind`: SampledData or AlignedData, as the keys' names end."""
+    def _take(self, context, key, stop_key, reading, at_ms):
+        """`key` lists what MeterValues tells, `stop_key` what StopTransaction does."""
         station = self.station
         if reading and not station.meter.error:
             station.transactions.values(
                 context,
                 reading,
-                meter_values.measurands_of(station.config, "MeterValues" + kind),
+                self._listed(key),
                 at_ms,
                 station.evse.offered_ma,
-                meter_values.measurands_of(station.config, "StopTxn" + kind),
+                self._listed(stop_key),
             )
+
+    def _listed(self, key):
+        """The measurands that a key lists, as a mask (see `metering.measurands`). An empty list
+        means the register for MeterValues, and nothing for StopTransaction (OCPP 3.16.5)."""
+        none_listed = 0 if key.startswith("StopTxn") else measurands.ENERGY
+        return measurands.parse(self.station.config.get(key)) or none_listed
+
+    def transaction_data(self, reading: dict | None) -> bytes:
+        """The packed values that StopTransaction tells of a transaction's begin or end (errata
+        3.14)."""
+        wanted = self._listed("StopTxnSampledData") | self._listed("StopTxnAlignedData")
+        return measurands.pack(reading or {}, self.station.evse.offered_ma, wanted)
 
     def trigger(self) -> None:
         """TriggerMessage(MeterValues): connector 1 as it is now, never queued."""
-        self.station.spawn(meter_values.send_now(self.station))
+        self.station.spawn(self._send_now())
+
+    async def _send_now(self):
+        station = self.station
+        reading = await station.meter.read_now()
+        wanted = self._listed("MeterValuesSampledData")
+        packed = measurands.pack(reading or {}, station.evse.offered_ma, wanted)
+        values = measurands.unpack(packed, wanted, "Trigger")
+        epoch = station.clock.epoch()
+        if not values or epoch is None:
+            self.log.warning("no meter values to send")
+            return
+        sample = {"timestamp": times.text(epoch), "sampledValue": values}
+        request = {"connectorId": 1, "meterValue": [sample]}
+        transaction = station.session.transaction
+        if transaction and transaction.transaction_id is not None:
+            request["transactionId"] = transaction.transaction_id
+        try:
+            await station.rpc.call("MeterValues", request)
+        except (CallError, asyncio.TimeoutError) as why:
+            self.log.warning("MeterValues: %s", str(why) or "no answer")
