@@ -20,6 +20,7 @@ or itself, begins or ends (300, 900); until then only its charging periods are g
 
 from collections import namedtuple
 
+from firmware.base.runtime import const
 from firmware.charging.limits import current_ma, power_dw
 from firmware.smart_charging.profile import (
     ALWAYS,
@@ -40,9 +41,9 @@ from firmware.smart_charging.profile import (
 # or 3.
 Piece = namedtuple("Piece", ("until", "limit", "power_limit", "phases"))
 
-_GROUP = 16  # slots
-_RECORDS = 3  # kept while a schedule goes to and fro between profiles
-_NOBODY = -1
+_GROUP = const(16)  # slots
+_RECORDS = const(3)  # kept while a schedule goes to and fro between profiles
+_NOBODY = const(-1)
 
 
 class Evaluation:
@@ -93,12 +94,11 @@ class Evaluation:
     def _stack(self, order, in_watts):
         """Yields the Pieces of the profiles in one of the table's orders; their limit is NEVER
         where no profile runs."""
-        groups = [order[n : n + _GROUP] for n in range(0, len(order), _GROUP)]
-        quiet_until = [ALWAYS] * len(groups)
+        quiet_until = [ALWAYS] * ((len(order) + _GROUP - 1) // _GROUP)
         records = {}
         t = self.t
         while True:
-            winner, begun, until = self._find_winner(groups, quiet_until, t)
+            winner, begun, until = self._find_winner(order, quiet_until, t)
             if winner == _NOBODY:
                 yield Piece(until, NEVER, NEVER, 3)
                 t = until
@@ -134,12 +134,12 @@ class Evaluation:
             return limit if in_watts else current_ma(limit, self.phases)
         return power_dw(limit * 100, self.phases) if in_watts else limit * 100
 
-    def _find_winner(self, groups, quiet_until, t):
+    def _find_winner(self, order, quiet_until, t):
         """(the slot of the first profile whose schedule runs at `t`, or _NOBODY; when this run of
         its schedule began; until when nothing of that changes).
 
-        Profiles after the winner aren't looked at, nor groups of them that are quiet: none of
-        theirs begins to run before `quiet_until`. (Written out in one piece, with everything in
+        Profiles after the winner aren't looked at, nor groups that are quiet: none of their
+        profiles begins to run before `quiet_until`. (Written out in one piece, with everything in
         local variables, since it goes through 200 profiles in a row.)
         """
         self.searches += 1
@@ -158,11 +158,11 @@ class Evaluation:
         until = never
         begun = never  # when the winner's schedule began, once there is a winner
         overruled = False  # a TxProfile is valid: TxDefaultProfiles don't count, it runs or not
-        for number in range(len(groups)):
+        for number in range(len(quiet_until)):
             least = quiet_until[number]
             if least <= t:
                 least = never
-                for slot in groups[number]:
+                for slot in order[number * _GROUP : (number + 1) * _GROUP]:
                     end = skip_until[slot]
                     if end <= t:
                         rank = ranks[slot]

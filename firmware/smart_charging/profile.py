@@ -14,6 +14,8 @@ ALWAYS stand for all times beyond.
 from collections import namedtuple
 from struct import pack_into, unpack_from
 
+from firmware.base.runtime import const
+
 EPOCH = 1735689600  # 2025-01-01T00:00:00Z in Unix seconds
 NEVER = (1 << 30) - 1
 ALWAYS = -(1 << 30)
@@ -30,8 +32,9 @@ KINDS = ("Absolute", "Daily", "Weekly", "Relative")
 
 MAX_STACK_LEVEL = 200  # the key ChargeProfileMaxStacklevel
 MAX_PERIODS = 100  # the key ChargingScheduleMaxPeriods
-_HIGHEST_TENTHS_OF_A = 1000000  # of a limit, so that all that is computed from it stays small
-_HIGHEST_TENTHS_OF_W = 1000000000
+# The highest limits that are kept, so that all that is computed from them stays small.
+_HIGHEST_TENTHS_OF_A = const(1000000)
+_HIGHEST_TENTHS_OF_W = const(1000000000)
 
 Profile = namedtuple(
     "Profile",
@@ -50,13 +53,13 @@ Profile = namedtuple(
     ),
 )
 _FIELDS = "<BBBBiiiiiq"  # rank, 255 - level, kind and _IN_WATTS, count, and the rest as above
-_IN_WATTS = 4
-_TRANSACTION_AT = 20
+_IN_WATTS = const(4)
+_TRANSACTION_AT = const(20)
 _RECEIPT = "<iI"
-_RECEIPT_AT = 32
-_COUNT_AT = 3
-_HEAD = 40  # bytes before the charging periods
-_PERIOD = 9  # bytes of each
+_RECEIPT_AT = const(32)
+_COUNT_AT = const(3)
+_HEAD = const(40)  # bytes before the charging periods
+_PERIOD = const(9)  # bytes of each
 
 
 def purpose(rank: int) -> str:
