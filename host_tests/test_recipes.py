@@ -4,6 +4,8 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 from tools.runtimes import ROOT
 
 COPIED = ("firmware", "host_tests", "tools", "docs")
@@ -42,6 +44,7 @@ class Tree:
         self.run("tools/lint_firmware.py")
 
 
+@pytest.mark.slow
 def test_a_meter_is_a_row(tmp_path):
     tree = Tree(tmp_path / "tree")
     tree.put_before(
