@@ -30,13 +30,19 @@ class Tree:
         at = next(n for n, text in enumerate(lines) if text.startswith(line))
         path.write_text("\n".join([*lines[:at], new, *lines[at:]]))
 
-    def run(self, *words):
+    def run(self, *words, typed=""):
         """Runs Python there; its output."""
         done = subprocess.run(
-            [sys.executable, *words], cwd=self.folder, capture_output=True, text=True, timeout=300
-        )
+            [sys.executable, *words],
+            cwd=self.folder, input=typed, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def console(self, *lines, options=()):
+        """What a standalone station replies to these lines."""
+        typed = "\n".join((*lines, "quit")) + "\n"
+        return self.run("main.py", "--supervision-url", "", *options, typed=typed)
 
     def passes(self, *files):
         """Its own tests on CPython, and the rules."""
@@ -69,3 +75,77 @@ def test_a_meter_is_a_row(tmp_path):
         "print(meter.model, meter.baud, meter.parity, *[tuple(b) for b in meter.blocks])",
     )
     assert told == "SDM230 9600 N (0, 78)\n"
+
+
+def test_a_console_command_is_a_function_and_a_row(tmp_path):
+    tree = Tree(tmp_path / "tree")
+    name = "firmware/console/commands.py"
+    tree.put_before(
+        name,
+        "# A row: the command's name",
+        """async def _uptime(station, arguments, text):
+    return ["%d s" % (station.clock.ms() // 1000)]
+
+
+""",
+    )
+    row = '    Command("uptime", "uptime: how long the station has run", _uptime, NEVER),'
+    tree.put_before(name, '    Command("stop", ', row)
+    said = tree.console("uptime", "uptime now", "help")
+    assert said.startswith("0 s\nok\nerror: uptime stands alone\n")
+    assert "\nuptime: how long the station has run\nstop: " in said
+
+
+def test_a_key_is_a_row(tmp_path):
+    tree = Tree(tmp_path / "tree")
+    row = '    _key("DisplayLanguage", RW, string, "en", 2),'
+    tree.put_before("firmware/ocpp/keys.py", '    _key("CpoName", ', row)
+    lines = ("config displaylanguage", "config DisplayLanguage frfr", "config DisplayLanguage fr")
+    said = tree.console(*lines, "config DisplayLanguage")
+    want = "DisplayLanguage=en\nok\nRejected\nok\nAccepted\nok\nDisplayLanguage=fr\nok\n"
+    assert said.startswith(want)
+    told = tree.console("config DisplayLanguage", options=("--key", "DisplayLanguage=de"))
+    assert told.startswith("DisplayLanguage=de\n")
+
+
+OPERATION = """
+import json, sys
+from pathlib import Path
+from host_tests import virtual
+from host_tests.station import Rig
+
+async def session():
+    async with Rig("cpython", Path(sys.argv[1])) as rig:
+        point = await rig.online()
+        for number, payload in enumerate(({"colour": "green"}, {"colour": "pink"}, {})):
+            await point._connection.send(json.dumps([2, str(number), "SetLight", payload]))
+            await rig.sleep(1)
+        for _, way, message in rig.house.messages:
+            if way == "<" and message[0] != 2 and message[1] in ("0", "1", "2"):
+                print(json.dumps(message[:3]))
+
+virtual.run(session())
+"""
+
+
+def test_an_operation_is_its_fields_a_function_and_a_row(tmp_path):
+    tree = Tree(tmp_path / "tree")
+    row = '    "SetLight.req": (("colour", "red|green|off", REQUIRED),),'
+    tree.put_before("firmware/ocpp/messages.py", '    "Reset.req": ', row)
+    (tree.folder / "firmware/ocpp/handlers/light.py").write_text(
+        '''"""SetLight: an operation that OCPP does not know."""
+
+
+async def SetLight(station, payload):
+    station.log("light").info("%s", payload["colour"])
+    return {"status": "Accepted"}
+'''
+    )
+    name = "firmware/ocpp/handlers/dispatch.py"
+    tree.put_before(name, "    maintenance,", "    light,")
+    tree.put_before(name, '    "Reset": ', '    "SetLight": light.SetLight,')
+    assert tree.run("-c", OPERATION, str(tmp_path)).splitlines() == [
+        '[3, "0", {"status": "Accepted"}]',
+        '[4, "1", "PropertyConstraintViolation"]',
+        '[4, "2", "OccurenceConstraintViolation"]',
+    ]
