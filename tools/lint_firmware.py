@@ -2,10 +2,11 @@
 
     python tools/lint_firmware.py [FILE...]
 
-Imports go only downwards, by the table in that page; nothing that a runtime lacks is used; no
-floats where energy is counted (a line that needs one says so: `# float: why`); time, randomness
-and the kind of Python are known in one place; all of it compiles for MicroPython. A line may be
-excused from another rule by `# lint: why`.
+Imports are statements and go only downwards, by the table in that page; one inside a function says
+why it stands there. Nothing that a runtime lacks is used; no floats where energy is counted (a
+line that needs one says so: `# float: why`); time, randomness and the kind of Python are known in
+one place; all of it compiles for MicroPython. A line may be excused from another rule by
+`# lint: why`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ PAGE = ROOT / "docs" / "architecture.md"
 # Modules that MicroPython lacks, or has too poorly to be relied upon.
 NO_MODULES = set(
     "typing dataclasses enum functools contextlib datetime __future__ abc pathlib itertools "
-    "inspect threading queue copy string calendar decimal fractions statistics re".split()
+    "inspect importlib threading queue copy string calendar decimal fractions statistics "
+    "re".split()
 )
 # Modules that only some files may know, since they are the seams.
 SEAMS = {
@@ -102,6 +104,8 @@ class Check(ast.NodeVisitor):
         self.runtime = name.startswith("firmware/base/")
         self.float_free = name.startswith(FLOAT_FREE)
         self.functions: list[ast.AST] = []
+        self.imports: set[str] = set()  # what is imported, by the names that it has here
+        self.reasoned_lines: set[int] = set()  # where an import ends whose reason is told
         self.floor = Path(name).with_suffix("").parts[1]
         if self.floor not in rules and self.floor != "__init__":
             self.fault(None, f"`firmware/{self.floor}` has no row in the table of {PAGE.name}")
@@ -128,11 +132,31 @@ class Check(ast.NodeVisitor):
             where = " and ".join(SEAMS[top]) or "nowhere (use runtime.urandom)"
             self.fault(node, f"`{top}` belongs in {where}")
 
+    def reasoned(self, node) -> None:
+        """An import inside a function has a comment on its line or above it that says why it is
+        there; one is enough for imports that follow each other."""
+        if not self.functions:
+            return
+        last = node.end_lineno or node.lineno
+        above = node.lineno - 1
+        while not self.lines[above - 1].strip():
+            above -= 1
+        said = self.lines[above - 1].strip().startswith("#")
+        said = said or any("#" in line for line in self.lines[node.lineno - 1 : last])
+        if said or above in self.reasoned_lines:
+            self.reasoned_lines.add(last)
+        else:
+            self.fault(node, "an import inside a function: say in a comment why it is there")
+
     def visit_Import(self, node):
+        self.reasoned(node)
         for alias in node.names:
+            self.imports.add(alias.asname or alias.name)
             self.imported(node, alias.name)
 
     def visit_ImportFrom(self, node):
+        self.reasoned(node)
+        self.imports.update(alias.asname or alias.name for alias in node.names)
         if node.level:
             self.fault(node, "write imports in full")
         elif node.module == "firmware":
@@ -146,7 +170,7 @@ class Check(ast.NodeVisitor):
         if isinstance(value, float) and self.float_free:
             self.fault(node, "no floats where energy is counted", "float")
         if isinstance(value, str) and re.fullmatch(r"firmware(\.\w+)+", value):
-            self.imported(node, value)  # runtime.load("firmware.net.ftp")
+            self.fault(node, "a module is imported, not named in a text")
 
     # arithmetic
 
@@ -180,9 +204,13 @@ class Check(ast.NodeVisitor):
     def visit_Name(self, node):
         if node.id in NO_NAMES and not self.runtime:
             self.fault(node, f"`{node.id}` is not built in on MicroPython (runtime.LINK_ERRORS?)")
+        if node.id == "__import__":
+            self.fault(node, "imports are statements")
 
     def visit_Attribute(self, node):
         base = node.value.id if isinstance(node.value, ast.Name) else ""
+        if base == "sys" and node.attr == "modules":
+            self.fault(node, "imports are statements: sys.modules is Python's own")
         if not self.runtime:
             if node.attr in NO_ATTRIBUTES:
                 self.fault(node, f"no `.{node.attr}` on MicroPython")
@@ -196,6 +224,8 @@ class Check(ast.NodeVisitor):
 
     def visit_Delete(self, node):
         for target in node.targets:
+            if isinstance(target, ast.Name) and target.id in self.imports:
+                self.fault(node, "what is imported stays")
             if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
                 self.fault(node, "no `del x[a:b]` of a bytearray on MicroPython")
         self.generic_visit(node)

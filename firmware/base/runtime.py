@@ -172,13 +172,6 @@ def collect() -> None:
         gc.collect()
 
 
-def load(name: str):
-    """Imports a module by its dotted name (to be replaced by import statements)."""
-    if name not in sys.modules:
-        __import__(name)
-    return sys.modules[name]
-
-
 async def wait(event, ms: int) -> bool:
     """Waits until the event is set, at most so many real milliseconds; returns whether it is."""
     try:
@@ -186,16 +179,6 @@ async def wait(event, ms: int) -> bool:
     except asyncio.TimeoutError:  # it was not set in time, which the result says
         pass
     return event.is_set()
-
-
-def once(name: str, what: str, *words):
-    """Calls a function of a module (to be replaced by import statements)."""
-    return getattr(load(name), what)(*words)
-
-
-async def soon(name: str, what: str, *words):
-    """As `once`, for a coroutine."""
-    return await getattr(load(name), what)(*words)
 
 
 def spawn(tasks: list, work, failed):
