@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware.base import sockets
-from firmware.net import Closed, dial, read_ahead, websocket
+from firmware.net import dial, read_ahead, websocket
+from firmware.net.websocket import Closed
 from host_tests import virtual
 from host_tests.both.test_websocket import (
     CLOSE,
@@ -63,7 +64,9 @@ async def program(name, code, *args):
 
 SESSION = """
 import asyncio, json
-from firmware.net import websocket, Refused, Closed
+from firmware.net import websocket
+from firmware.net.websocket import Closed
+from firmware.net.websocket_handshake import Refused
 from firmware.net.url import basic_authorization
 url = sys.argv[1]
 limit = 6000

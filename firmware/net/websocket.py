@@ -4,7 +4,7 @@ import asyncio
 
 from firmware.base import runtime, sockets
 from firmware.base.runtime import const
-from firmware.net import Closed, dial, read_ahead, websocket_handshake
+from firmware.net import dial, read_ahead, websocket_handshake
 from firmware.net.long_message import LongMessage
 from firmware.net.url import parse_url
 
@@ -42,6 +42,16 @@ _LONGEST_REASON = const(40)  # characters of a close frame's reason
 _CLOSE_S = const(5)  # for the peer's answer to our close frame
 _LINGER_S = const(2)  # for the peer to read why we close
 _SLOWEST = const(50)  # bytes/s: a link of 100 B/s has more to carry than what we know of
+
+
+class Closed(OSError):
+    """The link is gone. `code` is the peer's or ours (RFC 6455, 7.4): 1005 when the peer gave
+    none, 1006 when the connection was lost."""
+
+    def __init__(self, code: int, reason: str):
+        super().__init__("closed: %d %s" % (code, reason))
+        self.code = code
+        self.reason = reason
 
 
 def backoff(attempt: int, random: int) -> int:

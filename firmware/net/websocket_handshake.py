@@ -6,7 +6,6 @@ from binascii import b2a_base64
 
 from firmware.base import runtime
 from firmware.base.runtime import const
-from firmware.net import Refused
 from firmware.net.url import DEFAULT_PORTS
 
 _LONGEST_LINE = const(512)  # bytes of a header line that are kept
@@ -20,6 +19,15 @@ _HEADERS = (
     b"sec-websocket-extensions",
 )
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+
+
+class Refused(OSError):
+    """The server's answer is no WebSocket for us. `status` is HTTP's: 101 when only something
+    else was wrong, 0 when it was no HTTP."""
+
+    def __init__(self, status: int, text: str):
+        super().__init__(text)
+        self.status = status
 
 
 def new_key() -> str:

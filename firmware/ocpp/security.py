@@ -11,9 +11,10 @@ from binascii import unhexlify
 from collections import namedtuple
 
 from firmware.base import runtime
-from firmware.net import Refused, tls, websocket
+from firmware.net import tls, websocket
 from firmware.net.dial import Addresses
 from firmware.net.url import basic_authorization
+from firmware.net.websocket_handshake import Refused
 
 KEYS = ("AuthorizationKey", "SecurityProfile")  # whose change this module has a say in
 

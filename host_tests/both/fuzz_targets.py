@@ -449,7 +449,7 @@ def websocket(data):
 
 
 async def _websocket(data):
-    from firmware.net import Closed, read_ahead, websocket
+    from firmware.net import read_ahead, websocket
 
     verdicts = []
     for step in (0, 1 + len(data) % 7):
@@ -465,7 +465,7 @@ async def _websocket(data):
                 message = bytes(message[0 : len(message)])
                 str(message, "utf-8")
                 got.append(message)
-        except Closed as why:
+        except websocket.Closed as why:
             got.append(why.code)
             got.append(why.reason)
         assert link.closed
@@ -505,14 +505,14 @@ def handshake_seeds():
 
 def handshake(data):
     """A server's answer to the opening handshake."""
-    from firmware.net import Refused, read_ahead, websocket_handshake
+    from firmware.net import read_ahead, websocket_handshake
 
     async def main():
         incoming = read_ahead.ReadAhead(Stream(data, 1 + len(data) % 50))
         key = "dGhlIHNhbXBsZSBub25jZQ=="
         try:
             await websocket_handshake.check_answer(incoming, key, "ocpp1.6", 700, 5)
-        except Refused as why:
+        except websocket_handshake.Refused as why:
             assert all(31 < ord(c) < 127 for c in str(why)) and len(str(why)) < 200
             return plain([why.status, str(why)])
         except OSError:

@@ -6,8 +6,10 @@ import os
 from binascii import b2a_base64
 
 from firmware.base import runtime, sockets
-from firmware.net import Closed, Refused, dial, websocket
+from firmware.net import dial, websocket
 from firmware.net.url import basic_authorization, parse_url, station_url
+from firmware.net.websocket import Closed
+from firmware.net.websocket_handshake import Refused
 from host_tests import virtual
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
