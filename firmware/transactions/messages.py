@@ -1,7 +1,7 @@
 """The payloads of StartTransaction, MeterValues and StopTransaction, from the journal's events.
 
-`epoch`: when it happened, Unix seconds. `transaction_id`: -1 is sent while it is not known, which
-is when the StartTransaction was given up (errata 3.18).
+`epoch`: when it happened, Unix seconds. `transaction_id`: None where the central system never
+told one.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import asyncio
 from firmware.base import times
 from firmware.metering import measurands
 from firmware.transactions.records import (
+    UNKNOWN_TRANSACTION_ID,
     StartRecord,
     StopRecord,
     ValuesRecord,
@@ -103,7 +104,7 @@ async def transaction_data(journal, event_times, stop: StopRecord, most: int) ->
 
 
 def _or_unknown(transaction_id):
-    return -1 if transaction_id is None else transaction_id
+    return UNKNOWN_TRANSACTION_ID if transaction_id is None else transaction_id
 
 
 def _meter_value(epoch, sampled_values):

@@ -13,6 +13,7 @@ from firmware.base.journal import Bookmark
 from firmware.transactions import messages
 from firmware.transactions.endpoint_queue import EndpointQueue
 from firmware.transactions.records import (
+    UNKNOWN_TRANSACTION_ID,
     ClearedRecord,
     Event,
     GivenUpRecord,
@@ -215,7 +216,7 @@ class Outbox:
             self.save()
             return
         self._log.error("%s given up after %d attempts", self._head.action, queue.failures)
-        self._move_on(-1, True)
+        self._move_on(UNKNOWN_TRANSACTION_ID, True)
 
     def _read_queue(self, queue):
         """From now on this queue is delivered."""

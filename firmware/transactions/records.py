@@ -20,7 +20,7 @@ kind        then
             End values for StopTransaction
 4 STATE     the state of the delivery to an endpoint: see `QueueState`; 1 and the transactionId
             or 0 0
-5 GIVEN_UP  as STATE; then kind, Unix seconds, failures, transactionId (-1: not known) and
+5 GIVEN_UP  as STATE; then kind, Unix seconds, failures, transactionId (-1: none was told) and
             payload of the event that was given up
 6 TIME      boot, Unix seconds at its start
 7 CLEARED   nothing: the operator has read what was given up before
@@ -36,6 +36,9 @@ REASONS = (
     "Local Remote EVDisconnected PowerLoss Reboot SoftReset HardReset DeAuthorized EmergencyStop "
     "Other UnlockCommand"
 ).split()
+
+# The transactionId that is sent where the central system never told one (errata 3.18).
+UNKNOWN_TRANSACTION_ID = -1
 
 # When an event happened: seconds since the start of a boot; boot 0: Unix seconds.
 Stamp = namedtuple("Stamp", ("boot", "seconds"))
@@ -181,7 +184,7 @@ class GivenUpRecord(StateRecord):
     def pack_event(
         state: QueueState, event: Event, epoch: int, failures: int, transaction_id: int | None
     ) -> bytes:
-        identity = -1 if transaction_id is None else transaction_id
+        identity = UNKNOWN_TRANSACTION_ID if transaction_id is None else transaction_id
         numbers = pack_ints(event.kind, epoch, failures, identity)
         return StateRecord.pack(state) + numbers + event.payload
 
@@ -244,5 +247,5 @@ def read(journal, position: int = 1, bookmark=None):
 def read_events(journal, position: int = 1, bookmark=None):
     """Yields the events only."""
     for record in journal.records(position, bookmark):
-        if record.kind <= StopRecord.kind:
+        if StartRecord.kind <= record.kind <= StopRecord.kind:
             yield parse(record)
