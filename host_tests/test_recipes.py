@@ -49,6 +49,44 @@ class Tree:
         self.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not micropython", *files)
         self.run("tools/lint_firmware.py")
 
+    def change(self, name, edit):
+        """Puts `edit(line)` in the place of each line."""
+        path = self.folder / name
+        path.write_text("\n".join([edit(line) for line in path.read_text().split("\n")]))
+
+
+@pytest.mark.slow
+def test_a_board_is_a_column(tmp_path):
+    """Here with the pins of the first one, but for the meter's."""
+    tree = Tree(tmp_path / "tree")
+
+    def in_the_table(line):
+        words = line.split()
+        if words[:2] == ["signal", "kind"]:
+            return line + "  other"
+        if words[:1] in (["meter_tx"], ["meter_rx"]):
+            return line + ("  2" if words[0] == "meter_tx" else "  12")
+        return line
+
+    def on_the_page(line):
+        cells = line.split("|")
+        if len(cells) != 6 or not line.startswith("| "):
+            return line
+        name = cells[1].strip()
+        added = {"signal": " other ", "---": " --- ", "meter_tx": " 2 ", "meter_rx": " 12 "}
+        return "|".join([*cells[:4], added.get(name, cells[2]), *cells[4:]])
+
+    tree.change("firmware/board/pins.py", in_the_table)
+    tree.change("docs/wiring.md", on_the_page)
+    tree.passes("host_tests/test_wiring.py", "host_tests/both/test_esp32.py")
+    told = tree.run(
+        "-c",
+        "from firmware.board import pins\n"
+        "table = pins.load('other')\n"
+        "print(table['meter_tx'], table['meter_rx'], table['permit'])",
+    )
+    assert told == "2 12 25\n"
+
 
 @pytest.mark.slow
 def test_a_meter_is_a_row(tmp_path):

@@ -1,10 +1,20 @@
 """The connector's status, derived from facts and never kept (OCPP 4.9, 7.7, errata 3.55, 3.64)."""
 
-from firmware.base.runtime import const
 from firmware.sensing.pilot import MIN_MA
 
+# ChargePointStatus (OCPP 7.7)
+AVAILABLE = "Available"
+PREPARING = "Preparing"
+CHARGING = "Charging"
+SUSPENDED_EV = "SuspendedEV"
+SUSPENDED_EVSE = "SuspendedEVSE"
+FINISHING = "Finishing"
+RESERVED = "Reserved"
+UNAVAILABLE = "Unavailable"
+FAULTED = "Faulted"
+
 # The contactor has 3 s from B to C, and so has a transaction to begin: the status stays so long.
-_CLOSING_MS = const(3000)
+_CLOSING_MS = 3000
 UNPLUGGED = "EV side disconnected"  # the info (OCPP 4.9) of a transaction without its car
 
 
@@ -12,31 +22,31 @@ def status(evse, session, before: str, ms: int) -> str:
     """Of connector 1. `before` is the status until now, `ms` the station's time."""
     running = session.transaction
     if evse.faults.active:
-        return "Faulted"
+        return FAULTED
     if not session.operative:
-        return "Unavailable"
+        return UNAVAILABLE
     if not running:
         if session.authorization:
-            return "Preparing"
+            return PREPARING
         if session.reservation:
-            return "Reserved"
+            return RESERVED
         if evse.plugged:
-            return "Finishing" if session.car_already_charged else "Preparing"
-        return "Available"
+            return FINISHING if session.car_already_charged else PREPARING
+        return AVAILABLE
     if not evse.plugged:
         ends = session.config.on("StopTransactionOnEVSideDisconnect")
-        return "Finishing" if ends else "SuspendedEV"
+        return FINISHING if ends else SUSPENDED_EV
     if (
         not evse.contactor
         and ms - running.started_ms < _CLOSING_MS
-        and before in ("Preparing", "Finishing", "Reserved", "Available")
+        and before in (PREPARING, FINISHING, RESERVED, AVAILABLE)
     ):
-        return "Preparing"
+        return PREPARING
     if not evse.enabled or evse.switching or evse.offered_ma < MIN_MA or evse.pilot in "DE":
-        return "SuspendedEVSE"
+        return SUSPENDED_EVSE
     if evse.pilot == "B":
-        return "SuspendedEV"
+        return SUSPENDED_EV
     if evse.contactor:
-        return "Charging"
+        return CHARGING
     closing = ms - evse.pilot_since < _CLOSING_MS
-    return before if closing and before != "Charging" else "SuspendedEVSE"
+    return before if closing and before != CHARGING else SUSPENDED_EVSE

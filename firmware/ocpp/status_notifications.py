@@ -5,6 +5,17 @@ import asyncio
 
 from firmware.base import times
 from firmware.charging import connector, faults
+from firmware.charging.connector import (
+    AVAILABLE,
+    CHARGING,
+    FAULTED,
+    FINISHING,
+    PREPARING,
+    RESERVED,
+    SUSPENDED_EV,
+    SUSPENDED_EVSE,
+    UNAVAILABLE,
+)
 from firmware.ocpp import CallError
 from firmware.ocpp.registration import VENDOR
 
@@ -15,17 +26,22 @@ _TRANSACTIONS_FIRST_S = 10  # how long transaction messages may go first
 
 # The table of OCPP 4.9 with B6 (errata 3.20). From Faulted and to Faulted goes always.
 _MAY_FOLLOW = {
-    "Available": (
-        "Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Reserved", "Unavailable",
+    AVAILABLE: (
+        PREPARING,
+        CHARGING,
+        SUSPENDED_EV,
+        SUSPENDED_EVSE,
+        RESERVED,
+        UNAVAILABLE,
     ),
-    "Preparing": ("Available", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing"),
-    "Charging": ("Available", "SuspendedEV", "SuspendedEVSE", "Finishing", "Unavailable"),
-    "SuspendedEV": ("Available", "Charging", "SuspendedEVSE", "Finishing", "Unavailable"),
-    "SuspendedEVSE": ("Available", "Charging", "SuspendedEV", "Finishing", "Unavailable"),
-    "Finishing": ("Available", "Preparing", "Unavailable"),
-    "Reserved": ("Available", "Preparing", "Unavailable"),
-    "Unavailable": ("Available", "Preparing", "Charging", "SuspendedEV", "SuspendedEVSE"),
-}  # fmt: skip
+    PREPARING: (AVAILABLE, CHARGING, SUSPENDED_EV, SUSPENDED_EVSE, FINISHING),
+    CHARGING: (AVAILABLE, SUSPENDED_EV, SUSPENDED_EVSE, FINISHING, UNAVAILABLE),
+    SUSPENDED_EV: (AVAILABLE, CHARGING, SUSPENDED_EVSE, FINISHING, UNAVAILABLE),
+    SUSPENDED_EVSE: (AVAILABLE, CHARGING, SUSPENDED_EV, FINISHING, UNAVAILABLE),
+    FINISHING: (AVAILABLE, PREPARING, UNAVAILABLE),
+    RESERVED: (AVAILABLE, PREPARING, UNAVAILABLE),
+    UNAVAILABLE: (AVAILABLE, PREPARING, CHARGING, SUSPENDED_EV, SUSPENDED_EVSE),
+}
 
 
 class Notification:
@@ -44,11 +60,11 @@ class Notification:
 def status_between(before: str, after: str) -> str:
     """The status to tell between two of which the second may not follow the first: a step that was
     too short to be seen. "" where it may."""
-    if "Faulted" in (before, after) or before == after or after in _MAY_FOLLOW[before]:
+    if FAULTED in (before, after) or before == after or after in _MAY_FOLLOW[before]:
         return ""
-    if after == "Preparing":  # during a transaction
-        return "Finishing"
-    return "Available" if after in ("Reserved", "Unavailable") else "Preparing"
+    if after == PREPARING:  # during a transaction
+        return FINISHING
+    return AVAILABLE if after in (RESERVED, UNAVAILABLE) else PREPARING
 
 
 class StatusNotifier:
@@ -57,7 +73,7 @@ class StatusNotifier:
     def __init__(self, station):
         self.station = station
         self.log = station.log("status")
-        self.status = "Available"
+        self.status = AVAILABLE
         self.info = ""
         self._status_since_ms = 0
         self._operative = True  # what connector 0 was told to be
@@ -78,7 +94,7 @@ class StatusNotifier:
             self.status = status
             self._status_since_ms = now
         car_is_gone = session.transaction and not station.evse.plugged
-        shows_it = status in ("Finishing", "SuspendedEV")
+        shows_it = status in (FINISHING, SUSPENDED_EV)
         self.info = connector.UNPLUGGED if car_is_gone and shows_it else ""
         if session.operative != self._operative:
             self._operative = session.operative
@@ -95,14 +111,14 @@ class StatusNotifier:
     def _is_settled(self, now):
         """Whether the status has lasted for MinimumStatusDuration."""
         shortest = self.station.config.int("MinimumStatusDuration") * 1000
-        return not shortest or now - self._status_since_ms >= shortest or self.status == "Faulted"
+        return not shortest or now - self._status_since_ms >= shortest or self.status == FAULTED
 
     def _tell_change(self, now, changed_fault=None):
         """Tells connector 1's status if it is not what was told last."""
         told = self._told
         active = self.station.evse.faults.active
         fault = None
-        if self.status == "Faulted" and active:
+        if self.status == FAULTED and active:
             # a code just raised is told; when one of several clears, the oldest that remains
             fault = changed_fault if changed_fault in active else active[0]
             if not changed_fault and told and told.fault in active:
@@ -114,7 +130,7 @@ class StatusNotifier:
         """What is true of a connector now."""
         now = self.station.clock.ms()
         if connector_id == 0:
-            status = "Available" if self.station.session.operative else "Unavailable"
+            status = AVAILABLE if self.station.session.operative else UNAVAILABLE
             return Notification(0, status, "", None, now)
         active = self.station.evse.faults.active
         return Notification(1, self.status, self.info, active[0] if active else None, now)

@@ -11,24 +11,24 @@ def levels(burst) -> tuple:
     The outermost sample on each side is dropped, the next two are averaged: one spike changes
     nothing, and the narrowest pulse (6 A: a tenth of each period) still fills the high side.
     """
-    a = b = c = -32768
-    x = y = z = 32767
+    top = second = third = -32768  # the three highest
+    bottom = above = next_above = 32767  # and the three lowest
     for mv in burst:
-        if mv > c:
-            if mv > a:
-                a, b, c = mv, a, b
-            elif mv > b:
-                b, c = mv, b
+        if mv > third:
+            if mv > top:
+                top, second, third = mv, top, second
+            elif mv > second:
+                second, third = mv, second
             else:
-                c = mv
-        if mv < z:
-            if mv < x:
-                x, y, z = mv, x, y
-            elif mv < y:
-                y, z = mv, y
+                third = mv
+        if mv < next_above:
+            if mv < bottom:
+                bottom, above, next_above = mv, bottom, above
+            elif mv < above:
+                above, next_above = mv, above
             else:
-                z = mv
-    return (b + c) // 2, (y + z) // 2
+                next_above = mv
+    return (second + third) // 2, (above + next_above) // 2
 
 
 def classify(high_mv: int, low_mv: int, pwm: bool) -> str:

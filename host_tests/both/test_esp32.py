@@ -64,7 +64,7 @@ def test_a_table_that_can_not_work_is_refused():
     refused({"ntc_ohm": "5,x"}, "no number")
     refused({"lock_open": "-"}, "go together")
     refused({"tic_rx": "-"}, "go together")
-    refused({}, "no such board: esp8266 (known: devkit, wrover)", "esp8266")
+    refused({}, "no such board: esp8266 (known: devkit, wrover", "esp8266")
 
 
 # the outputs
