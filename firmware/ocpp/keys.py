@@ -144,14 +144,9 @@ TABLE = (
     _key("ConsolePassword", SECRET, console_password, "", 40),
 )
 
-_BY_NAME = {key.name: key for key in TABLE}
-
 
 def find(name: str) -> Key | None:
     """The key of a name, in any case; None where there is none."""
-    key = _BY_NAME.get(name)
-    if key:
-        return key
     lowered = name.lower()
     for key in TABLE:
         if len(key.name) == len(name) and key.name.lower() == lowered:

@@ -9,32 +9,44 @@ _AT_ONCE = 16  # keys that are looked up before others have a turn
 
 async def GetConfiguration(station, payload):
     """All keys, or those asked for, each once; unknown ones are named."""
-    asked = payload.get("key")
-    if asked and len(asked) > station.config.int("GetConfigurationMaxKeys"):
+    names = payload.get("key")
+    if not names:
+        readable = [key for key in keys.TABLE if key.access != keys.SECRET]
+        return {"configurationKey": await _key_values(station, readable)}
+    if len(names) > station.config.int("GetConfigurationMaxKeys"):
         raise CallError("OccurenceConstraintViolation", "key: at most GetConfigurationMaxKeys")
     found = []
     unknown = []
-    for name in asked or [key.name for key in keys.TABLE]:
+    told = set()
+    for number, name in enumerate(names):
+        if number % _AT_ONCE == 0:
+            await asyncio.sleep(0)
         key = keys.find(name)
-        if asked and (not key or key.access == keys.SECRET):
+        if not key or key.access == keys.SECRET:
             unknown.append(name)
-        elif key.access != keys.SECRET and key not in found:
+        elif key.name not in told:
+            told.add(key.name)
             found.append(key)
-            if len(found) % _AT_ONCE == 0:
-                await asyncio.sleep(0)
-    answer = {"configurationKey": [_key_value(station, key) for key in found]}
+    answer = {"configurationKey": await _key_values(station, found)}
     if unknown:
         answer["unknownKey"] = unknown
     return answer
 
 
-def _key_value(station, key):
-    """A KeyValue (OCPP 7.29)."""
-    return {
-        "key": key.name,
-        "readonly": keys.is_read_only(key, station.reference.socket),
-        "value": station.config.get(key.name),
-    }
+async def _key_values(station, found):
+    """KeyValues (OCPP 7.29)."""
+    values = []
+    for key in found:
+        if len(values) % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+        values.append(
+            {
+                "key": key.name,
+                "readonly": keys.is_read_only(key, station.reference.socket),
+                "value": station.config.get(key.name),
+            }
+        )
+    return values
 
 
 async def ChangeConfiguration(station, payload):
