@@ -30,7 +30,9 @@ SOURCES = (
     "host_tests/both_runner.py",
     "host_tests/virtual.py",
     "tools/bench/scenarios",
+    "tools/bench/braking_car.py",
     "tools/bench/holds.py",
+    "tools/bench/probe.py",
     "tools/bench/reference.py",
 )
 

@@ -96,7 +96,7 @@ async def longest(holds, work):
     """Awaits; the longest hold of the loop, us."""
     await asyncio.sleep(0)
     if holds:
-        holds.longest = {}
+        holds.clear()
     await work
     await asyncio.sleep(0)
     return max(holds.longest.values()) if holds else 0
