@@ -149,7 +149,12 @@ def main(runs, words) -> None:
     Board.car = car
     simulated.Board = Board
     questions = Questions(car, Holds(WHICH))
-    named = {"drive": questions.drive, "took": questions.took, "held": questions.held}
+    named = {
+        "drive": questions.drive,
+        "took": questions.took,
+        "held": questions.held,
+        "used": probe.in_use,
+    }
     probe.run(named, words)
 
 

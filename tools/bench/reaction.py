@@ -1,11 +1,11 @@
 """How fast the permit falls after the pilot changed, and how long the event loop is held, while a
 charging station is asked without a pause.
 
-    python -m tools.bench.reaction [--runs 40] [--heap 96k] [--files]
+    python -m tools.bench.reaction [--runs 40] [--heap 112k] [--files]
 
-The frozen build in the heap that a device without PSRAM gives it (`--files`: .mpy files, for boards
-with PSRAM) in real time, samples as often as on the device (20 ms). Beside it the same reading in
-a bare loop of the same process. A change is timed from when it was due: a loop that is held then
+The frozen build in the heap that a device without PSRAM gives it (`--files`: .mpy files, for
+boards with PSRAM) in real time, samples as often as on the device (20 ms). Beside it the same in a
+bare loop of the same process. A change is timed from when it was due: a loop that is held then
 makes it no later. A hold is one step of one task: the time from one look at timers and streams to
 the next, in reference milliseconds (tools/bench/reference.py), which are about the device's; of
 each coroutine the tenth longest is told, as a PC makes single ones longer (tools/bench/holds.py).
