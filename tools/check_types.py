@@ -23,7 +23,9 @@ ENTRIES = [name for name in ("boot.py", "main.py") if (ROOT / name).exists()]
 NOISE = r': error: "None" has no attribute|: note: '
 # Modules that only one of them loads.
 PC_ONLY = r"_cpython\.py$|board/serial_pc\.py$|base/output\.py$"
-DEVICE_ONLY = r"_micropython\.py$|tools/bench/(scenarios/|holds\.py)"
+DEVICE_ONLY = (
+    r"_micropython\.py$|tools/bench/(scenarios/|(holds|probe|braking_car|import_cost)\.py)"
+)
 
 
 def link_stubs(folder: Path, names) -> Path:

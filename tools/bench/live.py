@@ -36,6 +36,10 @@ class Station:
     """The process, its console, and the central system that it talks to. `module` is what it
     runs, with words before the options: the bench's own, which answers questions, or main."""
 
+    # Given another station's, it goes on with what that one stored, and owes its central system.
+    folder: tempfile.TemporaryDirectory | None = None
+    port = 0
+
     def __init__(self, is_frozen, heap, speed, args, *module):
         self.is_frozen = is_frozen
         self.heap = heap
@@ -45,12 +49,13 @@ class Station:
         self.house = House()
 
     async def __aenter__(self):
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = self.folder or tempfile.TemporaryDirectory()
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         Store(Files(self.folder.name + "/state")).write("update_key", bundle.modulus(key))
         needs = f"micropython {bundle.MICROPYTHON} 6"
         self.bundle = bundle.bundle(bundle.compiled(), "9.9.9", needs, key)
-        url = await self.house.open()
+        url = await self.house.open(port=self.port)
+        self.port = int(url.split(":")[2].split("/")[0])
         words = ["--state", self.folder.name + "/state", "--box-id", "BOX", "--speed", self.speed]
         words += ["--supervision-url", url, *self.args]
         self.log = Path(self.folder.name) / "log"
@@ -79,7 +84,7 @@ class Station:
             self.process.kill()
             await self.process.wait()
         await self.house.close()
-        self.folder.cleanup()
+        self.log.unlink()
 
     async def line(self):
         line = await asyncio.wait_for(self.process.stdout.readline(), 60)
@@ -105,6 +110,11 @@ class Station:
                 return
             await asyncio.sleep(0.05)
         raise RuntimeError(f"not {wanted}: {status}")
+
+    async def at_least(self, name, number):
+        """Waits until `status` shows so much."""
+        while json.loads((await self.ask("status"))[0])[name] < number:
+            await asyncio.sleep(0.05)
 
     async def question(self, name) -> str:
         """Asks tools/bench/probe.py; returns the answer's line."""

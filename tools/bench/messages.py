@@ -1,7 +1,11 @@
-"""Messages a second through rpc and schemas on CPython, beside PyPI's `ocpp` in the same run.
+"""Messages a second through rpc and schemas on CPython, beside PyPI's `ocpp` and npm's `ocpp-rpc`
+in its strict mode, in the same run.
 
-Both take in the same calls as text, check them, have a handler answer, check (ours in its
-tests' mode, as `ocpp` always does) and send the answer. Nothing goes over a network.
+    python -m tools.bench.messages [--fetch]    with --fetch, ocpp-rpc is installed into .cache
+
+All take in the same calls as text, check them, have a handler answer, check (ours as its tests do,
+as the others always do) and send the answer; and the other way: make a call, send it, take in its
+answer. Nothing goes over a network. Without node or its package in .cache that column is empty.
 """
 
 from __future__ import annotations
@@ -9,15 +13,25 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 from ocpp.routing import on
-from ocpp.v16 import ChargePoint, call_result
+from ocpp.v16 import ChargePoint, call, call_result
 
 from firmware.ocpp.rpc import Rpc
 from host_tests.both import sent_messages
+from tools.runtimes import ROOT
 
 ROUNDS = 300
+STRICT_PEER = Path(__file__).resolve().parent / "strict_peer.js"
+NPM = ROOT / ".cache" / "npm"
+STRICT_PACKAGE = "ocpp-rpc"
+NOW = "2026-01-01T00:00:00Z"
+AIM = 8  # times the `ocpp` package
 ANSWERS = {
     "TriggerMessage": {"status": "Accepted"},
     "RemoteStartTransaction": {"status": "Accepted"},
@@ -64,15 +78,42 @@ def calls() -> dict[str, str]:
     return texts
 
 
+def outgoing() -> dict[str, tuple[str, dict, dict]]:
+    """Calls of ours, by a title: action, payload, the answer's payload."""
+    values = [
+        {"value": "1234567", "measurand": "Energy.Active.Import.Register", "unit": "Wh"},
+        *(
+            {"value": "16.5", "measurand": "Current.Import", "unit": "A", "phase": phase}
+            for phase in ("L1", "L2", "L3")
+        ),
+    ]
+    samples = [{"timestamp": NOW, "sampledValue": values}]
+    status = {"connectorId": 1, "status": "Charging", "errorCode": "NoError", "timestamp": NOW}
+    return {
+        "Heartbeat out": ("Heartbeat", {}, {"currentTime": NOW}),
+        "StatusNotification out": ("StatusNotification", status, {}),
+        "MeterValues out, 4 values": (
+            "MeterValues",
+            {"connectorId": 1, "transactionId": 7, "meterValue": samples},
+            {},
+        ),
+    }
+
+
 class Link:
-    """Where answers go; counts them."""
+    """Where messages go: `sent` is called with each; by default they are kept in `answers`."""
 
     def __init__(self):
         self.answers = []
+        self.sent = self.answers.append
 
     async def send(self, text) -> None:
-        """Takes an answer."""
-        self.answers.append(text)
+        """Takes a message."""
+        self.sent(text)
+
+    def slow_s(self) -> float:
+        """It is as fast as can be."""
+        return 0
 
 
 class Silent:
@@ -117,6 +158,76 @@ async def rate(take_in, text, link) -> float:
     return best
 
 
+async def call_rate(make, link, take_in, action, payload, answer) -> float:
+    """Calls of ours a second, the best of three: each is answered as soon as it is sent."""
+    best = 0.0
+    tasks = set()
+
+    def answered(text):
+        uid = json.loads("".join(text))[1]
+        reply = json.dumps([3, uid, answer], separators=(",", ":"))
+        task = asyncio.ensure_future(take_in(reply))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    link.sent = answered
+    for _ in range(3):
+        start = time.process_time()
+        for _ in range(ROUNDS):
+            await make(action, payload)
+        best = max(best, ROUNDS / (time.process_time() - start))
+    link.sent = link.answers.append
+    return best
+
+
+def snake(value):
+    """camelCase names as the `ocpp` package wants them."""
+    if isinstance(value, list):
+        return [snake(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        "".join("_" + c.lower() if c.isupper() else c for c in name): snake(item)
+        for name, item in value.items()
+    }
+
+
+def strict_peer() -> dict[str, float]:
+    """The strict peer's messages a second by title; empty, with the reason said, where it is not
+    at hand."""
+    package = NPM / "node_modules" / STRICT_PACKAGE
+    if not shutil.which("node") or not package.exists():
+        print(f"no {STRICT_PACKAGE} to compare with: needs node, and messages --fetch once")
+        return {}
+    tasks: list = []
+    for title, text in calls().items():
+        tasks.append([title, "in", text, ANSWERS[json.loads(text)[2]]])
+    for title, (action, payload, answer) in outgoing().items():
+        tasks.append([title, "out", action, payload, answer])
+    command = ["node", str(STRICT_PEER), str(package), str(ROUNDS)]
+    done = subprocess.run(command, input=json.dumps(tasks), capture_output=True, text=True)
+    if done.returncode:
+        print(f"{STRICT_PACKAGE} fails: {done.stderr[-500:]}")
+        return {}
+    return json.loads(done.stdout)
+
+
+def fetch() -> None:
+    """Installs the strict peer's package into .cache; the bench alone needs it."""
+    NPM.mkdir(parents=True, exist_ok=True)
+    command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(NPM), STRICT_PACKAGE]
+    subprocess.run(command, cwd=NPM, check=True)
+
+
+def row(title, mine, other, strict) -> None:
+    """Prints a row of the table; how good it is, is told by the ratios."""
+    cells = f"{strict:9.0f} {mine / strict:6.2f}" if strict else f"{'-':>9} {'-':>6}"
+    verdict = "good" if mine >= AIM * other else f"below {AIM} times ocpp"
+    print(
+        f"{title:32} {mine:10.0f} {other:8.0f} {mine / other:6.1f} {cells}  {verdict}", flush=True
+    )
+
+
 async def main() -> None:
     """Prints the table."""
     logging.getLogger("ocpp").setLevel(logging.ERROR)
@@ -138,12 +249,28 @@ async def main() -> None:
     async def ours(text):
         await rpc.received(memoryview(text.encode()))
 
-    print(f"\n{'call in, answer out; messages a second':40} {'wallbridge':>10} {'ocpp':>8}  ratio")
+    async def their_call(action, payload):
+        await theirs.call(getattr(call, action)(**snake(payload)), suppress=False)
+
+    strict = strict_peer()
+    print(
+        "\nMessages a second on this machine's CPython. A device makes one call at a time and is"
+    )
+    print(f"rarely sent more than one a second; the aim is {AIM} times `ocpp`.")
+    heads = f"{'wallbridge':>10} {'ocpp':>8} {'ratio':>6} {'ocpp-rpc':>9} {'ratio':>6}"
+    print(f"{'call in, answer out':32} {heads}")
     for title, text in calls().items():
         mine = await rate(ours, text, link)
         other = await rate(theirs.route_message, text, link)
-        print(f"{title:40} {mine:10.0f} {other:8.0f} {mine / other:6.1f}")
+        row(title, mine, other, strict.get(title))
+    print("call out, answer in")
+    for title, words in outgoing().items():
+        mine = await call_rate(rpc.call, link, ours, *words)
+        other = await call_rate(their_call, link, theirs.route_message, *words)
+        row(title, mine, other, strict.get(title))
 
 
 if __name__ == "__main__":
+    if "--fetch" in sys.argv:
+        fetch()
     asyncio.run(main())
