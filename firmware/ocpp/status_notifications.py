@@ -177,13 +177,16 @@ class StatusNotifier:
                 # This central system may hang up early: the transactions' messages have a turn.
                 await self.station.transaction_sender.wait_until_delivered(_TRANSACTIONS_FIRST_S)
             while self._waiting:
-                notification = self._waiting[0]
-                await self._send(notification)
-                if self._waiting and self._waiting[0] is notification:
-                    self._waiting.pop(0)
+                await self._send_oldest()
             self._cut_short = 0
             self._wake.clear()
             await self._wake.wait()
+
+    async def _send_oldest(self):
+        notification = self._waiting[0]
+        await self._send(notification)
+        if self._waiting and self._waiting[0] is notification:  # nobody has cleared them meanwhile
+            self._waiting.pop(0)
 
     async def _send(self, notification):
         if notification.step_before:

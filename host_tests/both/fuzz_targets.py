@@ -239,7 +239,7 @@ def urls(data):
     for part in (user, password):
         assert all(c > 31 and c != 127 for c in (part or "").encode())
     station_url(said, said[:50])
-    return plain(parts)
+    return plain(tuple(parts))
 
 
 def options_seeds():
