@@ -168,7 +168,7 @@ class Charger(RuleBasedStateMachine):
         late = now - max(self.not_c_ms, self.stalled)
         assert not (board.closed and not in_c and late > 100), "closed for %d ms in non-C" % late
         if self.rig.socket:
-            feedback = not board._lock_to if "0x100205" in board.faults else board._lock
+            feedback = not board._lock_wanted if "0x100205" in board.faults else board._lock_closed
             if feedback or not board.closed:
                 self.open_lock_ms = None
             elif self.open_lock_ms is None:

@@ -4,6 +4,7 @@ Every sample (20 ms) makes one `step`. Fast to open: the first confirmed reading
 drops the permit. Slow to close: C under PWM, half a second long, the plug locked, nothing wrong.
 """
 
+from firmware.base.runtime import const
 from firmware.charging import faults as codes
 from firmware.charging.lock import Lock
 from firmware.sensing import pilot
@@ -12,17 +13,17 @@ from firmware.sensing.pilot import MIN_MA, STEADY
 STATE_F = 0  # per mille: steady -12 V
 BROKEN_OFF = None  # in place of per mille: CP is disconnected from the vehicle
 
-_SAMPLE_MS = 20
-_IDLE_MS = 500  # the longest pause: a wish is noticed within it
-_GAP_MS = 60  # after so long without a sample, one reading is enough to open
-_CLOSE_MS = 500  # agreement to close
-_CHANGE_MS = 5000  # between changes of the duty
-_LOAD_MS = 6000  # after the offer is withdrawn the contactor opens under load
-_AGAIN_MS = 5000  # after the contactor opened by itself while the vehicle went on asking
-_F_MS = 500  # pulse of state F
-_WAKE_AFTER_MS = 30000  # offered so long and never asked for: the vehicle may sleep
-_WAKE_MS = 4000  # break of CP that wakes it
-_SETTLE_MS = 100  # after a break or F: no reading counts
+_SAMPLE_MS = const(20)
+_IDLE_MS = const(500)  # the longest pause: a wish is noticed within it
+_GAP_MS = const(60)  # after so long without a sample, one reading is enough to open
+_CLOSE_MS = const(500)  # agreement to close
+_CHANGE_MS = const(5000)  # between changes of the duty
+_LOAD_MS = const(6000)  # after the offer is withdrawn the contactor opens under load
+_AGAIN_MS = const(5000)  # after the contactor opened by itself while the vehicle went on asking
+_F_MS = const(500)  # pulse of state F
+_WAKE_AFTER_MS = const(30000)  # offered so long and never asked for: the vehicle may sleep
+_WAKE_MS = const(4000)  # break of CP that wakes it
+_SETTLE_MS = const(100)  # after a break or F: no reading counts
 
 
 class Evse:

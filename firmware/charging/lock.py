@@ -6,12 +6,13 @@ ten seconds until one works. It never moves while the contactor is closed or may
 
 import asyncio
 
+from firmware.base.runtime import const
 from firmware.charging import faults as codes
 
-_EVERY_MS = 1000  # between tries
-_TRIES = 5
-_PROBE_MS = 10000  # between tries of a lock that failed
-_UNLOCK_S = 15
+_EVERY_MS = const(1000)  # between tries
+_TRIES = const(5)
+_PROBE_MS = const(10000)  # between tries of a lock that failed
+_UNLOCK_S = const(15)
 
 
 class Lock:

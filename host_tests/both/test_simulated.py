@@ -44,10 +44,10 @@ def hold(clock, board, ms):
 def test_energy_is_volts_amperes_and_time():
     clock, board = charging()
     hold(clock, board, 5000)
-    begun = board.energy * 36000000 + board._rest
+    begun = board.energy * 36000000 + board._energy_dw_ms
     hold(clock, board, 3600000)
     watts = 15960 * 230 * 3
-    mwh = (board.energy * 36000000 + board._rest - begun) // 36000
+    mwh = (board.energy * 36000000 + board._energy_dw_ms - begun) // 36000
     assert abs(mwh - watts) <= 3, (mwh, watts)
     reading = board.reading()
     assert reading["i3"] == 15960 and reading["v1"] == 230000 and reading["power"] == 110124

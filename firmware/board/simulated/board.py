@@ -53,7 +53,7 @@ class Board(World):
                 burst[n] = high if n < 4 else low
         self.pp_ohm = 30 if codes.CABLE in faults else self.cable_ohm
         self.contactor = self.closed != (codes.RELAY in faults)
-        self.lock_closed = not self._lock_to if codes.LOCK in faults else self._lock
+        self.lock_closed = not self._lock_wanted if codes.LOCK in faults else self._lock_closed
         self.ground_ok = codes.GROUND not in faults
         self.residual_trip = codes.LEAKAGE in faults
         self.tamper = codes.TAMPER in faults
@@ -64,7 +64,7 @@ class Board(World):
     def pause(self, ms: int) -> int:
         """The ms to the next sample that shows something new, at most `ms`."""
         self.advance()
-        if self._now - self._stirred < _SETTLE_MS:
+        if self._now - self._changed_ms < _SETTLE_MS:
             ms = min(ms, _SAMPLE_MS)
         for name in self._due:
             ms = min(ms, max(1, self._due[name] - self._now))

@@ -65,18 +65,18 @@ class World:
         self.closed = False
         self.ma = 0
         self.energy = self.reactive = 0
-        self._rest = self._reactive_rest = 0
+        self._energy_dw_ms = self._reactive_dw_ms = 0
         self._file = None
         if path:
             self._load()
         self._saved = self.energy
         self._due = {}  # what happens next: name to ms
         self._now = clock.ms()  # until then all has happened
-        self._alive = self._now  # the permit's heartbeat holds until then
-        self._stirred = self._now  # when something changed last
+        self._permit_until = self._now  # the permit's heartbeat holds until then
+        self._changed_ms = self._now  # when something changed last
         self._permit = False
-        self._broken = 0  # since when CP is broken off
-        self._lock_to = self._lock = False
+        self._cp_broken_since = 0  # since when CP is broken off
+        self._lock_wanted = self._lock_closed = False
         self._wake = asyncio.Event()
 
     # What a person does to it
@@ -104,7 +104,7 @@ class World:
         else:
             self.faults.discard(code)
             if code == codes.LOCK:  # the jammed lock moves again
-                self._lock = self._lock_to
+                self._lock_closed = self._lock_wanted
 
     # The meter's register, as durable as a real one: no value is told before it is kept
 
@@ -131,24 +131,24 @@ class World:
 
     def _happens_in(self, name, delay):
         self._due[name] = self._now + delay
-        self._stir()
+        self._note_change()
 
     def settle(self) -> None:
         """Somebody changed the world: a switch that just opened stops the current, and who waits
         for a change has one."""
         self._let_energy_flow(self._now)
-        self._stir()
+        self._note_change()
 
-    def _stir(self):
-        self._stirred = self._now
+    def _note_change(self):
+        self._changed_ms = self._now
         self._wake.set()
 
     def advance(self) -> None:
         """Lets the world catch up with the clock, event by event."""
         now = self.clock.ms()
         while True:
-            if self._permit and now > self._alive:
-                at = max(self._now, self._alive)
+            if self._permit and now > self._permit_until:
+                at = max(self._now, self._permit_until)
                 name = HEARTBEAT_LOST
             else:
                 at = now
@@ -170,10 +170,10 @@ class World:
         if name == CONTACTOR_MOVES:
             self.closed = self._permit
         elif name == LOCK_MOVES:
-            self._lock = self._lock_to
+            self._lock_closed = self._lock_wanted
         elif name == CAR_SWITCHES:
             self.s2 = self._pwm() and self.ask != "B" and not self.asleep
-        self._stir()
+        self._note_change()
 
     def _pwm(self):
         return self.plugged and self.output is not None and 0 < self.output < 1000
@@ -206,18 +206,18 @@ class World:
                 else:
                     self.ma = max(target, self.ma - _DOWN_MA_PER_MS * step)
             if self.ma:
-                power = self.ma * self._volts() // 100000 * min(self.relay, self.car_phases)
-                self._rest += power * step
-                self._reactive_rest += power // 5 * step
-                self.energy += self._rest // _WH
-                self._rest %= _WH
-                self.reactive += self._reactive_rest // _WH
-                self._reactive_rest %= _WH
+                power = self.ma * self._mains_mv() // 100000 * min(self.relay, self.car_phases)
+                self._energy_dw_ms += power * step
+                self._reactive_dw_ms += power // 5 * step
+                self.energy += self._energy_dw_ms // _WH
+                self._energy_dw_ms %= _WH
+                self.reactive += self._reactive_dw_ms // _WH
+                self._reactive_dw_ms %= _WH
             self._now += step
         if self._target_ma() < 0:
             self.ma = 0
 
-    def _volts(self):
+    def _mains_mv(self):
         if codes.OVERVOLTAGE in self.faults:
             return 280000
         return 180000 if codes.UNDERVOLTAGE in self.faults else self.volt_mv
@@ -237,7 +237,7 @@ class World:
 
     def _phases(self, values, more):
         used = min(self.relay, self.car_phases)
-        volts = self._volts()
+        volts = self._mains_mv()
         values["power"] = 0
         for n in range(1, self.mains + 1):
             ma = more + (self.ma if n <= used else 0)
@@ -255,13 +255,13 @@ class World:
             return
         before = self._pwm()
         if permille is None:
-            self._broken = self._now
-        elif self.output is None and self._now - self._broken >= _WAKES_MS:
+            self._cp_broken_since = self._now
+        elif self.output is None and self._now - self._cp_broken_since >= _WAKES_MS:
             self.asleep = False
         self.output = permille
         if before != self._pwm():
             self._happens_in(CAR_SWITCHES, _STOPS_MS if before else _STARTS_MS)
-        self._stir()
+        self._note_change()
 
     def permit(self, on: bool) -> None:
         self.advance()
@@ -275,16 +275,16 @@ class World:
 
     def lock(self, close: bool) -> None:
         self.advance()
-        self._lock_to = close
+        self._lock_wanted = close
         if codes.LOCK not in self.faults:
             self._happens_in(LOCK_MOVES, _LOCK_MS)
 
     def phases(self, n: int) -> None:
         self.advance()
         self.relay = min(n, self.mains)
-        self._stir()
+        self._note_change()
 
     def keep_permit(self, ms: int) -> None:
         """The permit's heartbeat goes on for so long by itself: the next sample comes then."""
         if self._permit:
-            self._alive = self._now + ms + _HEARTBEAT_MS * self.clock.speed
+            self._permit_until = self._now + ms + _HEARTBEAT_MS * self.clock.speed
