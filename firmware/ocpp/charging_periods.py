@@ -27,14 +27,14 @@ def take_last(found: list) -> None:
         return
     if len(period) != 2 + ("numberPhases" in period):
         return
-    if type(limit) is int:
-        if limit < 0:
-            return
-        tenths = limit * 10
-    elif type(limit) is not float or limit < 0 or not has_one_decimal(limit):
+    if type(limit) not in (int, float) or limit < 0:
         return
-    else:
-        tenths = int(limit * 10 + 0.5) if limit < _MOST else _MOST
+    exact = limit * 10
+    tenths = _MOST
+    if limit < _MOST:
+        tenths = int(exact + 0.5)
+        if not _is_whole(exact, tenths):
+            return
     found.pop()
     if numbers is None or len(numbers) == _NUMBERS:
         numbers = array("i")
@@ -60,6 +60,11 @@ def pack(found: list) -> None:
 
 
 def has_one_decimal(number: float) -> bool:
-    """Whether a number has at most one digit of fraction, as far as 24 bits tell."""
+    """Whether a number from 0 has at most one digit of fraction."""
     tenths = number * 10
-    return number >= _MOST or abs(tenths - int(tenths + 0.5)) <= tenths * 3e-7
+    return number >= _MOST or _is_whole(tenths, int(tenths + 0.5))
+
+
+def _is_whole(exact, rounded):
+    """As far as the 24 bits of the device's floats tell."""
+    return abs(exact - rounded) <= exact * 3e-7

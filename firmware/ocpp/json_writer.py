@@ -6,14 +6,14 @@ from firmware.base import runtime
 from firmware.base.runtime import const
 
 _PIECE = const(256)  # characters: about so much is masked and sent at a time
-_VALUES = const(12)  # so many are written in one go, then others have their turn
-_MEMBERS = const(4)  # of a list, which are written together if they are no more than _VALUES
+_AT_ONCE = const(4)  # members that are written in one go, if none of them is large
+_LARGE = const(12)  # members
 
 
 async def write(message: list) -> list:
-    """The text of a message, in pieces. Lets other tasks run while it writes a long one. Raises
-    TypeError for what JSON can't express."""
-    if not _is_long(message):  # as most are
+    """The text of a message, in pieces. Lets other tasks run after each piece. Raises TypeError
+    for what JSON can't express."""
+    if not any([_is_large(member) for member in message]):  # as in most messages
         return [runtime.json_text(message)]
     text = ""
     pieces = []
@@ -28,45 +28,43 @@ async def write(message: list) -> list:
     return pieces
 
 
-def _parts(value):
-    """Generator: the text of a value, some values at a time."""
-    if not _is_long(value):
-        yield runtime.json_text(value)
-    elif type(value) is dict:
-        mark = "{"
-        for name in value:
-            yield mark + runtime.json_text(name) + ":"
-            yield from _parts(value[name])
-            mark = ","
-        yield "}"
-    else:
-        mark = "["
-        for first in range(0, len(value), _MEMBERS):
-            members = value[first : first + _MEMBERS]
-            if not _is_long(members):
-                yield mark + runtime.json_text(members)[1:-1]
-                mark = ","
-                continue
-            for member in members:
-                yield mark
-                yield from _parts(member)
-                mark = ","
-        yield "]"
-
-
-def _is_long(value) -> bool:
-    return _count(value) > _VALUES
-
-
-def _count(value):
-    """How many values there are in a value; it counts no further than it needs to be long."""
+def _is_large(value) -> bool:
+    """Whether it has many members, or members that have members themselves."""
     kind = type(value)
     if kind is not dict and kind is not list:
-        return 1
-    count = 0
+        return False
+    if len(value) > _LARGE:
+        return True
     for member in value.values() if kind is dict else value:
         kind = type(member)
-        count += _count(member) if kind is dict or kind is list else 1
-        if count > _VALUES:
-            break
-    return count
+        if kind is dict or kind is list:
+            return True
+    return False
+
+
+def _parts(value):
+    """Generator: the text of a list or an object, some members at a time."""
+    is_object = type(value) is dict
+    mark = "{" if is_object else "["
+    some = {} if is_object else []  # members that come next and are not large
+    for each in value:
+        member = value[each] if is_object else each
+        is_large = _is_large(member)
+        if not is_large:
+            if is_object:
+                some[each] = member  # type: ignore[call-overload]
+            else:
+                some.append(member)  # type: ignore[attr-defined]
+            if len(some) < _AT_ONCE:
+                continue
+        if some:
+            yield mark + runtime.json_text(some)[1:-1]
+            mark = ","
+            some = {} if is_object else []
+        if is_large:
+            yield mark + runtime.json_text(each) + ":" if is_object else mark
+            yield from _parts(member)
+            mark = ","
+    if some:
+        yield mark + runtime.json_text(some)[1:-1]
+    yield "}" if is_object else "]"

@@ -113,8 +113,9 @@ class Rpc:
         self.tasks.append(asyncio.create_task(self._handle(link, uid, action, payload)))
         while self._beginning:
             await asyncio.sleep(0)
-        async with self._answering:
-            pass
+        if self._answering.locked():
+            async with self._answering:
+                pass
 
     async def _handle(self, link, uid, action, payload):
         """The task of a CALL."""
