@@ -10,7 +10,7 @@ from firmware.ocpp import keys, security
 _STORED = "keys"  # the store's name for the values that were changed
 _OWN_BOX = "box"  # and for the identifier that the station gave itself
 _DATA_RESET = "TriggerBackendConfigurationDataReset"
-_MOVES_UP_ONLY = "SecurityProfile"
+_SECURITY_PROFILE = "SecurityProfile"  # which is never lowered
 
 # What became of a change: `status` as ChangeConfiguration.conf tells it, the key's own `name`, why
 # it was not accepted ("" if it was), and the rows of the `keys` that have another value.
@@ -121,7 +121,7 @@ class Configuration:
         for layer in (self._changed, self._run):
             for name in layer:
                 key = keys.find(name)
-                if key and (key.access == keys.SECRET or name == _MOVES_UP_ONLY):
+                if key and (key.access == keys.SECRET or name == _SECURITY_PROFILE):
                     kept[name] = layer[name]
                 elif layer is self._run and key and key.access != keys.R:
                     gone.append(name)
@@ -136,37 +136,36 @@ class Configuration:
 async def change_key(station, name: str, text: str) -> Change:
     """Gives a key another value, as ChangeConfiguration would, or says why not. What else the new
     value does is left to `apply_change`, for once the answer is out."""
-    change = await _change_key(station, name, text)
-    if change.why:
-        station.log("config").info("%s %s: %s", change.status, change.name, change.why)
-    return change
-
-
-async def _change_key(station, name, text):
-    config = station.config
     key = keys.find(name)
-    if not key:
-        return Change("NotSupported", "a key", "no such key", ())  # its text may hold a secret
-    why = ""
-    if keys.is_read_only(key, station.reference.socket):
-        why = "read-only"
-    else:
-        try:
-            value = keys.check(key, text)
-            if key.name in security.KEYS:
-                why = station.security.prepare_change(key.name, value)
-        except ValueError as error:
-            why = str(error)
-    if why:
-        return Change("Rejected", key.name, why, ())
+    if not key:  # what was typed for its name may be a secret
+        return _refused(station, "NotSupported", "a key", "no such key")
+    try:
+        value = _acceptable(station, key, text)
+    except ValueError as why:
+        return _refused(station, "Rejected", key.name, str(why))
     if key.name == _DATA_RESET and value == "true":
-        changed = config.reset()
+        changed = station.config.reset()
         station.session.end_reservation("went with the data reset")
         await station.profiles.clear(lambda slot: True)
         station.limit_controller.reconsider()
         return Change("Accepted", "all keys", "", changed)
-    config.change(key.name, value)
+    station.config.change(key.name, value)
     return Change("Accepted", key.name, "", (key,))
+
+
+def _refused(station, status, name, why):
+    station.log("config").info("%s %s: %s", status, name, why)
+    return Change(status, name, why, ())
+
+
+def _acceptable(station, key, text):
+    """The value as it is stored. Raises ValueError where it can't be taken."""
+    if keys.is_read_only(key, station.reference.socket):
+        raise ValueError("read-only")
+    value = keys.check(key, text)
+    if key.name in security.KEYS:
+        station.security.prepare_change(key.name, value)
+    return value
 
 
 def apply_change(station, change: Change) -> None:

@@ -124,29 +124,36 @@ class Security:
             )
             self.station.set_host_clock(epoch)
 
-    def prepare_change(self, name: str, value: str) -> str:
-        """Before a checked value of one of KEYS is stored. Returns why it can't be taken, or ""
-        once what is needed to come back from it is kept: what has worked, not what was only set
-        since."""
-        config = self.station.config
-        before = config.get(name)
+    def prepare_change(self, name: str, value: str) -> None:
+        """Before a checked value of one of KEYS is stored: keeps what is needed to come back from
+        it, which is what has worked, not what was only set since. Raises ValueError where the
+        value can't be taken."""
         if name == "AuthorizationKey":
-            if not value:
-                return "16 to 40 characters"
-            if before and before != value:
-                if self.proves_key or config.store.read(_OLD_PASSWORD) is None:
-                    config.store.write(_OLD_PASSWORD, before.encode())
-                self.proves_key = False
-            return ""
+            self._prepare_key(value)
+        else:
+            self._prepare_profile(value)
+
+    def _prepare_key(self, value):
+        store = self.station.config.store
+        before = self.station.config.get("AuthorizationKey")
+        if not value:
+            raise ValueError("16 to 40 characters")
+        if before and before != value:
+            if self.proves_key or store.read(_OLD_PASSWORD) is None:
+                store.write(_OLD_PASSWORD, before.encode())
+            self.proves_key = False
+
+    def _prepare_profile(self, value):
+        config = self.station.config
+        before = config.get("SecurityProfile")
         if int(value) <= int(before):
-            return "only a higher profile can be set"
+            raise ValueError("only a higher profile can be set")
         if not config.get("AuthorizationKey"):
-            return "no AuthorizationKey is set"
+            raise ValueError("no AuthorizationKey is set")
         if value == "2" and not self.ca:
-            return "no CA certificate is provisioned"
+            raise ValueError("no CA certificate is provisioned")
         if config.store.read(_OLD_PROFILE) is None:
             config.store.write(_OLD_PROFILE, before.encode())
-        return ""
 
     def awaits_proof(self) -> bool:
         """Whether this connection was made with something new, which an answer to a
