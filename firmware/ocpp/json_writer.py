@@ -13,7 +13,7 @@ _LARGE = const(12)  # members
 async def write(message: list) -> list:
     """The text of a message, in pieces. Lets other tasks run after each piece. Raises TypeError
     for what JSON can't express."""
-    if not any([_is_large(member) for member in message]):  # as in most messages
+    if not any(_is_large(member) for member in message):  # as in most messages
         return [runtime.json_text(message)]
     text = ""
     pieces = []
@@ -52,7 +52,7 @@ def _parts(value):
         is_large = _is_large(member)
         if not is_large:
             if is_object:
-                some[each] = member  # type: ignore[call-overload]
+                some[each] = member  # type: ignore[index]
             else:
                 some.append(member)  # type: ignore[attr-defined]
             if len(some) < _AT_ONCE:
