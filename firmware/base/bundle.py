@@ -15,12 +15,13 @@ import hashlib
 
 from firmware.base import manifest, rsa
 from firmware.base.manifest import BadBundle
+from firmware.base.runtime import const
 
 UNSIGNED = b"unsigned"  # in the place of the key: this station takes any bundle
 RESERVE = 65536  # bytes of flash that an update leaves free
-_MAX_FIRST_LINE = 64  # bytes
-_MAX_MANIFEST = 32768
-_BLOCK = 512  # bytes that are read from flash at a time
+_MAX_FIRST_LINE = const(64)  # bytes
+_MAX_MANIFEST = const(32768)
+_BLOCK = const(512)  # bytes that are read from flash at a time
 # The first line, the signature and the manifest, in the slot: what `resume` goes on from.
 _HEAD_FILE = "/bundle"
 _NEW_HEAD_FILE = "/bundle.new"  # its name until it has been checked

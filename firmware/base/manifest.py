@@ -14,12 +14,14 @@ import asyncio
 import sys
 from collections import namedtuple
 
-_MAX_LINE = 200  # bytes
-_MAX_PATH = 100  # characters
-_MAX_VERSION = 50
-_BLOCK = 512  # bytes that are read at a time
-_MAX_FILES_BYTES = 1 << 20  # of all files together
-_MAX_IMAGE_BYTES = 4 << 20
+from firmware.base.runtime import const
+
+_MAX_LINE = const(200)  # bytes
+_MAX_PATH = const(100)  # characters
+_MAX_VERSION = const(50)
+_BLOCK = const(512)  # bytes that are read at a time
+_MAX_FILES_BYTES = const(1 << 20)  # of all files together
+_MAX_IMAGE_BYTES = const(4 << 20)
 _PATH_CHARACTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_/."
 
 

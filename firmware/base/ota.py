@@ -3,7 +3,9 @@
 Raises OSError where the board has no OTA slots.
 """
 
-_BLOCK = 4096  # bytes that are erased and written at a time
+from firmware.base.runtime import const
+
+_BLOCK = const(4096)  # bytes that are erased and written at a time
 
 
 class ImageWriter:

@@ -4,10 +4,11 @@ What boot.txt holds and what becomes of it is for boot.py to say.
 """
 
 import firmware
+from firmware.base.runtime import const
 from firmware.base.store import Files
 
 _BOOT_FILE = "boot.txt"
-_MAX_BOOT_FILE = 200  # bytes; boot.py reads so many
+_MAX_BOOT_FILE = const(200)  # bytes; boot.py reads so many
 
 
 class Slots:

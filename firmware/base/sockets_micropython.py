@@ -7,16 +7,18 @@ import select
 import socket
 from errno import EINPROGRESS
 
+from micropython import const
+
 _SUITES = """TLS1-3-AES-128-GCM-SHA256 TLS1-3-AES-256-GCM-SHA384
 TLS-ECDHE-ECDSA-WITH-AES-128-GCM-SHA256 TLS-ECDHE-ECDSA-WITH-AES-256-GCM-SHA384
 TLS-ECDHE-RSA-WITH-AES-128-GCM-SHA256 TLS-ECDHE-RSA-WITH-AES-256-GCM-SHA384
 TLS-RSA-WITH-AES-128-GCM-SHA256 TLS-RSA-WITH-AES-256-GCM-SHA384"""
-_IPPROTO_TCP = 6
-_TCP_NODELAY = 1
+_IPPROTO_TCP = const(6)
+_TCP_NODELAY = const(1)
 # Requests and errors of MicroPython's stream protocol (py/stream.h).
-_STREAM_POLL = 3
-_EBADF = 9
-_EINVAL = 22
+_STREAM_POLL = const(3)
+_EBADF = const(9)
+_EINVAL = const(22)
 
 
 def new_socket(address):

@@ -4,11 +4,12 @@ import asyncio
 import socket
 
 from firmware.base import runtime, sockets
+from firmware.base.runtime import const
 from firmware.net.tls import check_room, failure
 
-_MAX_REMEMBERED = 8  # hosts whose addresses are remembered
-_MAX_LOOKUPS = 8  # lookups that may hang at the same time
-_POLL_MS = 20  # how often a lookup is asked for its answer
+_MAX_REMEMBERED = const(8)  # hosts whose addresses are remembered
+_MAX_LOOKUPS = const(8)  # lookups that may hang at the same time
+_POLL_MS = const(20)  # how often a lookup is asked for its answer
 _CONNECTING = "connecting"
 _HANDSHAKE = "TLS handshake"
 _SENDING = "sending"

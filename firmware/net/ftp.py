@@ -9,19 +9,20 @@ never does.
 import asyncio
 
 from firmware.base import runtime, sockets
+from firmware.base.runtime import const
 from firmware.net import dial, tls
 from firmware.net.url import percent_decode
 
-_BLOCK = 1024  # bytes that a download reads at a time
-_REPLY_BLOCK = 256
-_REASON_S = 2  # real seconds that a server has to give the reason of a failure
-_MAX_LINE = 512  # bytes of a reply's line
-_MAX_LINES = 64  # of a reply
-_MAX_REASON = 100  # characters of a reply in an error
+_BLOCK = const(1024)  # bytes that a download reads at a time
+_REPLY_BLOCK = const(256)
+_REASON_S = const(2)  # real seconds that a server has to give the reason of a failure
+_MAX_LINE = const(512)  # bytes of a reply's line
+_MAX_LINES = const(64)  # of a reply
+_MAX_REASON = const(100)  # characters of a reply in an error
 # The first digits of a reply's code (RFC 959, 4.2.1).
-_PRELIMINARY = 1  # done when another reply comes
-_DONE = 2
-_MORE_WANTED = 3  # another command is to follow
+_PRELIMINARY = const(1)  # done when another reply comes
+_DONE = const(2)
+_MORE_WANTED = const(3)  # another command is to follow
 _TLS_SESSION_WANTED = "522"  # RFC 4217, 10.2: no data connection without the session
 
 

@@ -8,14 +8,15 @@ are around every step.
 
 import asyncio
 
+from firmware.base.runtime import const
 from firmware.net.tls import failure
 from firmware.net.url import DEFAULT_PORTS, HTTP_SCHEMES, basic_authorization, parse_url, with_path
 
-_BLOCK = 1024  # bytes that a download reads at a time
-_LINE_BLOCK = 256  # bytes that headers are read by
-_SLOWEST = 100  # bytes a second of an upload
-_MAX_HEADERS = 4096  # bytes of an answer's headers
-_MAX_REDIRECTS = 4
+_BLOCK = const(1024)  # bytes that a download reads at a time
+_LINE_BLOCK = const(256)  # bytes that headers are read by
+_SLOWEST = const(100)  # bytes a second of an upload
+_MAX_HEADERS = const(4096)  # bytes of an answer's headers
+_MAX_REDIRECTS = const(4)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 

@@ -3,20 +3,21 @@
 import socket
 
 from firmware.base import runtime
+from firmware.base.runtime import const
 from firmware.net.dial import Addresses
 
-_PORT = 123
-_MESSAGE = 48  # bytes
-_VERSION_4_CLIENT = 0x23
-_MODE = 7  # the mask of an answer's mode
-_SERVER = 4
-_ALARM = 3  # the leap indicator of a clock that is not synchronised
-_MAX_STRATUM = 15
-_LOOKUP_S = 10
-_ANSWER_MS = 3000
-_POLL_MS = 50
-_EPOCH = 2208988800  # 1970 in seconds since 1900
-_ERA = 1 << 32
+_PORT = const(123)
+_MESSAGE = const(48)  # bytes
+_VERSION_4_CLIENT = const(0x23)
+_MODE = const(7)  # the mask of an answer's mode
+_SERVER = const(4)
+_ALARM = const(3)  # the leap indicator of a clock that is not synchronised
+_MAX_STRATUM = const(15)
+_LOOKUP_S = const(10)
+_ANSWER_MS = const(3000)
+_POLL_MS = const(50)
+_EPOCH = const(2208988800)  # 1970 in seconds since 1900
+_ERA = const(1 << 32)
 
 
 async def ask(host: str, log, port: int = _PORT) -> int:

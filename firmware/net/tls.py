@@ -5,6 +5,7 @@ import binascii
 import gc
 
 from firmware.base import sockets, times
+from firmware.base.runtime import const
 
 ROOM = 40000  # bytes outside of Python's heap that a connection and its handshake take
 
@@ -40,8 +41,8 @@ _CHECKS = (
     ),
 )
 # DER: the tags of a sequence and of the optional version of a certificate.
-_SEQUENCE = 0x30
-_VERSION = 0xA0
+_SEQUENCE = const(0x30)
+_VERSION = const(0xA0)
 _UTC_TIME = len("270101000000Z")  # a date whose year has two digits (RFC 5280, 4.1.2.5.1)
 _HUNG_UP = "-29312"  # mbedTLS's number for a connection that the peer closed; it has no text
 

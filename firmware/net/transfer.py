@@ -1,13 +1,12 @@
 """Moves files from and to servers over HTTP, HTTPS, FTP and FTPS."""
 
 from firmware.base import runtime
-from firmware.net.ftp import Ftp
-from firmware.net.http import Http
+from firmware.base.runtime import const
 from firmware.net.url import DEFAULT_PORTS, HTTP_SCHEMES, TRANSFER_SCHEMES, parse_url
 
-_PROGRESS = 4096  # bytes that a connection must bring, for the next one to follow at once
-_MAX_RESTARTS = 2  # of a download, from its beginning
-_UPLOAD_BLOCK = 1024  # bytes
+_PROGRESS = const(4096)  # bytes that a connection must bring, for the next one to follow at once
+_MAX_RESTARTS = const(2)  # of a download, from its beginning
+_UPLOAD_BLOCK = const(1024)  # bytes
 
 
 class Location:
@@ -45,7 +44,13 @@ class Location:
 
     def client(self):
         """A client for one attempt to move the file; it speaks the URL's scheme."""
-        return Http(self) if self.url.scheme in HTTP_SCHEMES else Ftp(self)
+        if self.url.scheme in HTTP_SCHEMES:
+            from firmware.net.http import Http  # rare: a transfer needs one of the two
+
+            return Http(self)
+        from firmware.net.ftp import Ftp  # rare, as well
+
+        return Ftp(self)
 
 
 class FileBody:

@@ -3,12 +3,14 @@
 import binascii
 from collections import namedtuple
 
+from firmware.base.runtime import const
+
 DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443, "ftp": 21, "ftps": 990}
 WEBSOCKET_SCHEMES = ("ws", "wss")
 HTTP_SCHEMES = ("http", "https")
 TRANSFER_SCHEMES = ("http", "https", "ftp", "ftps")
 
-_MAX_HOST = 253  # characters (RFC 1035, 2.3.4)
+_MAX_HOST = const(253)  # characters (RFC 1035, 2.3.4)
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _HOST = _UNRESERVED[:64] + b"_"  # letters, digits, "-", "." and the underscore of some networks
 

@@ -107,7 +107,7 @@ async def connect(
     the longest message, and the longest head of the server's answer, in bytes. `timeout_s`: for
     each step. `addresses`: a dial.Addresses.
 
-    Raises ValueError for a bad URL or header, before anything is sent, else net's `Refused` with
+    Raises ValueError for a bad URL or header, before anything is sent, else `Refused` with
     the HTTP status, `TlsFailed`, or OSError.
     """
     place = parse_url(url)

@@ -3,13 +3,14 @@
 import network
 
 from firmware.base import runtime
+from firmware.base.runtime import const
 from firmware.net import ntp
 
-_ATTEMPT_MS = 20000  # for an attempt, DHCP included
-_MAX_PAUSE_MS = 60000  # between attempts
-_RADIO_RESTART = 5  # failures in a row after which the radio is switched off and on
-_ASK_AGAIN_MS = 60000  # for the time, without an answer
-_DAY_MS = 86400000
+_ATTEMPT_MS = const(20000)  # for an attempt, DHCP included
+_MAX_PAUSE_MS = const(60000)  # between attempts
+_RADIO_RESTART = const(5)  # failures in a row after which the radio is switched off and on
+_ASK_AGAIN_MS = const(60000)  # for the time, without an answer
+_DAY_MS = const(86400000)
 # What `WLAN.status()` says of a failure, in words.
 _REASONS = {200: "the access point fell silent", 201: "no such network", 202: "wrong password"}
 

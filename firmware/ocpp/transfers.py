@@ -9,6 +9,7 @@ to the order of the notifications and to the memory that TLS needs.
 import asyncio
 
 from firmware.base import runtime
+from firmware.base.runtime import const
 from firmware.net import tls
 from firmware.ocpp import CallError, LinkDown
 
@@ -20,8 +21,8 @@ IDLE = "Idle"
 STORED_DIAGNOSTICS = "diagnostics"
 STORED_UPDATE = "update"
 
-_LONGEST_S = 3600  # real seconds of one transfer
-_NOTIFIED_S = 10  # real seconds that a transfer waits for earlier notifications to be told
+_LONGEST_S = const(3600)  # real seconds of one transfer
+_NOTIFIED_S = const(10)  # real seconds that a transfer waits for earlier notifications to be told
 _SUFFIX = len("StatusNotification")
 
 

@@ -16,6 +16,7 @@ import asyncio
 
 from firmware.base import bundle, ota, runtime, slots
 from firmware.base.manifest import BadBundle
+from firmware.base.runtime import const
 from firmware.ocpp import update_download
 from firmware.ocpp.transfers import FIRMWARE_STATUS, STORED_UPDATE
 
@@ -33,9 +34,9 @@ DOWNLOADING = "Downloading"
 DOWNLOADED = "Downloaded"
 INSTALLING = "Installing"
 
-_TRIAL_S = 600  # real seconds that a new version has to reach the central system
-_TRIAL_MORE_MS = 60000  # how long it then waits at a time while a transaction runs
-_NOTIFIED_S = 10
+_TRIAL_S = const(600)  # real seconds that a new version has to reach the central system
+_TRIAL_MORE_MS = const(60000)  # how long it then waits at a time while a transaction runs
+_NOTIFIED_S = const(10)
 _TRIED_OUT = "99"  # more starts on trial than boot.py allows: it goes back
 
 

@@ -2,8 +2,9 @@
 
 from firmware.base import bundle, ota
 from firmware.base.manifest import BadBundle
+from firmware.base.runtime import const
 
-_LOG_BYTES = 32768  # between two lines of progress in the log
+_LOG_BYTES = const(32768)  # between two lines of progress in the log
 
 
 async def download(station, flash, url: str, slot: str, log) -> str:

@@ -6,14 +6,15 @@ and imported only then.
 """
 
 from firmware.base import times
+from firmware.base.runtime import const
 from firmware.ocpp import Answer
 from firmware.ocpp.transfers import FIRMWARE_STATUS, STORED_DIAGNOSTICS, STORED_UPDATE
 
-_ATTEMPTS = 4  # where the central system leaves it to us
-_MAX_ATTEMPTS = 100
-_RETRY_INTERVAL_S = 60  # where the central system leaves it to us
-_MAX_RETRY_INTERVAL_S = 86400
-_MAX_BOX = 50  # characters of the BoxIdentifier in a file's name
+_ATTEMPTS = const(4)  # where the central system leaves it to us
+_MAX_ATTEMPTS = const(100)
+_RETRY_INTERVAL_S = const(60)  # where the central system leaves it to us
+_MAX_RETRY_INTERVAL_S = const(86400)
+_MAX_BOX = const(50)  # characters of the BoxIdentifier in a file's name
 _FILE_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
