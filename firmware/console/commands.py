@@ -12,6 +12,7 @@ from firmware.console import status
 from firmware.net import websocket
 from firmware.ocpp import configuration, keys
 from firmware.ocpp.authorization import present_id_tag
+from firmware.station import Station
 
 _LOGIN_MS = 600000  # a login holds for so long after the last command
 _GUESS_S = 2  # who types a wrong password waits so long
@@ -32,7 +33,7 @@ class Failed(ValueError):
         self.lines = lines
 
 
-async def execute(station, line: str):
+async def execute(station: Station, line: str):
     """Runs a line that is not blank. Returns the reply's lines, or None for none. Raises
     ValueError with what to do instead, which may be `Failed`."""
     if not websocket.valid_utf8(memoryview(line.encode())):  # MicroPython takes surrogates
@@ -59,7 +60,7 @@ def find(name: str):
     return None
 
 
-def _check_login(station, name):
+def _check_login(station: Station, name):
     """Raises ValueError where a password is set and nobody is logged in; else a command that
     needs the login prolongs it."""
     if station.config.get("ConsolePassword") and name not in _WITHOUT_PASSWORD:
@@ -90,11 +91,11 @@ def _for_log(name, arguments):
 # after the name, `text` is all that follows the name. They return and raise what `execute` does.
 
 
-async def _help(station, arguments, text):
+async def _help(station: Station, arguments, text):
     return "\n".join([command.help for command in COMMANDS]).split("\n")
 
 
-async def _selftest(station, arguments, text):
+async def _selftest(station: Station, arguments, text):
     from firmware.console import selftest  # rare: when an installer asks
 
     lines, failed = await selftest.run(station)
@@ -103,7 +104,7 @@ async def _selftest(station, arguments, text):
     return lines
 
 
-async def _login(station, arguments, text):
+async def _login(station: Station, arguments, text):
     password = station.config.get("ConsolePassword")
     if text != password:
         station.security_event("console: a wrong password")
@@ -114,11 +115,11 @@ async def _login(station, arguments, text):
         station.security_event("console: login")
 
 
-async def _status(station, arguments, text):
+async def _status(station: Station, arguments, text):
     return [status.as_json(station)]
 
 
-async def _config(station, arguments, text):
+async def _config(station: Station, arguments, text):
     config = station.config
     if not arguments:
         return [_key_line(config, key) for key in keys.TABLE]
@@ -140,7 +141,7 @@ def _key_line(config, key):
     return "%s=%s" % (key.name, config.shown(key))
 
 
-async def _authorize(station, arguments, text):
+async def _authorize(station: Station, arguments, text):
     if len(arguments) != 1 or len(arguments[0]) > 20:
         raise ValueError("authorize TAG, a tag of 1 to 20 characters")
     if station.is_busy():
@@ -148,13 +149,13 @@ async def _authorize(station, arguments, text):
     present_id_tag(station, arguments[0])
 
 
-async def _stop(station, arguments, text):
+async def _stop(station: Station, arguments, text):
     if not station.session.transaction and not station.session.authorization:
         raise ValueError("no transaction runs")
     station.session.stop_transaction("Local")
 
 
-async def _unlock(station, arguments, text):
+async def _unlock(station: Station, arguments, text):
     if not station.reference.socket:
         raise ValueError("an attached cable has no lock")
     if not await station.session.stop_transaction_and_wait("Local"):
@@ -164,11 +165,11 @@ async def _unlock(station, arguments, text):
         raise ValueError("the lock did not open: see faults")
 
 
-async def _faults(station, arguments, text):
+async def _faults(station: Station, arguments, text):
     return status.faults(station)
 
 
-async def _queue(station, arguments, text):
+async def _queue(station: Station, arguments, text):
     if arguments not in ([], ["clear"]):
         raise ValueError("queue or queue clear")
     if arguments:
@@ -176,23 +177,23 @@ async def _queue(station, arguments, text):
     return list(station.transactions.outbox.listing())
 
 
-async def _profiles(station, arguments, text):
+async def _profiles(station: Station, arguments, text):
     return station.profiles.listing()
 
 
-async def _meter(station, arguments, text):
+async def _meter(station: Station, arguments, text):
     return status.meter_values(station)
 
 
-async def _tic(station, arguments, text):
+async def _tic(station: Station, arguments, text):
     return status.tic_frame(station)
 
 
-async def _transfers(station, arguments, text):
+async def _transfers(station: Station, arguments, text):
     return status.transfers(station)
 
 
-async def _log(station, arguments, text):
+async def _log(station: Station, arguments, text):
     if not arguments:
         return list(station.log.lines)
     if arguments[0] not in LEVELS or len(arguments) > 1:
@@ -200,13 +201,13 @@ async def _log(station, arguments, text):
     station.log.level = LEVELS[arguments[0]]
 
 
-async def _reset(station, arguments, text):
+async def _reset(station: Station, arguments, text):
     if arguments not in (["soft"], ["hard"]):
         raise ValueError("reset soft or reset hard")
     station.reset(arguments[0] == "hard")
 
 
-async def _maintenance(station, arguments, text):
+async def _maintenance(station: Station, arguments, text):
     if not runtime.DEVICE:
         raise ValueError("only on the device")
     if station.session.transaction:
@@ -214,13 +215,13 @@ async def _maintenance(station, arguments, text):
     station.end("maintenance")
 
 
-async def _quit(station, arguments, text):
+async def _quit(station: Station, arguments, text):
     if runtime.DEVICE:
         raise ValueError("only on a PC; the device has maintenance")
     station.end("quit")
 
 
-async def _sim(station, arguments, text):
+async def _sim(station: Station, arguments, text):
     if arguments[:1] == ["link"] and arguments[1:] in (["down"], ["up"]):
         station.connection.sever(arguments[1] == "down")
         return None

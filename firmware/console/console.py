@@ -7,6 +7,7 @@ import asyncio
 
 from firmware.base import runtime
 from firmware.console import commands
+from firmware.station import Station
 
 _LINE = 512  # bytes of a line at most
 _BYTES_MS = 11  # a ms at 115200 baud
@@ -40,7 +41,7 @@ class Console:
         self._key = _NO_KEY
         self._torn = False  # the end of a reply was lost
 
-    async def run(self, station) -> None:
+    async def run(self, station: Station) -> None:
         """The task: reads and runs lines until the end of the input, then waits for ever."""
         while True:
             data = await self.read()
@@ -59,7 +60,7 @@ class Console:
                 else:
                     self._too_long = True
 
-    async def _enter(self, station, end):
+    async def _enter(self, station: Station, end):
         """The line is complete, with this line end."""
         line = bytes(self._line)
         too_long = self._too_long
@@ -101,7 +102,7 @@ class Console:
                 if self.echo:
                     self.write("\b \b")
 
-    async def execute(self, station, line: bytes) -> None:
+    async def execute(self, station: Station, line: bytes) -> None:
         """Runs one command and writes its reply. Nothing typed can stop the station."""
         lines = ()
         try:

@@ -8,12 +8,13 @@ import sys
 
 from firmware.base import runtime
 from firmware.console.console import Console
+from firmware.station import Station
 
 
 class Repl:
     """`run(station)` is its task."""
 
-    async def run(self, station) -> None:
+    async def run(self, station: Station) -> None:
         log = station.log("console")
         try:
             import aiorepl  # type: ignore[import-not-found]
@@ -32,7 +33,7 @@ class Repl:
 class _Maintenance:
     """A name that does something when it is typed alone, as at the console."""
 
-    def __init__(self, station):
+    def __init__(self, station: Station):
         self.station = station
 
     def __repr__(self):

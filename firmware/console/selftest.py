@@ -10,6 +10,7 @@ from collections import namedtuple
 from firmware.base import runtime, times
 from firmware.charging import faults
 from firmware.sensing import pilot
+from firmware.station import Station
 
 _LOCK_MS = 2000
 _ROOM = 65536  # bytes of flash that a station should have left
@@ -20,7 +21,7 @@ _FAILED = "FAILED"
 _NOTHING = "-"  # there is nothing to test
 
 
-async def run(station):
+async def run(station: Station):
     """Tests all parts. Returns the lines, and "" or which tests have failed."""
     lines = []
     failed = []
@@ -42,7 +43,7 @@ async def run(station):
 # The functions of the table: `await run(station)` returns (_OK, _FAILED or _NOTHING, a text).
 
 
-def _active(station, *codes):
+def _active(station: Station, *codes):
     """The description of the first of these that is an active fault."""
     for code in codes:
         if code in station.evse.faults.active:
@@ -50,7 +51,7 @@ def _active(station, *codes):
     return ""
 
 
-async def _pilot(station):
+async def _pilot(station: Station):
     high, low = pilot.levels(station.board.burst)
     text = "%d.%02d V" % (high // 1000, abs(high) % 1000 // 10)
     state = station.evse.pilot
@@ -60,7 +61,7 @@ async def _pilot(station):
     return _OK, "state %s, %s" % (state, text)
 
 
-async def _proximity(station):
+async def _proximity(station: Station):
     if not station.reference.socket:
         return _NOTHING, "an attached cable has none"
     ohm = station.board.pp_ohm
@@ -73,7 +74,7 @@ async def _proximity(station):
     return _OK, "%d ohm%s" % (ohm, ", %d A" % (limit // 1000) if limit else "")
 
 
-async def _contactor(station):
+async def _contactor(station: Station):
     wrong = _active(station, "0x100208")
     closed = station.board.contactor
     charging = bool(station.evse.enabled)
@@ -82,19 +83,19 @@ async def _contactor(station):
     return _OK, "closed, a car is charged" if closed else "open"
 
 
-async def _ground(station):
+async def _ground(station: Station):
     return (_OK, "earth") if station.board.ground_ok else (_FAILED, "no earth")
 
 
-async def _residual(station):
+async def _residual(station: Station):
     return (_FAILED, "tripped") if station.board.residual_trip else (_OK, "not tripped")
 
 
-async def _tamper(station):
+async def _tamper(station: Station):
     return (_FAILED, "open") if station.board.tamper else (_OK, "closed")
 
 
-async def _lock(station):
+async def _lock(station: Station):
     if not station.reference.socket:
         return _NOTHING, "an attached cable has none"
     wrong = _active(station, "0x100205")
@@ -111,7 +112,7 @@ async def _lock(station):
     return _OK, "closed and opened"
 
 
-async def _until(station, is_so):
+async def _until(station: Station, is_so):
     """Waits until the function says yes; whether it did within the lock's time."""
     end = station.clock.ms() + _LOCK_MS
     while not is_so():
@@ -121,14 +122,14 @@ async def _until(station, is_so):
     return True
 
 
-async def _meter(station):
+async def _meter(station: Station):
     reading = await station.meter.read_now()
     if station.meter.error or not reading:
         return _FAILED, station.meter.error or "no reading"
     return _OK, "%d Wh, %d W" % (reading.get("energy", 0), reading.get("power", 0) // 10)
 
 
-async def _tic(station):
+async def _tic(station: Station):
     mode = station.config.int("TICmode")
     if mode == 3:
         return _NOTHING, "switched off by TICmode"
@@ -139,7 +140,7 @@ async def _tic(station):
     return _NOTHING, "no line is heard"
 
 
-async def _flash(station):
+async def _flash(station: Station):
     store = station.config.store
     store.write("selftest", b"selftest")
     good = store.read("selftest") == b"selftest"
@@ -150,14 +151,14 @@ async def _flash(station):
     return (_OK if free >= _ROOM else _FAILED), "%d KB free" % (free // 1024)
 
 
-async def _clock(station):
+async def _clock(station: Station):
     epoch = station.clock.epoch()
     if epoch is None:
         return _NOTHING, "not set yet: a central system tells it"
     return _OK, times.text(epoch)
 
 
-async def _wifi(station):
+async def _wifi(station: Station):
     if not runtime.DEVICE:
         return _NOTHING, "only on the device"
     from firmware.net import wifi  # only a device has it
@@ -166,7 +167,7 @@ async def _wifi(station):
     return (_OK if good else _FAILED), text
 
 
-async def _tls(station):
+async def _tls(station: Station):
     security = station.security
     connection = station.connection
     if station.config.int("SecurityProfile") < 2 and connection.url()[:6].lower() != "wss://":
@@ -180,7 +181,7 @@ async def _tls(station):
     return _OK, "ready" if security.ca else "ready, but unchecked: no CA"
 
 
-async def _network(station):
+async def _network(station: Station):
     connection = station.connection
     url = connection.url()
     if not url:

@@ -4,6 +4,7 @@ import json
 
 from firmware.base import runtime, times
 from firmware.charging import faults as vendor_codes
+from firmware.station import Station
 
 _METER_UNITS = (
     ("energy", "Wh"),
@@ -22,7 +23,7 @@ _METER_UNITS = (
 )
 
 
-def as_json(station) -> str:
+def as_json(station: Station) -> str:
     """The `status` line: one JSON object, whose fields docs/operations.md explains."""
     evse = station.evse
     running = station.session.transaction
@@ -77,7 +78,7 @@ def _tic_standard(tic):
     return "standard" if "ADSC=" in tic.frame else "historique"
 
 
-def faults(station) -> list:
+def faults(station: Station) -> list:
     """A line for each active vendor error code: the code, what it means, for how long."""
     lines = []
     for code in station.evse.faults.active:
@@ -86,7 +87,7 @@ def faults(station) -> list:
     return lines
 
 
-def meter_values(station) -> list:
+def meter_values(station: Station) -> list:
     """A line for each value of the newest reading. Raises ValueError where there is none."""
     reading = station.meter.last
     if not reading:
@@ -94,13 +95,13 @@ def meter_values(station) -> list:
     return ["%s=%d %s" % (n, reading[n], unit) for n, unit in _METER_UNITS if n in reading]
 
 
-def tic_frame(station) -> list:
+def tic_frame(station: Station) -> list:
     """The labels of the newest good TIC frame. Raises ValueError where there is none."""
     if not station.tic.frame:
         raise ValueError("no good TIC frame yet")
     return station.tic.frame.split("\n")
 
 
-def transfers(station) -> list:
+def transfers(station: Station) -> list:
     """The files on their way: each with its OCPP status, and how far the one in transfer is."""
     return station.transfers.describe()
