@@ -278,8 +278,8 @@ class Station:
         reading = self.meter.last
         if reading is not self._reading:
             self._reading = reading
-            self.evse.reading(reading)
-        self.evse.meter_error(self.meter.error is not None)
+            self.evse.check_reading(reading)
+        self.evse.set_meter_error(self.meter.error is not None)
 
     async def _supervise(self):
         """Feeds the watchdog, but only while each part that must not stop takes its turns."""

@@ -185,7 +185,7 @@ class Evse:
                 ma = max(MIN_MA, MIN_MA + (74 - ddeg // 10) * 1000)
                 self.limits.set("temperature", min(ma, self.limits.get("temperature") or ma))
 
-    def reading(self, values: dict) -> None:
+    def check_reading(self, values: dict) -> None:
         """A reading of the charger's meter: the voltages and currents have their limits."""
         now = self.ms()
         alike = values.get("power", 0) * 100 // 253 // self.phases  # a meter that knows no current
@@ -201,7 +201,7 @@ class Evse:
             self.faults.set_cause(codes.OVERVOLTAGE, over, now)
             self.faults.set_cause(codes.UNDERVOLTAGE, under, now)
 
-    def meter_error(self, present: bool) -> None:
+    def set_meter_error(self, present: bool) -> None:
         """The meter is lost or says what can't be (its owner decides when), or is well again."""
         self.faults.set_cause(codes.METERING, present, self.ms())
 

@@ -135,12 +135,12 @@ class Rig:
         if self.meter and now - self._read_ms >= 1000:
             self._read_ms = now
             lost = "0x10020F" in self.board.faults
-            self.evse.meter_error(lost)
+            self.evse.set_meter_error(lost)
             if not lost:
                 values = self.board.reading()
                 if self.blind:
                     values = {name: values[name] for name in ("energy", "power")}
-                self.evse.reading(values)
+                self.evse.check_reading(values)
         return self.sample or self.board.pause(pause)
 
     def run(self, ms):

@@ -168,16 +168,16 @@ def test_only_connected_phases_have_a_voltage_to_watch():
     rig.run(1000)
     rig.evse.phases = 1
     for _ in range(10):
-        rig.evse.reading({"v1": 230000, "v2": 0, "v3": 0})
+        rig.evse.check_reading({"v1": 230000, "v2": 0, "v3": 0})
         rig.run(1000)
     assert not rig.faults.active
     for _ in range(10):
-        rig.evse.reading({"energy": 5})  # a meter that knows no voltages
+        rig.evse.check_reading({"energy": 5})  # a meter that knows no voltages
         rig.run(1000)
     assert not rig.faults.active
     rig.evse.phases = 3
     for _ in range(10):
-        rig.evse.reading({"v1": 230000, "v2": 0, "v3": 230000})
+        rig.evse.check_reading({"v1": 230000, "v2": 0, "v3": 230000})
         rig.run(1000)
     assert rig.faults.active == [faults.UNDERVOLTAGE]
 
@@ -192,7 +192,7 @@ def test_overcurrent_is_a_tenth_above_the_offer_for_7_s():
         (18151, 9, True),
     ):
         for _ in range(most):
-            rig.evse.reading({"i1": 100, "i2": ma, "i3": 0})
+            rig.evse.check_reading({"i1": 100, "i2": ma, "i3": 0})
             rig.run(1000)
         assert bool(rig.faults.active) == there, ma
 
@@ -219,7 +219,7 @@ def test_no_start_while_a_cause_is_there():
     rig = Rig()
     rig.sim("plug", "ready")
     rig.evse.enabled = True
-    rig.evse.meter_error(True)
+    rig.evse.set_meter_error(True)
     rig.meter = False
     rig.run(5000)
     assert rig.faults.active == [faults.METERING] and not rig.times("permit")
