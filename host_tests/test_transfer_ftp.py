@@ -101,11 +101,11 @@ class Rough:
         self.rest = 0
 
     async def open(self):
-        self.server = await asyncio.start_server(self.meet, "127.0.0.1", 0)
+        self.server = await asyncio.start_server(self.answer, "127.0.0.1", 0)
         self.data = await asyncio.start_server(self.give, "127.0.0.1", 0)
         return self.server.sockets[0].getsockname()[1]
 
-    async def meet(self, reader, writer):
+    async def answer(self, reader, writer):
         self.control = writer
         answer = self.answers.get("hello", "220 hello")
         while answer is not None:

@@ -62,7 +62,7 @@ class Server:
             site = web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=context)
             await site.start()
             self.ports[name] = site._server.sockets[0].getsockname()[1]
-        self.rough = await asyncio.start_server(self.meet, "127.0.0.1", 0)
+        self.rough = await asyncio.start_server(self.answer, "127.0.0.1", 0)
         self.ports["rough"] = self.rough.sockets[0].getsockname()[1]
         self.ports["nobody"] = free_port()
 
@@ -111,7 +111,7 @@ class Server:
         self.stored[request.path_qs] = (request.method, await request.read())
         return web.Response(status=201)
 
-    async def meet(self, reader, writer):
+    async def answer(self, reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
         case = head.split()[1].decode().strip("/")
         self.heard.append((case, {}))

@@ -46,22 +46,22 @@ class Addresses:
         getaddrinfo blocks, for many seconds without a network, so it runs in a thread of its own.
         A lookup that hangs is not started again while it does.
         """
-        place = (host, port)
-        self._forget_others(place)
-        answer = self._lookups.get(place)
+        server = (host, port)
+        self._forget_others(server)
+        answer = self._lookups.get(server)
         if answer is None:
             if len(self._lookups) >= _MAX_LOOKUPS:
                 raise OSError("no address for %s: too many lookups hang" % host)
-            self._lookups[place] = answer = []
+            self._lookups[server] = answer = []
             self._start_lookup(host, port, answer)
         for _ in range(timeout_s * 1000 // _POLL_MS):
             if answer:
                 break
             await runtime.sleep_ms(_POLL_MS)
-        last = self._worked.get(place)
+        last = self._worked.get(server)
         why = "no answer in %d s" % timeout_s
         if answer:
-            self._lookups.pop(place)
+            self._lookups.pop(server)
             found = answer[0]
             if isinstance(found, list):
                 if last in found:
@@ -73,13 +73,13 @@ class Addresses:
             return [last]
         raise OSError("no address for %s: %s" % (host, why))
 
-    def _forget_others(self, place):
+    def _forget_others(self, server):
         """Forgets answers that came too late, and hosts of long ago."""
         for other in list(self._lookups):
-            if other != place and self._lookups[other]:
+            if other != server and self._lookups[other]:
                 self._lookups.pop(other)
         for other in list(self._worked):
-            if other != place and len(self._worked) > _MAX_REMEMBERED:
+            if other != server and len(self._worked) > _MAX_REMEMBERED:
                 self._worked.pop(other)
 
     def _start_lookup(self, host, port, answer):

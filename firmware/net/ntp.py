@@ -42,7 +42,7 @@ async def ask(host: str, log, port: int = _PORT) -> int:
                 answer = sock.recv(_MESSAGE)
             except OSError:
                 continue  # nothing yet
-            epoch = read(answer, question)
+            epoch = epoch_of(answer, question)
             if epoch:
                 return epoch
         log.warning("time: no answer from %s", host)
@@ -53,7 +53,7 @@ async def ask(host: str, log, port: int = _PORT) -> int:
     return 0
 
 
-def read(answer: bytes, question) -> int:
+def epoch_of(answer: bytes, question) -> int:
     """The Unix time of an answer to this question; 0: it is none, or from a clock not set."""
     if len(answer) < _MESSAGE or answer[24:32] != question[40:48]:
         return 0

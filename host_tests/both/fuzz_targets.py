@@ -653,7 +653,7 @@ def ntp(data):
 
     question = bytearray(48)
     question[40:] = b"12345678"
-    epoch = ntp.read(data, question)
+    epoch = ntp.epoch_of(data, question)
     assert type(epoch) is int and 0 <= epoch < 1 << 33 or epoch < 0
     return str(epoch)
 
