@@ -1,11 +1,11 @@
-"""tools/lint_firmware.py: what it finds, and what it lets pass."""
+"""tools/lint_firmware.py: what it finds, and what it lets pass; the station's type for mypy."""
 
 import ast
 import textwrap
 
 import pytest
 
-from tools import lint_firmware
+from tools import check_types, lint_firmware
 
 RULES = {"ocpp": {"net", "base"}, "net": {"base"}, "base": set()}
 
@@ -77,3 +77,23 @@ def test_imports_never_go_in_a_circle():
     assert fault.endswith(
         ": firmware.ocpp.a > firmware.ocpp.b > firmware.ocpp.c > firmware.ocpp.a"
     )
+
+
+def test_the_station_has_its_type_for_mypy():
+    source = """
+class Part:
+    def __init__(self, station):
+        self.station = station
+
+def fault(station: "Other", code=1):
+    return code
+async def Reset(station, payload):
+    return {}
+"""
+    typed = check_types.with_station(source)
+    changed = [line for line in typed.splitlines() if line not in source.splitlines()]
+    assert changed == [
+        '    def __init__(self, station: "Station"):',
+        'async def Reset(station: "Station", payload):',
+        "from firmware.station import Station",
+    ]
