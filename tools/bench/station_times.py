@@ -31,7 +31,9 @@ UNIT = "from tools.bench import reference; print(reference.calibrate())"
 def unit_us() -> float:
     """Microseconds of one reference millisecond in the frozen build."""
     command = [*frozen.command("1m"), "-c", UNIT]
-    return float(subprocess.run(command, env=frozen.environment(), capture_output=True).stdout)
+    folder, environment = frozen.FOLDER, frozen.environment()
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
+    return float(done.stdout)
 
 
 def processor_us(process) -> float:
