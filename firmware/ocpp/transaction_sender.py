@@ -21,30 +21,35 @@ class TransactionSender:
     async def run(self) -> None:
         """While online. A dropped link ends it without an attempt being counted."""
         station = self._station
-        outbox = self._outbox
         while True:
             await station.registration.online.wait()
             for _ in range(_STATUS_TURNS):
                 await asyncio.sleep(0)
             self.wake.clear()
-            message = outbox.head(station.connection.endpoint_id)
-            if not message:
+            message = self._outbox.head(station.connection.endpoint_id)
+            if message:
+                await self._send(message)
+            else:
                 await self.wake.wait()
-                continue
-            pause_ms = outbox.next_attempt_ms - station.clock.ms()
-            if pause_ms > 0:
-                await station.clock.sleep_ms(pause_ms)
-            try:
-                answer = await station.rpc.call(message.action, message.payload)
-            except (CallError, asyncio.TimeoutError) as why:
-                self._log.warning("%s: %s", message.action, str(why) or "no answer")
-                outbox.failed()
-                continue
-            running = station.transactions.running
-            starts_running = running is not None and message.position == running.position
-            info = outbox.delivered(answer)
-            if starts_running:  # else of a transaction that is over
-                station.session.start_answered(info)
+
+    async def _send(self, message):
+        """Sends a message once it may be, and notes its answer."""
+        station = self._station
+        outbox = self._outbox
+        pause_ms = outbox.next_attempt_ms - station.clock.ms()
+        if pause_ms > 0:
+            await station.clock.sleep_ms(pause_ms)
+        try:
+            answer = await station.rpc.call(message.action, message.payload)
+        except (CallError, asyncio.TimeoutError) as why:
+            self._log.warning("%s: %s", message.action, str(why) or "no answer")
+            outbox.failed()
+            return
+        running = station.transactions.running
+        starts_running = running is not None and message.position == running.position
+        info = outbox.delivered(answer)
+        if starts_running:  # else of a transaction that is over
+            station.session.start_answered(info)
 
     async def wait_until_delivered(self, seconds: int) -> None:
         """Waits until all is delivered, at most so long, and only while there is a link."""
