@@ -9,6 +9,7 @@ from collections import namedtuple
 
 from firmware.base import runtime, times
 from firmware.charging import faults
+from firmware.ocpp.connection import ONLINE
 from firmware.sensing import pilot
 from firmware.station import Station
 
@@ -172,7 +173,7 @@ async def _tls(station: Station):
     connection = station.connection
     if station.config.int("SecurityProfile") < 2 and connection.url()[:6].lower() != "wss://":
         return _NOTHING, "not asked for"
-    if connection.state == "online":
+    if connection.state == ONLINE:
         return _OK, "the connection stands" + ("" if security.ca else ", but unchecked: no CA")
     try:
         security.tls_context()
@@ -187,7 +188,7 @@ async def _network(station: Station):
     if not url:
         return _NOTHING, "standalone: no SupervisionUrl is set"
     status = station.registration.status
-    if connection.state != "online" or status != "Accepted":
+    if connection.state != ONLINE or not station.registration.is_accepted():
         return _FAILED, "%s, registration %s, %s" % (connection.state, status, url)
     return _OK, "registered at %s" % url
 

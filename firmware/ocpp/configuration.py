@@ -158,7 +158,7 @@ def _refused(station, status, name, why):
     return Change(status, name, why, ())
 
 
-def _acceptable(station, key, text):
+def _acceptable(station, key: keys.Key, text: str):
     """The value as it is stored. Raises ValueError where it can't be taken."""
     if keys.is_read_only(key, station.reference.socket):
         raise ValueError("read-only")

@@ -8,6 +8,7 @@ from firmware.ocpp import CallError
 VENDOR = "Schneider Electric"  # chargePointVendor (guide page 16)
 NONE = "none"  # nobody has told yet
 ACCEPTED = "Accepted"
+REJECTED = "Rejected"
 
 _ASK_TIME_MS = 86400000  # the central system is asked for the time once a day at least
 _LATEST_EPOCH = 2777000000  # 2058: later, profiles' times would be no small integers on 32 bits
@@ -16,7 +17,7 @@ _LONGEST_INTERVAL_S = 86400
 
 
 class Registration:
-    """Whether the central system has accepted this station: `status` is NONE, Pending, Rejected
+    """Whether the central system has accepted this station: `status` is NONE, Pending, REJECTED
     or ACCEPTED. `online` is set while the connection stands and the station is accepted."""
 
     def __init__(self, station):

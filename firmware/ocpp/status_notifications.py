@@ -135,7 +135,7 @@ class StatusNotifier:
         active = self.station.evse.faults.active
         return Notification(1, self.status, self.info, active[0] if active else None, now)
 
-    def _tell(self, notification):
+    def _tell(self, notification: Notification):
         if notification.connector_id:
             if self._told:
                 notification.step_before = status_between(self._told.status, notification.status)
@@ -188,7 +188,7 @@ class StatusNotifier:
         if self._waiting and self._waiting[0] is notification:  # nobody has cleared them meanwhile
             self._waiting.pop(0)
 
-    async def _send(self, notification):
+    async def _send(self, notification: Notification):
         if notification.step_before:
             step = Notification(
                 notification.connector_id, notification.step_before, "", None, notification.at_ms
@@ -196,7 +196,7 @@ class StatusNotifier:
             await self._send_one(step)
         await self._send_one(notification)
 
-    async def _send_one(self, notification):
+    async def _send_one(self, notification: Notification):
         """What is refused, or not answered on a link that lives, is told again a few times:
         nothing else would tell it."""
         station = self.station

@@ -16,6 +16,7 @@ from firmware.ocpp.handlers import (
     smart_charging,
     trigger_message,
 )
+from firmware.ocpp.registration import REJECTED
 
 HANDLERS = {
     "RemoteStartTransaction": remote_transactions.RemoteStartTransaction,
@@ -39,7 +40,7 @@ HANDLERS = {
 async def handle(station, action: str, payload):
     """Handles a call of the central system, whose payload has passed the schemas: returns what its
     handler returns. Raises CallError for a refusal, Unanswered where there is to be no answer."""
-    if station.registration.status == "Rejected":
+    if station.registration.status == REJECTED:
         raise Unanswered  # OCPP 4.2
     if station.is_overloaded():
         raise CallError("GenericError", "too much at once")

@@ -19,7 +19,7 @@ async def ReserveNow(station, payload):
     return {"status": status}
 
 
-def _status(station, reservation):
+def _status(station, reservation: Reservation):
     """Whether the connector can be reserved, as ReserveNow.conf tells it."""
     session = station.session
     zero_is_one = station.config.on("ReserveConnectorZeroSupported")
