@@ -5,6 +5,9 @@ import asyncio
 from firmware.base import runtime
 
 _DAY_MS = 86400000
+_CATCH_UP_S = (
+    3600  # a clock that was wrong by more goes back; by less, it stands still for so long
+)
 
 
 class Clock:
@@ -62,6 +65,7 @@ class Clock:
         event.clear()
 
     async def _tick(self):
+        """The task that wakes who waits; it ends when nobody does."""
         while self._waits:
             now = self.ms()
             pause = 1000
@@ -73,17 +77,18 @@ class Clock:
             await self.sleep_ms(pause)
 
     @property
-    def known(self) -> bool:
+    def is_set(self) -> bool:
+        """Whether somebody has told the wall time."""
         return self._offset is not None
 
     def set(self, epoch: int) -> int:
         """Tells the wall time in Unix seconds. Returns the correction in seconds (0 at first)."""
         offset = epoch * 1000 - self.ms()
-        moved = 0 if self._offset is None else (offset - self._offset) // 1000
+        moved_s = 0 if self._offset is None else (offset - self._offset) // 1000
         self._offset = offset
-        if moved < -3600:  # far wrong before: follow, there is no catching up
+        if moved_s < -_CATCH_UP_S:
             self._highest = 0
-        return moved
+        return moved_s
 
     def epoch(self) -> int | None:
         """Unix seconds now; None while nobody told us."""

@@ -81,7 +81,7 @@ class Wifi:
         clock was known before without us."""
         clock = station.clock
         known = station.registration.status == "Accepted" or (
-            clock.known and not self._ntp_answered
+            clock.is_set and not self._ntp_answered
         )
         if known or clock.ms() < self._ask_ms:
             return

@@ -88,7 +88,7 @@ class Security:
         if url[:6].lower() == "wss://":
             if self._is_unchecked():
                 self.log.warning("TLS without a CA: anybody can pretend to be the central system")
-            if not station.clock.known:
+            if not station.clock.is_set:
                 not_before = tls.NotBefore()
             context = self.tls_context(not_before)
         box = station.config.get("BoxIdentifier")

@@ -99,7 +99,7 @@ class Station:
     def __init__(self):
         self.clock = self.registration = self
         self.status = "none"
-        self.known = False
+        self.is_set = False
         self.heard = []
         self.skipped = 0
 
@@ -107,7 +107,7 @@ class Station:
         return runtime.ticks_ms() + self.skipped
 
     def set_time(self, epoch):
-        self.known = True
+        self.is_set = True
         self.heard.append(epoch)
 
 
@@ -323,7 +323,7 @@ async def test_the_clock_without_a_central_system():
 async def test_a_clock_that_is_known_is_left_alone():
     radio = Radio("ok")
     station = Station()
-    station.known = True
+    station.is_set = True
     async with Kept(radio, "pool", station) as log:
         await asyncio.sleep(100)
         assert not station.heard

@@ -95,10 +95,10 @@ class Board(World):
         """The serial line of the "meter" or the "tic"."""
         return MeterPort(self) if name == "meter" else TicPort(self, baud)
 
-    def command(self, words: list) -> None:
-        """A `sim` command's words. Raises ValueError saying what is wrong with them."""
+    def command(self, arguments: list) -> None:
+        """Runs a `sim` command. Raises ValueError saying what is wrong with its arguments."""
         self.advance()
-        commands.command(self, words)
+        commands.command(self, arguments)
         self.settle()
 
     # The other ends of the serial lines

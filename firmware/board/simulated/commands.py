@@ -6,12 +6,12 @@ from firmware.charging import faults
 _CAR_ASKS = {"ready": "C", "pause": "B", "ventilate": "D"}
 
 
-def command(board, words: list) -> None:
-    """Does it to the board. Raises ValueError saying what is wrong with the words."""
-    name = words[0] if words else ""
-    value = words[1] if len(words) == 2 else ""
-    if name == "fault" and len(words) == 3:
-        _fault(board, words[1], words[2])
+def command(board, arguments: list) -> None:
+    """Does it to the board. Raises ValueError saying what is wrong with the arguments."""
+    name = arguments[0] if arguments else ""
+    value = arguments[1] if len(arguments) == 2 else ""
+    if name == "fault" and len(arguments) == 3:
+        _fault(board, arguments[1], arguments[2])
     elif name in ("plug", "unplug") and not value:
         board.plug(name == "plug")
     elif name in _CAR_ASKS and not value:
@@ -33,7 +33,7 @@ def command(board, words: list) -> None:
     elif name == "phases" and value in ("1", "3"):
         board.car_phases = int(value)
     else:
-        raise ValueError("not understood: sim %s; try help" % " ".join(words))
+        raise ValueError("not understood: sim %s; try help" % " ".join(arguments))
 
 
 def _fault(board, text, state):
