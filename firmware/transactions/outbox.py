@@ -129,9 +129,9 @@ class Outbox:
             self.queues[endpoint_id] = EndpointQueue(endpoint_id, position)
         return self.queues[endpoint_id]
 
-    def record(self, kind, stamp, transaction, body: bytes, vital: bool = True):
+    def record(self, event_class, stamp, transaction, body: bytes, vital: bool = True):
         """Writes the record of an event and owes its message to its transaction's endpoint;
-        without a transaction, to that of now. `kind`: its class in records.py; `body`: what
+        without a transaction, to that of now. `event_class`: one of records.py; `body`: what
         follows the record's head; `vital`: see `Journal.append`. Returns the event. Raises OSError
         when the flash is full."""
         position = self._journal.next
@@ -140,12 +140,12 @@ class Outbox:
             distance = position - transaction.position
         else:
             endpoint_id = self.endpoint_id
-            distance = 0 if kind is StartRecord else -1
+            distance = 0 if event_class is StartRecord else -1
         queue = self.queue(endpoint_id, position)
         head = Event.pack_head(position - queue.first_owed, stamp, endpoint_id, distance)
         payload = head + body
-        self._journal.append(kind.kind, payload, vital)
-        event = kind(position, payload)
+        self._journal.append(event_class.kind, payload, vital)
+        event = event_class(position, payload)
         self._note_open(event)
         queue.add(event)
         if event.is_message():

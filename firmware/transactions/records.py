@@ -33,9 +33,18 @@ from firmware.metering import measurands
 
 # Indices into it are in the journal: only ever append.
 REASONS = (
-    "Local Remote EVDisconnected PowerLoss Reboot SoftReset HardReset DeAuthorized EmergencyStop "
-    "Other UnlockCommand"
-).split()
+    "Local",
+    "Remote",
+    "EVDisconnected",
+    "PowerLoss",
+    "Reboot",
+    "SoftReset",
+    "HardReset",
+    "DeAuthorized",
+    "EmergencyStop",
+    "Other",
+    "UnlockCommand",
+)
 
 # The transactionId that is sent where the central system never told one (errata 3.18).
 UNKNOWN_TRANSACTION_ID = -1
@@ -192,7 +201,7 @@ class GivenUpRecord(StateRecord):
         StateRecord.__init__(self, position, payload)
         numbers, at = unpack_ints(payload, 4, self._end)
         kind, self.epoch, self.failures, self.transaction_id = numbers
-        self.event = _KINDS[kind](position, payload[at:])
+        self.event = _CLASSES[kind](position, payload[at:])
 
 
 class TimeRecord:
@@ -219,6 +228,7 @@ class ClearedRecord:
 
 
 _CLASSES = (
+    None,  # by their kind
     StartRecord,
     ValuesRecord,
     StopRecord,
@@ -227,13 +237,13 @@ _CLASSES = (
     TimeRecord,
     ClearedRecord,
 )
-_KINDS = {record_class.kind: record_class for record_class in _CLASSES}
 
 
 def parse(record):
     """One of the classes above, of a record of the journal; None where its kind is not known."""
-    kind = _KINDS.get(record.kind)
-    return kind(record.position, record.payload) if kind else None
+    if not 0 < record.kind < len(_CLASSES):
+        return None
+    return _CLASSES[record.kind](record.position, record.payload)
 
 
 def read(journal, position: int = 1, bookmark=None):
