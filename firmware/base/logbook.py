@@ -4,9 +4,12 @@ A line begins with its date-time, or with `+` and the seconds since the start wh
 unknown.
 """
 
+import asyncio
+
 from firmware.base import times
 
 _FILE_BYTES = 8192
+_DATE_TIME = len("2027-01-01T00:00:00Z")
 _FOLDER = "log"
 _NEW = _FOLDER + "/new"
 _OLD = _FOLDER + "/old"
@@ -20,6 +23,7 @@ class Logbook:
     def __init__(self, files, log):
         self._files = files
         self._log = log
+        self._files_in_use = asyncio.Lock()  # by what lets others run meanwhile
         self._fault_saved_ms = None  # when lines were saved because of a fault
 
     def save(self) -> None:
@@ -47,13 +51,25 @@ class Logbook:
             return
         self._fault_saved_ms = clock.ms()
         await clock.sleep_ms(_AFTER_FAULT_MS)
-        self.save()
+        async with self._files_in_use:
+            self.save()
 
     def _dated(self, line):
         clock = self._log.clock
         seconds, _, rest = line.partition(" ")
         epoch = clock.epoch_at(int(seconds) * 1000)
         return ("+" + seconds if epoch is None else times.text(epoch)) + " " + rest
+
+    async def copy(self, file, first: str, last: str) -> None:
+        """Writes the saved lines between two date-times into an open binary file; "" is no limit.
+        Lines from before the clock was known are among them. Others run after each line."""
+        begin, end = first.encode(), last.encode()
+        async with self._files_in_use:
+            for line in self.lines():
+                date = line[:_DATE_TIME]
+                if date[:1] == b"+" or (date >= begin and (not end or date <= end)):
+                    file.write(line + b"\n")
+                await asyncio.sleep(0)
 
     def lines(self):
         """Yields the saved lines, oldest first, as bytes."""

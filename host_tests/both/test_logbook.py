@@ -1,5 +1,7 @@
 """The log lines kept in flash for diagnostics."""
 
+import asyncio
+
 from firmware.base.clock import Clock
 from firmware.base.log import Log
 from firmware.base.logbook import Logbook
@@ -91,4 +93,70 @@ async def test_after_a_fault():
     await log.clock.sleep_ms(3600000)
     await logbook.save_after_fault()
     assert len(read(logbook)) == 2
+    bundles.remove(files)
+
+
+class Copy:
+    """A file that notes the turns that others had before each line."""
+
+    def __init__(self):
+        self.lines = []
+        self.seen = []
+        self.turns = 0
+
+    def write(self, line):
+        self.lines.append(str(line, "utf-8"))
+        self.seen.append(self.turns)
+
+    async def count(self):
+        while True:
+            self.turns += 1
+            await asyncio.sleep(0)
+
+
+async def test_others_run_while_it_is_copied():
+    """Each line is a turn for them, and what a fault saves meanwhile waits: it may move the
+    files."""
+    files = bundles.folder()
+    log = made()
+    logbook = Logbook(files, log)
+    for i in range(30):
+        quiet(log, str(i))
+    logbook.save()
+    copy = Copy()
+    counting = asyncio.create_task(copy.count())
+    copying = asyncio.create_task(logbook.copy(copy, "", ""))
+    await asyncio.sleep(0)
+    moved = []
+    rename = files.rename
+    files.rename = lambda old, new: (moved.append(len(copy.lines)), rename(old, new))
+    files.size = lambda name: 9000  # so much that the file is moved
+    quiet(log, "fault")
+    async with logbook._files_in_use:
+        logbook.save()
+    await copying
+    counting.cancel()
+    assert copy.lines == ["+0 I test: %d\n" % i for i in range(30)] and moved == [30]
+    assert len(set(copy.seen)) == 30
+    bundles.remove(files)
+
+
+async def test_the_lines_between_two_dates():
+    files = bundles.folder()
+    log = made()
+    logbook = Logbook(files, log)
+    quiet(log, "before the clock was known")
+    logbook.save()
+    log.clock.set(1800000000)
+    quiet(log, "dated")
+    logbook.save()
+    for first, last, count in (
+        ("", "", 2),
+        ("2027-01-15T07:59:00Z", "2027-01-15T08:01:00Z", 2),
+        ("2027-01-15T08:01:00Z", "", 1),
+        ("", "2027-01-15T07:59:00Z", 1),
+    ):
+        copy = Copy()
+        await logbook.copy(copy, first, last)
+        assert len(copy.lines) == count and "before" in copy.lines[0], (first, last)
     bundles.remove(files)
