@@ -4,11 +4,12 @@ import json
 
 import firmware
 from firmware.base import runtime
+from firmware.base.runtime import const
 
-_CRASHES = 3  # so many in a row end in the safe state
-_DAY_MS = 86400000
-_WHY = 200  # characters that are kept of what the station died of
-_LINE = 80  # characters of a line at the safe state's console
+_CRASHES = const(3)  # so many in a row end in the safe state
+_DAY_MS = const(86400000)
+_WHY = const(200)  # characters that are kept of what the station died of
+_LINE = const(80)  # characters of a line at the safe state's console
 HELP = """status: what is wrong, as JSON
 reset hard: tries again
 maintenance: Python's own console, for repairs

@@ -5,6 +5,7 @@ import asyncio
 import firmware
 from firmware.base import runtime
 from firmware.base.journal import Journal
+from firmware.base.runtime import const
 from firmware.base.store import Store
 from firmware.charging.evse import Evse
 from firmware.charging.faults import Faults
@@ -28,12 +29,12 @@ from firmware.smart_charging.controller import LimitController
 from firmware.smart_charging.store import ProfileStore
 from firmware.transactions.transactions import Transactions
 
-_WATCH_S = 4  # real seconds in which each part that is watched has its turn
-_MANY_TASKS = 5  # so many pieces of work under way are enough for now
-_DELIVER_S = 10  # how long a reset waits for its last messages to be delivered
-_CRASHES = 3  # so many in a row end in the safe state
-_LASTING_MS = 60000  # a task that ran for so long has not crashed in a row
-_LONGEST_PAUSE_S = 30  # before a crashed task is started again
+_WATCH_S = const(4)  # real seconds in which each part that is watched has its turn
+_MANY_TASKS = const(5)  # so many pieces of work under way are enough for now
+_DELIVER_S = const(10)  # how long a reset waits for its last messages to be delivered
+_CRASHES = const(3)  # so many in a row end in the safe state
+_LASTING_MS = const(60000)  # a task that ran for so long has not crashed in a row
+_LONGEST_PAUSE_S = const(30)  # before a crashed task is started again
 # Tasks without which no car may charge.
 _VITAL = ("control", "session")
 

@@ -3,8 +3,9 @@
 import asyncio
 
 from firmware.base import runtime
+from firmware.base.runtime import const
 
-_DAY_MS = 86400000
+_DAY_MS = const(86400000)
 _CATCH_UP_S = (
     3600  # a clock that was wrong by more goes back; by less, it stands still for so long
 )

@@ -1,6 +1,7 @@
 """Log lines: to stderr through `logging`, the last ones kept in RAM for diagnostics."""
 
 from firmware.base import runtime
+from firmware.base.runtime import const
 
 try:
     import logging
@@ -11,7 +12,7 @@ _MISSING = (
     "no logging module: writing to stderr only; to install it: "
     "micropython -c \"import mip; mip.install('logging')\"\n"
 )
-_LINE = 400  # characters of a line at most
+_LINE = const(400)  # characters of a line at most
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 

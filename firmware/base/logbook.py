@@ -7,14 +7,15 @@ unknown.
 import asyncio
 
 from firmware.base import times
+from firmware.base.runtime import const
 
-_FILE_BYTES = 8192
+_FILE_BYTES = const(8192)
 _DATE_TIME = len("2027-01-01T00:00:00Z")
 _FOLDER = "log"
 _NEW = _FOLDER + "/new"
 _OLD = _FOLDER + "/old"
-_AFTER_FAULT_MS = 10000  # what follows a fault is saved with it
-_BETWEEN_FAULTS_MS = 3600000  # flapping faults don't wear the flash
+_AFTER_FAULT_MS = const(10000)  # what follows a fault is saved with it
+_BETWEEN_FAULTS_MS = const(3600000)  # flapping faults don't wear the flash
 
 
 class Logbook:

@@ -9,19 +9,22 @@ from collections import namedtuple
 from machine import ADC, PWM, UART, WDT, Pin, Signal
 
 from firmware.base import runtime
+from firmware.base.runtime import const
 from firmware.board.crash_record import CrashRecord
 
-_SAMPLE_MS = 20  # while the contactor may be closed, or the lock moves
-_IDLE_MS = 100
-_LOCK_MS = 300
-_COLD_DDEG = -300  # of the first point of the NTC's table; 5 degC to the next
-_HOT_DDEG = 1250  # beyond the last, or the sensor is broken: as bad
-_LASTING_FEEDS = 150  # feeds (one each 4 s) after which earlier crashes don't count any more
-_RX = 2048  # bytes: what comes during a TLS handshake
-_WATCHDOG_MS = 30000
-_DAY_MS = 86400000
-_PWM_READS = 112  # of the pilot's voltage: several periods of the PWM
-_STEADY_READS = 16  # where there is no PWM
+_SAMPLE_MS = const(20)  # while the contactor may be closed, or the lock moves
+_IDLE_MS = const(100)
+_LOCK_MS = const(300)
+_COLD_DDEG = const(-300)  # of the first point of the NTC's table; 5 degC to the next
+_HOT_DDEG = const(1250)  # beyond the last, or the sensor is broken: as bad
+_LASTING_FEEDS = const(
+    150
+)  # feeds (one each 4 s) after which earlier crashes don't count any more
+_RX = const(2048)  # bytes: what comes during a TLS handshake
+_WATCHDOG_MS = const(30000)
+_DAY_MS = const(86400000)
+_PWM_READS = const(112)  # of the pilot's voltage: several periods of the PWM
+_STEADY_READS = const(16)  # where there is no PWM
 _FACTS = (  # the attribute, and the pin's name in pins.py
     ("contactor", "contactor"),
     ("residual_trip", "rcd"),

@@ -8,14 +8,15 @@ from collections import namedtuple
 
 from firmware.base import runtime
 from firmware.base.log import LEVELS
+from firmware.base.runtime import const
 from firmware.console import status
 from firmware.net import websocket
 from firmware.ocpp import configuration, keys
 from firmware.ocpp.authorization import present_id_tag
 from firmware.station import Station
 
-_LOGIN_MS = 600000  # a login holds for so long after the last command
-_GUESS_S = 2  # who types a wrong password waits so long
+_LOGIN_MS = const(600000)  # a login holds for so long after the last command
+_GUESS_S = const(2)  # who types a wrong password waits so long
 _WITHOUT_PASSWORD = ("help", "login")
 
 # From how many arguments on a command changes something. What changes something is logged.

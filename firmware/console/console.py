@@ -6,25 +6,26 @@ The commands are in `commands.py`.
 import asyncio
 
 from firmware.base import runtime
+from firmware.base.runtime import const
 from firmware.console import commands
 from firmware.station import Station
 
-_LINE = 512  # bytes of a line at most
-_BYTES_MS = 11  # a ms at 115200 baud
-_LOST_MS = 5000  # a peer that has not read for so long loses the rest
-_WAIT_MS = 20
+_LINE = const(512)  # bytes of a line at most
+_BYTES_MS = const(11)  # a ms at 115200 baud
+_LOST_MS = const(5000)  # a peer that has not read for so long loses the rest
+_WAIT_MS = const(20)
 
 _BACKSPACE = (8, 127)  # what terminals send for it
-_TAB = 9
+_TAB = const(9)
 _LINE_ENDS = (10, 13)
-_CTRL_U = 21  # clears the line
-_ESCAPE = 27  # with it the keys begin that send more than one character
-_SPACE = 32
+_CTRL_U = const(21)  # clears the line
+_ESCAPE = const(27)  # with it the keys begin that send more than one character
+_SPACE = const(32)
 
 # Where in such a key's characters we are.
-_NO_KEY = 0
-_KEY_BEGUN = 1  # after ESC
-_KEY_GOES_ON = 2  # after ESC [ or ESC O: until a letter or a ~
+_NO_KEY = const(0)
+_KEY_BEGUN = const(1)  # after ESC
+_KEY_GOES_ON = const(2)  # after ESC [ or ESC O: until a letter or a ~
 
 
 class Console:

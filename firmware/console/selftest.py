@@ -8,13 +8,14 @@ table: to test one more part, write its function and add its row.
 from collections import namedtuple
 
 from firmware.base import runtime, times
+from firmware.base.runtime import const
 from firmware.charging import faults
 from firmware.ocpp.connection import ONLINE
 from firmware.sensing import pilot
 from firmware.station import Station
 
-_LOCK_MS = 2000
-_ROOM = 65536  # bytes of flash that a station should have left
+_LOCK_MS = const(2000)
+_ROOM = const(65536)  # bytes of flash that a station should have left
 
 # What a test says of its part.
 _OK = "ok"

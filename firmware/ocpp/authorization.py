@@ -3,9 +3,10 @@ guide page 16)."""
 
 import asyncio
 
+from firmware.base.runtime import const
 from firmware.ocpp import CallError, LinkDown
 
-_OFFLINE_MS = 60000  # no connection for so long means offline (docs/guide-notes.md)
+_OFFLINE_MS = const(60000)  # no connection for so long means offline (docs/guide-notes.md)
 
 
 def present_id_tag(station, id_tag: str) -> None:

@@ -14,6 +14,7 @@ import asyncio
 import binascii
 
 from firmware.base import runtime
+from firmware.base.runtime import const
 from firmware.net import websocket
 from firmware.net.dial import Addresses
 from firmware.net.url import station_url
@@ -24,9 +25,11 @@ CONNECTING = "connecting"
 ONLINE = "online"
 
 _ACCEPTED_ENDPOINT = "place"  # its name in the store
-_TRIAL_MS = 600000
-_FLUSH_S = 10  # how long a change of endpoint waits for the old one's messages to be delivered
-_OF_USE_MS = 60000  # a connection that lasted so long was no failure
+_TRIAL_MS = const(600000)
+_FLUSH_S = const(
+    10
+)  # how long a change of endpoint waits for the old one's messages to be delivered
+_OF_USE_MS = const(60000)  # a connection that lasted so long was no failure
 
 
 class Connection:

@@ -3,6 +3,7 @@
 import asyncio
 
 from firmware.base import times
+from firmware.base.runtime import const
 from firmware.ocpp import CallError
 
 VENDOR = "Schneider Electric"  # chargePointVendor (guide page 16)
@@ -10,10 +11,12 @@ NONE = "none"  # nobody has told yet
 ACCEPTED = "Accepted"
 REJECTED = "Rejected"
 
-_ASK_TIME_MS = 86400000  # the central system is asked for the time once a day at least
-_LATEST_EPOCH = 2777000000  # 2058: later, profiles' times would be no small integers on 32 bits
-_RETRY_S = 60  # where the central system gives no interval of its own
-_LONGEST_INTERVAL_S = 86400
+_ASK_TIME_MS = const(86400000)  # the central system is asked for the time once a day at least
+_LATEST_EPOCH = const(
+    2777000000
+)  # 2058: later, profiles' times would be no small integers on 32 bits
+_RETRY_S = const(60)  # where the central system gives no interval of its own
+_LONGEST_INTERVAL_S = const(86400)
 
 
 class Registration:
