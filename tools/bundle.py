@@ -111,19 +111,19 @@ def read(root: Path, suffix: str) -> dict[str, bytes]:
 def show(data: bytes, public: bytes | None) -> str:
     """What is in a bundle, in words."""
     head, _, rest = data.partition(b"\n")
-    words = head.split()
-    if words[:2] != [b"WALLBRIDGE", b"1"]:
+    fields = head.split()
+    if fields[:2] != [b"WALLBRIDGE", b"1"]:
         raise SystemExit("this is no bundle")
-    size, signed = int(words[2]), int(words[3])
-    signature, manifest = rest[:signed], rest[signed : signed + size]
-    text = manifest.decode() + f"{len(data)} bytes, " + ("signed" if signed else "not signed")
-    if public and signed:
+    manifest_size, signature_size = int(fields[2]), int(fields[3])
+    signature, manifest = rest[:signature_size], rest[signature_size:][:manifest_size]
+    text = manifest.decode() + f"{len(data)} bytes, " + ("signed" if signature else "not signed")
+    if public and signature:
         good = asyncio.run(verify(public, signature, hashlib.sha256(manifest).digest()))
         text += " by this key" if good else " by ANOTHER key"
     return text
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Runs a command; returns the process' exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -150,7 +150,7 @@ def main(words: list[str]) -> int:
     command.add_argument("state", type=Path)
     command.add_argument("key", type=Path, nargs="?")
     command.add_argument("--unsigned", action="store_true", help="it takes any bundle")
-    options = parser.parse_args(words)
+    options = parser.parse_args(arguments)
     if options.command == "key":
         print("%s signs; %s is for the stations" % make_key(options.folder))
     elif options.command == "show":
@@ -169,13 +169,13 @@ def main(words: list[str]) -> int:
             manifest = f"version {options.version}\nneeds micropython {MICROPYTHON} 0\n"
             manifest += f"reads {options.reads}\n"
             manifest += f"image {len(data)} {hashlib.sha256(data).hexdigest()}\n"
-            made = pack(manifest, data, key)
+            packed = pack(manifest, data, key)
         elif options.source:
-            made = bundle(read(ROOT, ".py"), options.version, "cpython 3.11 0", key)
+            packed = bundle(read(ROOT, ".py"), options.version, "cpython 3.11 0", key)
         else:
-            made = bundle(compiled(), options.version, f"micropython {MICROPYTHON} 6", key)
-        options.out.write_bytes(made)
-        print("%s: %d bytes, %s" % (options.out, len(made), "signed" if key else "NOT SIGNED"))
+            packed = bundle(compiled(), options.version, f"micropython {MICROPYTHON} 6", key)
+        options.out.write_bytes(packed)
+        print("%s: %d bytes, %s" % (options.out, len(packed), "signed" if key else "NOT SIGNED"))
     return 0
 
 
