@@ -110,7 +110,8 @@ class Outbox:
     def count_pending(self) -> None:
         """The journal is read: counts what is owed, and finds the START that the oldest of it
         needs."""
-        for event in read_events(self._journal):
+        owed_from = [queue.first_owed for queue in self.queues.values() if queue.endpoint_id]
+        for event in read_events(self._journal, min(owed_from or [self._journal.next])):
             queue = self.queues[event.endpoint_id]
             if event.position >= queue.first_owed and event.is_message():
                 if not queue.pending:
