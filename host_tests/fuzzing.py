@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 from firmware.ocpp import schemas
-from host_tests import test_frames, test_schemas
+from host_tests import test_json_reader, test_schemas
 from host_tests.both import fuzz_targets
 from host_tests.both.fuzz_targets import Random
 from host_tests.ocpp_messages import (
@@ -378,7 +378,7 @@ def model(data: bytes):
     "frame" is a call that fits, "refused" a call that doesn't, "answer" needs none, "broken"
     can't have one.
     """
-    frame = test_frames.expected(data)
+    frame = test_json_reader.expected(data)
     if frame is None:
         uid = readable_id(data)
         codes = {"FormationViolation", "NotImplemented", "NotSupported"}

@@ -18,7 +18,7 @@ from host_tests.ocpp_messages import (
     mutated,
     validator,
 )
-from host_tests.test_frames import PIECES, expected, messages, quick
+from host_tests.test_json_reader import PIECES, expected, messages, quick
 
 CODES = set(
     "NotImplemented NotSupported InternalError ProtocolError SecurityError FormationViolation "

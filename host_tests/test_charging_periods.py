@@ -6,7 +6,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_tests.both.test_periods import GOOD, OTHERS, same
+from host_tests.both.test_charging_periods import GOOD, OTHERS, same
 
 NUMBERS = (
     st.integers(-3, 2**40)
