@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 from firmware.charging import faults
 from host_tests.both.charger_rig import Rig
 
-CODES = [row.code for row in faults.TABLE]
+CODES = [row.code for row in faults.rows()]
 TICK = 10
 SLACK = 20  # a sample
 

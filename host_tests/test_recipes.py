@@ -93,8 +93,8 @@ def test_a_meter_is_a_row(tmp_path):
     tree = Tree(tmp_path / "tree")
     tree.put_before(
         "firmware/sensing/meter_table.py",
-        '    Model("SDM72DM", ',
-        '    Model("SDM230", 4, 80, 9600, "N", 0, 1, (_SDM_ONE_PHASE,)),',
+        '        Model("SDM72DM", ',
+        '        Model("SDM230", 4, 80, 9600, "N", 0, 1, (_SDM_ONE_PHASE,)),',
     )
     tree.passes(
         "host_tests/both/test_meters.py",

@@ -27,7 +27,7 @@ def test_each_code_is_raised_told_held_and_cleared(runtime, tmp_path):
     async def session():
         async with Rig(runtime, tmp_path, speed=50) as rig:
             house = rig.house
-            for row in faults.TABLE:
+            for row in faults.rows():
                 if not row.unplugging_recovers:
                     continue
                 code, text, error = row.code, row.info, row.error_code

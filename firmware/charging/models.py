@@ -6,24 +6,29 @@ from collections import namedtuple
 # a TIC interface.
 Reference = namedtuple("Reference", ("name", "phases", "max_ma", "socket", "tic"))
 
-_SOCKET = True
-_CABLE = False
-TABLE = (
-    Reference("Evh5A22N2S", 3, 32000, _SOCKET, False),
-    Reference("Evh5A22N400F", 3, 32000, _SOCKET, True),
-    Reference("Evh5A07N2C7", 1, 32000, _CABLE, False),
-    Reference("Evh5A11N2C7", 3, 16000, _CABLE, False),
-    Reference("Evh5A07N2C5", 1, 32000, _CABLE, False),
-    Reference("Evh5A11N2C5", 3, 16000, _CABLE, False),
+# Constants, which take no heap in a frozen image: a row gets its names when it is looked up.
+_TABLE = (
+    ("Evh5A22N2S", 3, 32000, True, False),
+    ("Evh5A22N400F", 3, 32000, True, True),
+    ("Evh5A07N2C7", 1, 32000, False, False),
+    ("Evh5A11N2C7", 3, 16000, False, False),
+    ("Evh5A07N2C5", 1, 32000, False, False),
+    ("Evh5A11N2C5", 3, 16000, False, False),
 )
+
+
+def references():
+    """Yields all of them, in the guide's order."""
+    for cells in _TABLE:
+        yield Reference(*cells)
 
 
 def find(name: str) -> Reference:
     """The reference of this name; case does not matter. ValueError names them all."""
-    for reference in TABLE:
+    for reference in references():
         if reference.name.lower() == name.lower():
             return reference
-    names = " ".join([reference.name for reference in TABLE])
+    names = " ".join([reference.name for reference in references()])
     raise ValueError("no commercial reference %s; they are %s" % (name, names))
 
 

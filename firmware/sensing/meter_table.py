@@ -1,6 +1,6 @@
 """The meters that we know, and their registers (see meters.py).
 
-To add a meter is to add a row to MODELS and, where no list of registers fits, a list above it.
+To add a meter is to add a row to `models` and, where no list of registers fits, a list above it.
 
 Sources: the makers' register lists (Schneider DOCA0005, Eastron, ABB 2CMC485003, Carlo Gavazzi).
 """
@@ -103,17 +103,20 @@ _EM340 = (
     ("reactive", 0x36, "s2<", 100, 1),
 )
 
-MODELS = (
-    Model("iEM3150", 3, 125, 19200, "E", 0, 1, (_IEM,)),
-    Model("iEM3155", 3, 125, 19200, "E", 1, 1, (_IEM, _IEM_REACTIVE)),
-    Model("iEM3250", 3, 125, 19200, "E", 0, 1, (_IEM,)),
-    Model("iEM3255", 3, 125, 19200, "E", 1, 1, (_IEM, _IEM_REACTIVE)),
-    Model("iEM3350", 3, 125, 19200, "E", 0, 1, (_IEM,)),
-    Model("iEM3355", 3, 125, 19200, "E", 1, 1, (_IEM, _IEM_REACTIVE)),
-    Model("SDM120", 4, 80, 2400, "N", 0, 1, (_SDM_ONE_PHASE,)),
-    Model("SDM72DM", 4, 80, 9600, "N", 0, 1, (_SDM_TOTAL,)),
-    Model("SDM72DM-V2", 4, 80, 9600, "N", 0, 1, (_SDM_TOTAL, _SDM_THREE_PHASES)),
-    Model("SDM630", 4, 80, 9600, "N", 0, 1, (_SDM_TOTAL, _SDM_THREE_PHASES, _SDM_REACTIVE)),
-    Model("B23", 3, 125, 19200, "E", 1, 10, (_B23,)),
-    Model("EM340", 4, 50, 9600, "N", 0, 100, (_EM340,)),
-)
+
+def models() -> tuple:
+    """The rows. They are made when somebody looks one up: a station needs one of them, once."""
+    return (
+        Model("iEM3150", 3, 125, 19200, "E", 0, 1, (_IEM,)),
+        Model("iEM3155", 3, 125, 19200, "E", 1, 1, (_IEM, _IEM_REACTIVE)),
+        Model("iEM3250", 3, 125, 19200, "E", 0, 1, (_IEM,)),
+        Model("iEM3255", 3, 125, 19200, "E", 1, 1, (_IEM, _IEM_REACTIVE)),
+        Model("iEM3350", 3, 125, 19200, "E", 0, 1, (_IEM,)),
+        Model("iEM3355", 3, 125, 19200, "E", 1, 1, (_IEM, _IEM_REACTIVE)),
+        Model("SDM120", 4, 80, 2400, "N", 0, 1, (_SDM_ONE_PHASE,)),
+        Model("SDM72DM", 4, 80, 9600, "N", 0, 1, (_SDM_TOTAL,)),
+        Model("SDM72DM-V2", 4, 80, 9600, "N", 0, 1, (_SDM_TOTAL, _SDM_THREE_PHASES)),
+        Model("SDM630", 4, 80, 9600, "N", 0, 1, (_SDM_TOTAL, _SDM_THREE_PHASES, _SDM_REACTIVE)),
+        Model("B23", 3, 125, 19200, "E", 1, 10, (_B23,)),
+        Model("EM340", 4, 50, 9600, "N", 0, 100, (_EM340,)),
+    )

@@ -5,7 +5,7 @@ Integers all the way: the device's float has 24 bits, an energy register has mor
 
 from collections import namedtuple
 
-from firmware.sensing.meter_table import MODELS
+from firmware.sensing.meter_table import models
 
 # One row of the table's lists of registers; `count`: of its 16-bit registers.
 Register = namedtuple("Register", ("address", "count", "field", "kind", "factor", "divisor"))
@@ -18,10 +18,10 @@ _BAUDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 
 def find_model(name: str):
     """The table's row of this name; case does not matter. ValueError names them all."""
-    for model in MODELS:
+    for model in models():
         if model.name.lower() == name.lower():
             return model
-    names = ", ".join([model.name for model in MODELS])
+    names = ", ".join([model.name for model in models()])
     raise ValueError("no such meter: %s (known: %s)" % (name, names))
 
 

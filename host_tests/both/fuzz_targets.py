@@ -600,7 +600,7 @@ def meters(data):
     """The registers of one of the meters, with any content."""
     from firmware.sensing import meter_table, meters
 
-    names = [model.name for model in meter_table.MODELS]
+    names = [model.name for model in meter_table.models()]
     number = data[0] if data else 0
     try:
         known = meters.RegisterMap(names[number % len(names)])

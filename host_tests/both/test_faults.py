@@ -43,16 +43,19 @@ def rows():
 
 def test_the_table_is_the_guides():
     lines = []
-    for row in faults.TABLE:
+    for row in faults.rows():
         recovers, service = [
             "Yes" if yes else "No" for yes in (row.unplugging_recovers, row.needs_service)
         ]
         lines.append("\t".join((row.code, row.info, recovers, service)))
-        assert faults.row(row.code) is row
+        assert faults.row(row.code) == row
         assert row.error_code in ERRORS.split() and len(row.info) <= 50
     assert "\n".join(lines) == GUIDE
     for code, error, _, _ in rows():
         assert faults.row(code).error_code == error
+    names = "GROUND OVERVOLTAGE UNDERVOLTAGE OVERCURRENT TEMPERATURE METERING LEAKAGE CABLE LOCK"
+    codes = [getattr(faults, name) for name in (names + " PILOT RELAY TAMPER").split()]
+    assert sorted(codes) == sorted([row.code for row in faults.rows()])
     try:
         faults.row("0x1")
         raise AssertionError("found")

@@ -37,7 +37,7 @@ def command(board, arguments: list) -> None:
 
 
 def _fault(board, text, state):
-    codes = [row.code for row in faults.TABLE]
+    codes = [row.code for row in faults.rows()]
     for code in codes:
         if code.lower() == text.lower():
             break
