@@ -45,7 +45,7 @@ async def refused(*text):
     return error.description
 
 
-async def test_json_reader_of_each_type():
+async def test_frames_of_each_type():
     assert await verdict('[2,"a-1","Heartbeat",{}]') == [2, "a-1", "Heartbeat", {}]
     assert await verdict('[2,"a-1","Heartbeat",null]') == [2, "a-1", "Heartbeat", None]
     assert await verdict('[3,"a-1",{"x":[1,-2,0.5]}]') == [3, "a-1", {"x": [1, -2, 0.5]}]

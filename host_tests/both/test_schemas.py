@@ -250,7 +250,7 @@ async def test_a_call_is_checked_in_steps_with_the_same_result():
         raise AssertionError
 
 
-def test_charging_periods_become_an_array():
+def test_periods_become_an_array():
     """Start, limit in tenths, phases; -1 for what is absent, and bounds that no pack overflows."""
     periods = [
         {"startPeriod": 0, "limit": 16.1, "numberPhases": 3},

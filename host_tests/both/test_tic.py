@@ -55,7 +55,7 @@ def test_flips_that_the_checksum_does_not_see():
     assert len(frames) == 1 and house_facts(frames[0]) is None
 
 
-def test_json_reader_of_every_kind():
+def test_frames_of_every_kind():
     for mode in (HISTORIQUE, STANDARD):
         for made in (ONE, THREE):
             data = tic_encoder.frame(mode, made)
