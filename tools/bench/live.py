@@ -14,8 +14,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from aiohttp import web
@@ -29,6 +31,8 @@ from tools.central import House
 ROOMY = "8m"  # a heap that nothing here fills
 PROFILES = 200
 LONG_AGO = "2020-01-01T00:00:00Z"  # a retrieveDate: at once
+FROZEN_BOUNDS = 64, 160, 1  # KB between which the smallest heap is looked for, and how finely
+FILES_BOUNDS = 240, 480, 8
 LIVES = 3  # that are lived at once, to find the smallest heaps
 
 
@@ -252,9 +256,9 @@ async def session(station):
     assert not house.errors(), house.errors()
 
 
-async def reached(is_frozen: bool, heap: int, keys) -> list[str]:
-    """The moments that a station with so many KB of heap reaches, none of its tasks out of memory
-    on the way."""
+async def reached(is_frozen: bool, heap: int, keys, limit_s: float = 600) -> list[str]:
+    """The moments that a station with so many KB of heap reaches within so many seconds, none of
+    its tasks out of memory on the way."""
     passed: list[str] = []
 
     async def live(station):
@@ -265,7 +269,8 @@ async def reached(is_frozen: bool, heap: int, keys) -> list[str]:
 
     async with Station(is_frozen, f"{heap}k", "20", keys, "main") as station:
         life = asyncio.create_task(live(station))
-        while not life.done() and station.process.returncode is None:
+        end = time.monotonic() + limit_s
+        while not life.done() and station.process.returncode is None and time.monotonic() < end:
             await asyncio.wait([life], timeout=0.2)
             if "MemoryError" in station.log.read_text():
                 break
@@ -279,9 +284,13 @@ async def peaks(is_frozen: bool, keys, low: int, high: int, step: int = 1) -> di
     lives: dict[int, asyncio.Task] = {}
     places = asyncio.Semaphore(LIVES)
 
+    begun = time.monotonic()
+    moments = await reached(is_frozen, 8192, keys)
+    limit_s = LIVES * 2 * (time.monotonic() - begun)  # some are lived at once
+
     async def live(heap):
         async with places:
-            return await reached(is_frozen, heap, keys)
+            return await reached(is_frozen, heap, keys, limit_s)
 
     async def least_for(moment):
         least, most = low, high
@@ -295,7 +304,6 @@ async def peaks(is_frozen: bool, keys, low: int, high: int, step: int = 1) -> di
                 least = middle
         return most
 
-    moments = await live(8192)
     return dict(zip(moments, await asyncio.gather(*map(least_for, moments)), strict=True))
 
 
@@ -325,6 +333,7 @@ async def main(words) -> int:
     parser.add_argument("--log", action="store_true", help="the station's log")
     parser.add_argument("--key", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args(words)
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # of lives that ended in the middle
     keys = [word for key in options.key for word in ("--key", key)]
     builds = [True] * (not options.files) + [False] * (not options.frozen)
     for refusal in runtimes.compile_mpy().values() if False in builds else ():
@@ -334,7 +343,7 @@ async def main(words) -> int:
         title = "frozen" if is_frozen else ".mpy files"
         columns.append(("in use, " + title, await used(is_frozen, options, keys), 1024))
         if options.peaks:
-            bounds = (40, 128, 1) if is_frozen else (128, 512, 4)
+            bounds = FROZEN_BOUNDS if is_frozen else FILES_BOUNDS
             columns.append(("smallest, " + title, await peaks(is_frozen, keys, *bounds), 1))
     print(f"{'KB of heap':50} " + " ".join(f"{title:>20}" for title, _, _ in columns))
     for moment in columns[0][1]:
