@@ -41,8 +41,10 @@ ELSEWHERE = {
     "micropython main.py": "test_the_station_by_hand",
     "micropython -c": "mip needs a network",
     ".venv/bin/python -m pytest": "pytest within pytest; its options are pytest's",
+    "make bench": "it takes minutes",
+    ".venv/bin/python -m tools.frozen": "it needs gcc; test_frozen.py builds the same",
     ".venv/bin/python -m tools.bench.live": "the bench takes a minute and more",
-    ".venv/bin/python -m tools.bench.reaction": "as that one",
+    ".venv/bin/python -m tools.bench.messages": "as that one, and it needs a network",
     ".venv/bin/mpremote mip install aiorepl": "needs a board and a network",
 }
 
