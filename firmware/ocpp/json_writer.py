@@ -11,8 +11,9 @@ _LARGE = const(12)  # members
 
 
 async def write(message: list) -> list:
-    """The text of a message, in pieces. Lets other tasks run after each piece. Raises TypeError
-    for what JSON can't express."""
+    """The text of a message, in pieces. Takes the lists in a large one apart as it goes, so that
+    what it is made of and its text need not be in memory together. Lets other tasks run after
+    each piece. Raises TypeError for what JSON can't express."""
     if not any(_is_large(member) for member in message):  # as in most messages
         return [runtime.json_text(message)]
     text = ""
@@ -47,12 +48,11 @@ def _parts(value):
     is_object = type(value) is dict
     mark = "{" if is_object else "["
     some = {} if is_object else []  # members that come next and are not large
-    for each in value:
-        member = value[each] if is_object else each
+    for name, member in _members(value):
         is_large = _is_large(member)
         if not is_large:
             if is_object:
-                some[each] = member  # type: ignore[index]
+                some[name] = member  # type: ignore[index]
             else:
                 some.append(member)  # type: ignore[attr-defined]
             if len(some) < _AT_ONCE:
@@ -62,9 +62,19 @@ def _parts(value):
             mark = ","
             some = {} if is_object else []
         if is_large:
-            yield mark + runtime.json_text(each) + ":" if is_object else mark
+            yield mark + runtime.json_text(name) + ":" if is_object else mark
             yield from _parts(member)
             mark = ","
     if some:
         yield mark + runtime.json_text(some)[1:-1]
     yield "}" if is_object else "]"
+
+
+def _members(value):
+    """Generator: (name, member) of an object; (None, member) of a list, which it empties."""
+    if type(value) is dict:
+        for name in value:
+            yield name, value[name]
+    else:
+        while value:
+            yield None, value.pop(0)
