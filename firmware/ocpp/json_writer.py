@@ -1,4 +1,5 @@
-"""Writes OCPP-J messages: lists and dicts to the text that is sent (OCPP-J 4.2)."""
+"""Writes OCPP-J messages: lists and dicts to the text that is sent (OCPP-J 4.2). A long list may
+be a generator: its members are made as they are written, and never are there all at once."""
 
 import asyncio
 
@@ -8,6 +9,8 @@ from firmware.base.runtime import const
 _PIECE = const(256)  # characters: about so much is masked and sent at a time
 _AT_ONCE = const(4)  # members that are written in one go, if none of them is large
 _LARGE = const(12)  # members
+
+_GENERATOR = type(member for member in ())
 
 
 async def write(message: list) -> list:
@@ -32,13 +35,15 @@ async def write(message: list) -> list:
 def _is_large(value) -> bool:
     """Whether it has many members, or members that have members themselves."""
     kind = type(value)
+    if kind is _GENERATOR:
+        return True
     if kind is not dict and kind is not list:
         return False
     if len(value) > _LARGE:
         return True
     for member in value.values() if kind is dict else value:
         kind = type(member)
-        if kind is dict or kind is list:
+        if kind is dict or kind is list or kind is _GENERATOR:
             return True
     return False
 
@@ -67,6 +72,9 @@ def _parts(value):
             mark = ","
     if some:
         yield mark + runtime.json_text(some)[1:-1]
+        mark = ","
+    if mark != ",":  # there was no member
+        yield mark
     yield "}" if is_object else "]"
 
 

@@ -166,7 +166,11 @@ class Station:
         if unit:
             payload["chargingRateUnit"] = unit
         schemas.check("GetCompositeSchedule", "req", payload)
-        return await composite_schedule.GetCompositeSchedule(self, payload)
+        answer = await composite_schedule.GetCompositeSchedule(self, payload)
+        schedule = answer.get("chargingSchedule")
+        if schedule:
+            schedule["chargingSchedulePeriod"] = list(schedule["chargingSchedulePeriod"])
+        return answer
 
     async def plan(self, duration, unit=None):
         """The composite schedule as [(offset, limit)]."""

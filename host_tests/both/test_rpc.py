@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from firmware.base.clock import Clock
-from firmware.ocpp import Answer, CallError, LinkDown, Unanswered
+from firmware.ocpp import Answer, CallError, LinkDown, Unanswered, json_writer
 from firmware.ocpp.rpc import Rpc
 from host_tests.both import sent_messages
 
@@ -611,3 +611,12 @@ async def test_secrets_are_not_logged():
     payload["value"] *= 100
     await rig.receive([2, "c", "ChangeConfiguration", payload])
     assert not any("5ecret" in line for _, line in rig.log.lines), rig.log.lines
+
+
+async def test_a_list_may_be_a_generator():
+    async def written(members):
+        text = "".join(await json_writer.write([3, "1", {"a": (n for n in members), "b": 1}]))
+        return json.loads(text)
+
+    for members in ([], [1], [{"n": n} for n in range(100)], [[], [[2]], "x" * 300]):
+        assert await written(members) == [3, "1", {"a": members, "b": 1}]

@@ -66,9 +66,8 @@ async def _periods(plan, maximum, duration, in_watts):
         if plan.searches != searches or pieces % _PIECES_AT_ONCE == 0:
             searches = plan.searches
             await asyncio.sleep(0)
-    await asyncio.sleep(0)  # a hundred periods take as long as a search
-    periods = [
+    periods = (  # a generator: they are made as they are written
         {"startPeriod": start, "limit": limit // 10 if limit % 10 == 0 else limit / 10}
         for start, limit in zip(starts, limits)
-    ]
+    )
     return periods, t - plan.t

@@ -12,7 +12,7 @@ async def GetConfiguration(station, payload):
     names = payload.get("key")
     if not names:
         readable = [key for key in keys.TABLE if key.access != keys.SECRET]
-        return {"configurationKey": await _key_values(station, readable)}
+        return {"configurationKey": _key_values(station, readable)}
     if len(names) > station.config.int("GetConfigurationMaxKeys"):
         raise CallError("OccurenceConstraintViolation", "key: at most GetConfigurationMaxKeys")
     found = []
@@ -27,26 +27,20 @@ async def GetConfiguration(station, payload):
         elif key.name not in told:
             told.add(key.name)
             found.append(key)
-    answer = {"configurationKey": await _key_values(station, found)}
+    answer = {"configurationKey": _key_values(station, found)}
     if unknown:
         answer["unknownKey"] = unknown
     return answer
 
 
-async def _key_values(station, found):
-    """KeyValues (OCPP 7.29)."""
-    values = []
+def _key_values(station, found):
+    """Generator: their KeyValues (OCPP 7.29), made as they are written."""
     for key in found:
-        if len(values) % _AT_ONCE == 0:
-            await asyncio.sleep(0)
-        values.append(
-            {
-                "key": key.name,
-                "readonly": keys.is_read_only(key, station.reference.socket),
-                "value": station.config.get(key.name),
-            }
-        )
-    return values
+        yield {
+            "key": key.name,
+            "readonly": keys.is_read_only(key, station.reference.socket),
+            "value": station.config.get(key.name),
+        }
 
 
 async def ChangeConfiguration(station, payload):

@@ -103,7 +103,10 @@ async def longest(holds, work):
 
 
 async def ask(station, asked, answer):
-    answer.append(await composite_schedule.GetCompositeSchedule(station, asked))
+    given = await composite_schedule.GetCompositeSchedule(station, asked)
+    schedule = given["chargingSchedule"]
+    schedule["chargingSchedulePeriod"] = list(schedule["chargingSchedulePeriod"])
+    answer.append(given)
 
 
 def spread(n):
