@@ -5,14 +5,13 @@ adapters and busy loops blur; so noise around an answer, other slaves' frames an
 echo of the request are passed over.
 """
 
-from array import array
-
 _LISTENED = 512  # bytes listened to for one answer; the longest frame has 256
 
-# A byte's share of the CRC: its bits at two places, and the polynomial when their number is odd.
-_CRC = array(
-    "H", (x << 6 ^ x << 7 ^ (0x6996 >> ((x ^ x >> 4) & 15) & 1) * 0xC001 for x in range(256))
-)
+# What four bits add to the CRC, whose polynomial is 0xA001 (bits reversed).
+_CRC_OF_NIBBLE = (
+    0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401,
+    0xA001, 0x6C00, 0x7800, 0xB401, 0x5000, 0x9C01, 0x8801, 0x4400,
+)  # fmt: skip
 
 _EXCEPTIONS = {
     1: "illegal function",
@@ -34,7 +33,9 @@ def crc(data) -> int:
     """CRC-16 of Modbus; 0 over a whole undamaged frame, its CRC included."""
     value = 0xFFFF
     for byte in data:
-        value = value >> 8 ^ _CRC[(value ^ byte) & 255]
+        value ^= byte
+        value = value >> 4 ^ _CRC_OF_NIBBLE[value & 15]
+        value = value >> 4 ^ _CRC_OF_NIBBLE[value & 15]
     return value
 
 
