@@ -83,6 +83,9 @@ def _members(value):
     if type(value) is dict:
         for name in value:
             yield name, value[name]
+    elif type(value) is _GENERATOR:
+        for member in value:
+            yield None, member
     else:
         while value:
             yield None, value.pop(0)

@@ -619,4 +619,5 @@ async def test_a_list_may_be_a_generator():
         return json.loads(text)
 
     for members in ([], [1], [{"n": n} for n in range(100)], [[], [[2]], "x" * 300]):
-        assert await written(members) == [3, "1", {"a": members, "b": 1}]
+        expected = json.loads(json.dumps(members))  # lists are emptied as they are written
+        assert await written(members) == [3, "1", {"a": expected, "b": 1}]
