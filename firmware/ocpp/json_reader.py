@@ -47,7 +47,7 @@ class _Window:
     but printable ASCII, and no escapes; `only_ascii`: escapes, perhaps."""
 
     def __init__(self, message):
-        self.message = message  # a memoryview, or what more of comes (net/long.py)
+        self.message = message  # a memoryview, or a LongMessage, of which more comes
         self.at = 0  # where the window begins in the message
         self.data = b""
 
@@ -349,7 +349,7 @@ async def _read_tree(message):
 
 async def read_message(message) -> list:
     """[CALL, id, action, payload], [CALLRESULT, id, payload] or [CALLERROR, id, code, description,
-    details] of a memoryview, or of a net/long.py as more of it comes. Lets other tasks run.
+    details] of a memoryview, or of a LongMessage as more of it comes. Lets other tasks run.
 
     Raises CallError where it is none of these: FormationViolation, or InternalError when there is
     no room for it. The payload of an answer is not looked at.

@@ -111,9 +111,9 @@ class Rpc:
             return
         self._beginning = True
         self.tasks.append(asyncio.create_task(self._handle(link, uid, action, payload)))
-        while self._beginning:
+        while self._beginning:  # the calls' handlers are begun in the order of the calls
             await asyncio.sleep(0)
-        if self._answering.locked():
+        if self._answering.locked():  # the handler is through: its answer goes before the next
             async with self._answering:
                 pass
 
