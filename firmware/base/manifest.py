@@ -19,7 +19,7 @@ from firmware.base.runtime import const
 _MAX_LINE = const(200)  # bytes
 _MAX_PATH = const(100)  # characters
 _MAX_VERSION = const(50)
-_BLOCK = const(512)  # bytes that are read at a time
+_BLOCK = const(128)  # bytes that are read at a time; a manifest is read beside a download
 _MAX_FILES_BYTES = const(1 << 20)  # of all files together
 _MAX_IMAGE_BYTES = const(4 << 20)
 _PATH_CHARACTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_/."

@@ -13,7 +13,7 @@ from firmware.base.runtime import const
 from firmware.net import dial, tls
 from firmware.net.url import percent_decode
 
-_BLOCK = const(1024)  # bytes that a download reads at a time
+_BLOCK = const(512)  # bytes that a download reads at a time
 _REPLY_BLOCK = const(256)
 _REASON_S = const(2)  # real seconds that a server has to give the reason of a failure
 _MAX_LINE = const(512)  # bytes of a reply's line

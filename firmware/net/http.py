@@ -12,7 +12,7 @@ from firmware.base.runtime import const
 from firmware.net.tls import failure
 from firmware.net.url import DEFAULT_PORTS, HTTP_SCHEMES, basic_authorization, parse_url, with_path
 
-_BLOCK = const(1024)  # bytes that a download reads at a time
+_BLOCK = const(512)  # bytes that a download reads at a time: more may be hard to find in one piece
 _LINE_BLOCK = const(256)  # bytes that headers are read by
 _SLOWEST = const(100)  # bytes a second of an upload
 _MAX_HEADERS = const(4096)  # bytes of an answer's headers

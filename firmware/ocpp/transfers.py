@@ -156,6 +156,7 @@ class Transfers:
         station = self.station
         await self.notified(_NOTIFIED_S)  # telling takes memory, too
         async with self._one_at_a_time:
+            runtime.collect()  # what a transfer keeps for long then lies close together
             memory = _TlsMemory(station, self.log)
             try:
                 location = Location(
