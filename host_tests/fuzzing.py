@@ -201,7 +201,7 @@ class Messages:
         self.random = random
         self.transaction = 1001
         self.count = 0
-        self.keys = [key.name for key in keys.TABLE]
+        self.keys = [key.name for key in keys.rows()]
 
     def call(self) -> tuple:
         """(action, payload) that fits the schemas."""

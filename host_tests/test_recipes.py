@@ -136,8 +136,8 @@ def test_a_console_command_is_a_function_and_a_row(tmp_path):
 
 def test_a_key_is_a_row(tmp_path):
     tree = Tree(tmp_path / "tree")
-    row = '    _key("DisplayLanguage", RW, string, "en", 2),'
-    tree.put_before("firmware/ocpp/keys.py", '    _key("CpoName", ', row)
+    row = '    ("DisplayLanguage", RW, _STRING, "en", 2),'
+    tree.put_before("firmware/ocpp/keys.py", '    ("CpoName", ', row)
     lines = ("config displaylanguage", "config DisplayLanguage frfr", "config DisplayLanguage fr")
     said = tree.console(*lines, "config DisplayLanguage")
     want = "DisplayLanguage=en\nok\nRejected\nok\nAccepted\nok\nDisplayLanguage=fr\nok\n"

@@ -123,7 +123,7 @@ async def _status(station: Station, arguments, text):
 async def _config(station: Station, arguments, text):
     config = station.config
     if not arguments:
-        return (_key_line(config, key) for key in keys.TABLE)
+        return (_key_line(config, key) for key in keys.rows())
     if len(arguments) == 1:
         key = keys.find(arguments[0])
         if not key:

@@ -44,7 +44,7 @@ class Configuration:
 
     def _gather(self):
         """Every key's value, or the function that knows it."""
-        values = {key.name: key.default for key in keys.TABLE}
+        values = {key.name: key.default for key in keys.rows()}
         for layer in (self._provisioned, self._changed, self._run):
             values.update(layer)
         self._values = values
@@ -130,7 +130,7 @@ class Configuration:
             del self._run[name]
         before = self._values
         self._gather()
-        return [key for key in keys.TABLE if before[key.name] != self._values[key.name]]
+        return [key for key in keys.rows() if before[key.name] != self._values[key.name]]
 
 
 async def change_key(station, name: str, text: str) -> Change:

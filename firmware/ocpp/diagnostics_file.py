@@ -86,7 +86,7 @@ def _transactions(station):
 
 
 def _configuration(station):
-    for key in keys.TABLE:
+    for key in keys.rows():
         yield "%s=%s" % (key.name, station.config.shown(key))
 
 

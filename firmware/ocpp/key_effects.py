@@ -1,6 +1,6 @@
 """What a key's new value does at once (guide page 15: effective instantly).
 
-Each is a function of the station; the rows of `keys.py` name them. A key without one is read by
+Each is a function of the station; `keys.py` says which key has which. A key without one is read by
 whoever needs its value at the moment when it is needed.
 """
 

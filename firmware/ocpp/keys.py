@@ -6,34 +6,164 @@ command line and provisioning go by it. The values are in `configuration.py`.
 
 from collections import namedtuple
 
+from firmware.base.runtime import const
+from firmware.metering import measurands
+from firmware.net.url import parse_url
 from firmware.ocpp import key_effects as effects
-from firmware.ocpp.key_types import (
-    authorization_key,
-    boolean,
-    box_identifier,
-    console_password,
-    id_tag,
-    integer,
-    measurand_list,
-    phase_rotation,
-    string,
-    url,
-)
 
 # Access.
-R = "read"
-RW = "read and write"
-RW_SOCKET = "read and write, but read where the cable is attached"  # errata 3.84
-SECRET = "write"  # it is never read
+R = const(0)  # read
+RW = const(1)  # read and write
+RW_SOCKET = const(2)  # read and write, but read where the cable is attached (errata 3.84)
+SECRET = const(3)  # write: it is never read
 
-# `type`: a function of key_types.py, to which `bounds` are given. `default`: a text, or a function
-# of the station that knows it. `effect`: None, or a function of the station, called when the key
-# has another value and the answer that says so is out.
+# Types: see `_TYPES`.
+INTEGER = const(0)
+_BOOLEAN = const(1)
+_STRING = const(2)
+_URL = const(3)
+_BOX_IDENTIFIER = const(4)
+_ID_TAG = const(5)
+_AUTHORIZATION_KEY = const(6)
+_CONSOLE_PASSWORD = const(7)
+_MEASURANDS = const(8)
+_PHASE_ROTATION = const(9)
+
+# `bounds`: the lowest and the highest integer, or how many characters a text may have; None for
+# any. `default`: a text, or a function of the station that knows it. `effect`: None, or a function
+# of the station, called when the key has another value and the answer that says so is out.
 Key = namedtuple("Key", ("name", "access", "type", "default", "bounds", "effect"))
 
+# The columns are Key's first ones. They are constants, which take no heap in a frozen image; None
+# for the default: `_KNOWN_BY_STATION` has it. `_EFFECTS` has the effects.
+_TABLE = (
+    # Standard keys (guide pages 12 to 14)
+    ("AuthorizeRemoteTxRequests", RW, _BOOLEAN, "true", None),
+    ("ClockAlignedDataInterval", RW, INTEGER, "0", (0, 86400)),
+    ("ConnectionTimeOut", RW, INTEGER, "0", (0, 86400)),
+    ("GetConfigurationMaxKeys", R, INTEGER, "100", None),
+    ("HeartbeatInterval", RW, INTEGER, "60", (1, 86400)),
+    ("MeterValuesAlignedData", RW, _MEASURANDS, "", None),
+    ("MeterValuesAlignedDataMaxLength", R, INTEGER, "0", None),
+    (
+        "MeterValuesSampledData",
+        RW,
+        _MEASURANDS,
+        (
+            "Voltage,Power.Active.Import,Energy.Active.Import.Register,Current.Import,"
+            "Current.Offered,Frequency"
+        ),
+        None,
+    ),
+    ("MeterValuesSampledDataMaxLength", R, INTEGER, "20", None),
+    ("MeterValueSampleInterval", RW, INTEGER, "30", (0, 86400)),
+    ("NumberOfConnectors", R, INTEGER, "1", None),
+    ("ResetRetries", RW, INTEGER, "0", (0, 10)),
+    ("ConnectorPhaseRotation", RW, _PHASE_ROTATION, "NotApplicable", None),
+    ("ConnectorPhaseRotationMaxLength", R, INTEGER, "0", None),
+    ("StopTransactionOnEVSideDisconnect", RW, _BOOLEAN, "true", None),
+    ("StopTransactionOnInvalidId", RW, _BOOLEAN, "true", None),
+    ("StopTxnAlignedData", RW, _MEASURANDS, "", None),
+    ("StopTxnAlignedDataMaxLength", R, INTEGER, "0", None),
+    ("StopTxnSampledData", RW, _MEASURANDS, "", None),
+    ("StopTxnSampledDataMaxLength", R, INTEGER, "0", None),
+    (
+        "SupportedFeatureProfiles",
+        R,
+        _STRING,
+        "Core,FirmwareManagement,SmartCharging,RemoteTrigger",
+        None,
+    ),
+    ("TransactionMessageAttempts", RW, INTEGER, "3", (1, 100)),
+    ("TransactionMessageRetryInterval", RW, INTEGER, "15", (0, 86400)),
+    ("UnlockConnectorOnEVSideDisconnect", RW_SOCKET, _BOOLEAN, None, None),
+    ("MessageTimeout", RW, INTEGER, "30", (1, 600)),
+    ("WebSocketPingInterval", RW, INTEGER, "60", (0, 86400)),
+    ("SupportedFileTransferProtocols", R, _STRING, "HTTP,HTTPS,FTP,FTPS", None),
+    ("ChargeProfileMaxStacklevel", R, INTEGER, "200", None),
+    ("ChargingScheduleMaxPeriods", R, INTEGER, "100", None),
+    ("ChargingScheduleAllowedChargingRateUnit", R, _STRING, "Current,Power", None),
+    ("MaxChargingProfilesInstalled", R, INTEGER, "200", None),
+    ("ConnectorSwitch3to1PhaseSupported", R, _BOOLEAN, None, None),
+    ("ReserveConnectorZeroSupported", R, _BOOLEAN, "true", None),
+    # Customized keys (guide page 15)
+    (
+        "SupervisionUrl",
+        RW,
+        _URL,
+        "wss://sandbox.ecostruxure-ev-advisor.se.app/supervision/evcs/v1.6",
+        199,
+    ),
+    ("BoxIdentifier", RW, _BOX_IDENTIFIER, None, 50),
+    ("DefaultIdTag", RW, _ID_TAG, "FreeCharge", 500),
+    ("TICdetection", R, _BOOLEAN, None, None),
+    ("TICmode", RW, INTEGER, "0", (0, 3)),
+    ("MeterType", R, INTEGER, None, (0, 1)),
+    ("IMaxUser", R, INTEGER, None, None),
+    ("PhaseNumber", R, INTEGER, None, None),
+    ("TriggerBackendConfigurationDataReset", RW, _BOOLEAN, "false", None),
+    # Not in the guide: OCPP 1.6, its errata or the security white paper ask for them, or a bench
+    # and an installer do
+    ("LocalAuthorizeOffline", RW, _BOOLEAN, "true", None),
+    ("LocalPreAuthorize", RW, _BOOLEAN, "false", None),
+    ("AllowOfflineTxForUnknownId", RW, _BOOLEAN, "true", None),
+    ("MinimumStatusDuration", RW, INTEGER, "0", (0, 3600)),
+    ("StopTransactionMaxMeterValues", R, INTEGER, "30", None),
+    ("AuthorizationKey", SECRET, _AUTHORIZATION_KEY, "", 40),
+    ("SecurityProfile", RW, INTEGER, "0", (0, 2)),
+    ("CpoName", RW, _STRING, "", 100),
+    ("ConsolePassword", SECRET, _CONSOLE_PASSWORD, "", 40),
+)
 
-def _key(name, access, type, default, bounds=None, effect=None):
-    return Key(name, access, type, default, bounds, effect)
+# What a new value does at once (guide page 15: effective instantly).
+_EFFECTS = {
+    "ClockAlignedDataInterval": effects.set_sampling,
+    "HeartbeatInterval": effects.set_heartbeat,
+    "MeterValueSampleInterval": effects.set_sampling,
+    "TransactionMessageAttempts": effects.set_delivery,
+    "TransactionMessageRetryInterval": effects.set_delivery,
+    "MessageTimeout": effects.set_pings,
+    "WebSocketPingInterval": effects.set_pings,
+    "SupervisionUrl": effects.change_endpoint,
+    "BoxIdentifier": effects.change_endpoint,
+    "TICmode": effects.set_tic_mode,
+    "AuthorizationKey": effects.reconnect,
+    "SecurityProfile": effects.reconnect,
+}
+
+
+def rows():
+    """Generator: all keys, in the guide's order."""
+    for cells in _TABLE:
+        yield _key(cells)
+
+
+def _key(cells):
+    name, access, type, default, bounds = cells
+    if default is None:
+        default = _KNOWN_BY_STATION[name]
+    return Key(name, access, type, default, bounds, _EFFECTS.get(name))
+
+
+def find(name: str) -> Key | None:
+    """The key of a name, in any case; None where there is none."""
+    lowered = name.lower()
+    for cells in _TABLE:
+        if len(cells[0]) == len(name) and cells[0].lower() == lowered:
+            return _key(cells)
+    return None
+
+
+def check(key: Key, text: str) -> str:
+    """A value as it is stored and reported. Raises ValueError saying what is wrong with it."""
+    if any(c < 32 or c == 127 for c in text.encode()):
+        raise ValueError("control characters")
+    return _TYPES[key.type](text, key.bounds)
+
+
+def is_read_only(key: Key, has_socket: bool) -> bool:
+    """Whether the central system can't change it. `has_socket`: else the cable is attached."""
+    return key.access == R or (key.access == RW_SOCKET and not has_socket)
 
 
 # Values that the station itself knows: its commercial reference, its meter, its TIC line.
@@ -55,7 +185,7 @@ def _has_socket(station):
     return "true" if station.reference.socket else "false"
 
 
-def _box_identifier(station):
+def _own_box_identifier(station):
     return station.config.own_box_identifier()
 
 
@@ -68,99 +198,120 @@ def _meter_type(station):
     return str(meter.mid if meter.last or not meter.error else 0)  # none was ever there
 
 
-TABLE = (
-    # Standard keys (guide pages 12 to 14)
-    _key("AuthorizeRemoteTxRequests", RW, boolean, "true"),
-    _key("ClockAlignedDataInterval", RW, integer, "0", (0, 86400), effects.set_sampling),
-    _key("ConnectionTimeOut", RW, integer, "0", (0, 86400)),
-    _key("GetConfigurationMaxKeys", R, integer, "100"),
-    _key("HeartbeatInterval", RW, integer, "60", (1, 86400), effects.set_heartbeat),
-    _key("MeterValuesAlignedData", RW, measurand_list, ""),
-    _key("MeterValuesAlignedDataMaxLength", R, integer, "0"),
-    _key(
-        "MeterValuesSampledData",
-        RW,
-        measurand_list,
-        "Voltage,Power.Active.Import,Energy.Active.Import.Register,Current.Import,"
-        "Current.Offered,Frequency",
-    ),
-    _key("MeterValuesSampledDataMaxLength", R, integer, "20"),
-    _key("MeterValueSampleInterval", RW, integer, "30", (0, 86400), effects.set_sampling),
-    _key("NumberOfConnectors", R, integer, "1"),
-    _key("ResetRetries", RW, integer, "0", (0, 10)),
-    _key("ConnectorPhaseRotation", RW, phase_rotation, "NotApplicable"),
-    _key("ConnectorPhaseRotationMaxLength", R, integer, "0"),
-    _key("StopTransactionOnEVSideDisconnect", RW, boolean, "true"),
-    _key("StopTransactionOnInvalidId", RW, boolean, "true"),
-    _key("StopTxnAlignedData", RW, measurand_list, ""),
-    _key("StopTxnAlignedDataMaxLength", R, integer, "0"),
-    _key("StopTxnSampledData", RW, measurand_list, ""),
-    _key("StopTxnSampledDataMaxLength", R, integer, "0"),
-    _key(
-        "SupportedFeatureProfiles",
-        R,
-        string,
-        "Core,FirmwareManagement,SmartCharging,RemoteTrigger",
-    ),
-    _key("TransactionMessageAttempts", RW, integer, "3", (1, 100), effects.set_delivery),
-    _key("TransactionMessageRetryInterval", RW, integer, "15", (0, 86400), effects.set_delivery),
-    _key("UnlockConnectorOnEVSideDisconnect", RW_SOCKET, boolean, _has_socket),
-    _key("MessageTimeout", RW, integer, "30", (1, 600), effects.set_pings),
-    _key("WebSocketPingInterval", RW, integer, "60", (0, 86400), effects.set_pings),
-    _key("SupportedFileTransferProtocols", R, string, "HTTP,HTTPS,FTP,FTPS"),
-    _key("ChargeProfileMaxStacklevel", R, integer, "200"),
-    _key("ChargingScheduleMaxPeriods", R, integer, "100"),
-    _key("ChargingScheduleAllowedChargingRateUnit", R, string, "Current,Power"),
-    _key("MaxChargingProfilesInstalled", R, integer, "200"),
-    _key("ConnectorSwitch3to1PhaseSupported", R, boolean, _switches_phases),
-    _key("ReserveConnectorZeroSupported", R, boolean, "true"),
-    # Customized keys (guide page 15)
-    _key(
-        "SupervisionUrl",
-        RW,
-        url,
-        "wss://sandbox.ecostruxure-ev-advisor.se.app/supervision/evcs/v1.6",
-        199,
-        effects.change_endpoint,
-    ),
-    _key("BoxIdentifier", RW, box_identifier, _box_identifier, 50, effects.change_endpoint),
-    _key("DefaultIdTag", RW, id_tag, "FreeCharge", 500),
-    _key("TICdetection", R, boolean, _tic_detected),
-    _key("TICmode", RW, integer, "0", (0, 3), effects.set_tic_mode),
-    _key("MeterType", R, integer, _meter_type, (0, 1)),
-    _key("IMaxUser", R, integer, _max_a),
-    _key("PhaseNumber", R, integer, _phases),
-    _key("TriggerBackendConfigurationDataReset", RW, boolean, "false"),
-    # Not in the guide: OCPP 1.6, its errata or the security white paper ask for them, or a bench
-    # and an installer do
-    _key("LocalAuthorizeOffline", RW, boolean, "true"),
-    _key("LocalPreAuthorize", RW, boolean, "false"),
-    _key("AllowOfflineTxForUnknownId", RW, boolean, "true"),
-    _key("MinimumStatusDuration", RW, integer, "0", (0, 3600)),
-    _key("StopTransactionMaxMeterValues", R, integer, "30"),
-    _key("AuthorizationKey", SECRET, authorization_key, "", 40, effects.reconnect),
-    _key("SecurityProfile", RW, integer, "0", (0, 2), effects.reconnect),
-    _key("CpoName", RW, string, "", 100),
-    _key("ConsolePassword", SECRET, console_password, "", 40),
-)
+_KNOWN_BY_STATION = {
+    "UnlockConnectorOnEVSideDisconnect": _has_socket,
+    "ConnectorSwitch3to1PhaseSupported": _switches_phases,
+    "BoxIdentifier": _own_box_identifier,
+    "TICdetection": _tic_detected,
+    "MeterType": _meter_type,
+    "IMaxUser": _max_a,
+    "PhaseNumber": _phases,
+}
 
 
-def find(name: str) -> Key | None:
-    """The key of a name, in any case; None where there is none."""
-    lowered = name.lower()
-    for key in TABLE:
-        if len(key.name) == len(name) and key.name.lower() == lowered:
-            return key
-    return None
+# The types: functions (text, bounds) that return the value as it is stored and reported, or raise
+# ValueError. Control characters have been refused before.
+
+_ROTATIONS = ("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR")
+_SHORTEST_PASSWORD = const(16)
+_LONGEST_ID_TAG = const(20)
 
 
-def check(key: Key, text: str) -> str:
-    """A value as it is stored. Raises ValueError saying what is wrong with it."""
-    if any(c < 32 or c == 127 for c in text.encode()):
-        raise ValueError("control characters")
-    return key.type(text, key.bounds)
+def _boolean(text: str, bounds) -> str:
+    """true or false, in any case."""
+    text = text.strip().lower()
+    if text not in ("true", "false"):
+        raise ValueError("true or false")
+    return text
 
 
-def is_read_only(key: Key, has_socket: bool) -> bool:
-    """Whether the central system can't change it. `has_socket`: else the cable is attached."""
-    return key.access == R or (key.access == RW_SOCKET and not has_socket)
+def _integer(text: str, bounds: tuple | None) -> str:
+    """A whole number; `bounds`: the lowest and the highest one, or None."""
+    digits = text[1:] if text[:1] in ("-", "+") else text
+    if not (digits and len(digits) <= 9 and all(48 <= c < 58 for c in digits.encode())):
+        raise ValueError("a whole number")
+    number = int(text)
+    if bounds and not bounds[0] <= number <= bounds[1]:
+        raise ValueError("from %d to %d" % bounds)
+    return str(number)
+
+
+def _string(text: str, longest: int | None) -> str:
+    """Any text; `longest`: how many characters it may have, or None."""
+    if longest and len(text) > longest:
+        raise ValueError("at most %d characters" % longest)
+    return text
+
+
+def _url(text: str, longest: int) -> str:
+    """A ws or wss URL, or nothing."""
+    _string(text, longest)
+    if text and parse_url(text).user is not None:
+        raise ValueError("no user or password")
+    return text
+
+
+def _box_identifier(text: str, longest: int) -> str:
+    """A text that is not blank."""
+    _string(text, longest)
+    if not text.strip():
+        raise ValueError("not empty")
+    return text
+
+
+def _id_tag(text: str, longest: int) -> str:
+    """What can be an idTag. The guide's key is longer than those are."""
+    _string(text, longest)
+    if not 0 < len(text) <= _LONGEST_ID_TAG:
+        raise ValueError("1 to 20 characters, as an idTag has")
+    return text
+
+
+def _authorization_key(text: str, longest: int) -> str:
+    """A password that is long enough (white paper A00.FR.204), or nothing."""
+    _string(text, longest)
+    if text and len(text) < _SHORTEST_PASSWORD:
+        raise ValueError("16 to 40 characters")
+    return text
+
+
+def _console_password(text: str, longest: int) -> str:
+    """Without blanks around it, as the console takes what is typed."""
+    return _string(text.strip(), longest)
+
+
+def _measurands(text: str, bounds) -> str:
+    """The standard's names of measurands, with commas."""
+    return measurands.normalize(text)
+
+
+def _phase_rotation(text: str, bounds) -> str:
+    """ConnectorPhaseRotation (OCPP 9.1.7): one value, or `0.RST,1.RTS`."""
+    items = []
+    for item in text.split(","):
+        item = item.strip()
+        connector, dot, phases = item.partition(".")
+        if not dot:
+            connector, phases = "", item
+        elif connector not in ("0", "1"):
+            raise ValueError("connector 0 or 1")
+        if phases not in _ROTATIONS:
+            raise ValueError("NotApplicable, Unknown, RST, RTS, SRT, STR, TRS or TSR")
+        items.append(connector + dot + phases)
+    if len(items) > 2:
+        raise ValueError("at most one for connector 0 and one for 1")
+    return ",".join(items)
+
+
+_TYPES: dict = {
+    INTEGER: _integer,
+    _BOOLEAN: _boolean,
+    _STRING: _string,
+    _URL: _url,
+    _BOX_IDENTIFIER: _box_identifier,
+    _ID_TAG: _id_tag,
+    _AUTHORIZATION_KEY: _authorization_key,
+    _CONSOLE_PASSWORD: _console_password,
+    _MEASURANDS: _measurands,
+    _PHASE_ROTATION: _phase_rotation,
+}

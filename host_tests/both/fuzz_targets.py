@@ -272,7 +272,7 @@ def keys_seeds():
 
     seeds = [
         ("%s=%s" % (key.name, key.default if isinstance(key.default, str) else "*")).encode()
-        for key in keys.TABLE
+        for key in keys.rows()
     ]
     return seeds + [
         b"ConnectorPhaseRotation=0.RST,1.RTS",
@@ -284,7 +284,7 @@ def keys_seeds():
 
 
 def keys(data):
-    from firmware.ocpp import key_types, keys
+    from firmware.ocpp import keys
 
     said = text(data)
     if said is None:
@@ -299,7 +299,7 @@ def keys(data):
         return str(why)
     assert keys.check(key, value) == value, value
     assert "\n" not in value and len(value) <= 500
-    if key.type is key_types.integer:
+    if key.type == keys.INTEGER:
         int(value)
     return plain([key.name, value])
 

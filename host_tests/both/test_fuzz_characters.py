@@ -55,7 +55,7 @@ def test_urls():
 def test_keys():
     leaves_nothing(lambda text: keys.find(text[:50]))
     tried = []
-    for key in keys.TABLE:
+    for key in keys.rows():
         if key.type not in tried:
             tried.append(key.type)
             leaves_nothing(lambda text, key=key: keys.check(key, text[:9]))

@@ -47,7 +47,7 @@ def config(run=None, provisioned=None, store=None):
 
 
 def test_every_row_has_a_default_that_its_own_check_accepts():
-    for key in keys.TABLE:
+    for key in keys.rows():
         if isinstance(key.default, str):
             assert keys.check(key, key.default) == key.default, key
 

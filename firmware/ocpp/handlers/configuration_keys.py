@@ -11,7 +11,7 @@ async def GetConfiguration(station, payload):
     """All keys, or those asked for, each once; unknown ones are named."""
     names = payload.get("key")
     if not names:
-        readable = [key for key in keys.TABLE if key.access != keys.SECRET]
+        readable = (key for key in keys.rows() if key.access != keys.SECRET)
         return {"configurationKey": _key_values(station, readable)}
     if len(names) > station.config.int("GetConfigurationMaxKeys"):
         raise CallError("OccurenceConstraintViolation", "key: at most GetConfigurationMaxKeys")
