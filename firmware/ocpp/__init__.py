@@ -30,8 +30,7 @@ class Unanswered(Exception):
 
 class Answer:
     """What a handler returns that has something to do once its answer is out: `payload` is the
-    answer, `then()` a plain function that runs when it has been written, or its link is lost.
-    Lists in an answer may be empty afterwards (json_writer.py)."""
+    answer, `then()` a plain function that runs when it has been written, or its link is lost."""
 
     def __init__(self, payload: dict, then):
         self.payload = payload

@@ -14,9 +14,8 @@ _GENERATOR = type(member for member in ())
 
 
 async def write(message: list) -> list:
-    """The text of a message, in pieces. Takes the lists in a large one apart as it goes, so that
-    what it is made of and its text need not be in memory together. Lets other tasks run after
-    each piece. Raises TypeError for what JSON can't express."""
+    """The text of a message, in pieces. Lets other tasks run after each piece. Raises TypeError
+    for what JSON can't express."""
     if not any(_is_large(member) for member in message):  # as in most messages
         return [runtime.json_text(message)]
     text = ""
@@ -49,11 +48,12 @@ def _is_large(value) -> bool:
 
 
 def _parts(value):
-    """Generator: the text of a list or an object, some members at a time."""
+    """Generator: the text of a list, a generator or an object, some members at a time."""
     is_object = type(value) is dict
     mark = "{" if is_object else "["
     some = {} if is_object else []  # members that come next and are not large
-    for name, member in _members(value):
+    for name in value:  # or the member itself
+        member = value[name] if is_object else name
         is_large = _is_large(member)
         if not is_large:
             if is_object:
@@ -76,16 +76,3 @@ def _parts(value):
     if mark != ",":  # there was no member
         yield mark
     yield "}" if is_object else "]"
-
-
-def _members(value):
-    """Generator: (name, member) of an object; (None, member) of a list, which it empties."""
-    if type(value) is dict:
-        for name in value:
-            yield name, value[name]
-    elif type(value) is _GENERATOR:
-        for member in value:
-            yield None, member
-    else:
-        while value:
-            yield None, value.pop(0)

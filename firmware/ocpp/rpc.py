@@ -180,8 +180,8 @@ class Rpc:
 
     async def call(self, action: str, payload) -> dict:
         """Sends a CALL with `payload`, or with what it returns if it is a coroutine function: that
-        is called when the CALL's turn has come. Returns the payload of its answer, checked. Lists
-        in `payload` may be empty afterwards (json_writer.py).
+        is called when the CALL's turn has come. Returns the payload of its answer, checked. A long
+        list in `payload` may be a generator (json_writer.py).
 
         Raises CallError for a CALLERROR or an answer without what we need, asyncio.TimeoutError
         when none comes within MessageTimeout on a link that lives, LinkDown.
