@@ -16,11 +16,13 @@ BOX = "BOX"
 
 class Network:
     """Stands between a station and its central system. `dead`: sockets stay open, and nothing
-    gets through. `rate`: bytes/s each way. `hangs_up`: after each answer to the station."""
+    gets through. `swallows`: nothing from the station does. `rate`: bytes/s each way. `hangs_up`:
+    after each answer to the station."""
 
     def __init__(self, port, rate=None, hangs_up=False):
         self.port = port
-        self.dead = False
+        self.dead = self.swallows = False
+        self.swallowed = 0  # bytes
         self.rate = rate
         self.hangs_up = hangs_up
         self.connections = 0
@@ -34,19 +36,21 @@ class Network:
         if self.dead:
             await asyncio.sleep(1e6)
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.port)
-        up = asyncio.create_task(self._pump(reader, far_writer))
+        up = asyncio.create_task(self._pump(reader, far_writer, is_up=True))
         try:
             await self._pump(far_reader, writer, 2 if self.hangs_up else 0)  # handshake, answer
         finally:
             up.cancel()
 
-    async def _pump(self, reader, writer, most=0):
+    async def _pump(self, reader, writer, most=0, is_up=False):
         count = 0
         with contextlib.suppress(OSError):
             while data := await reader.read(50 if self.rate else 4096):
                 if self.rate:
                     await asyncio.sleep(len(data) / self.rate)
-                if not self.dead:
+                if is_up and self.swallows:
+                    self.swallowed += len(data)
+                elif not self.dead:
                     writer.write(data)
                     await writer.drain()
                 count += 1
@@ -100,6 +104,25 @@ def test_half_of_a_link_refuses_no_bill(ping, tmp_path):
             stop = await house.heard_of("StopTransaction", timeout=600)
             assert stop["reason"] == "EVDisconnected"
             await rig.until(queue=0)
+
+    virtual.run(session())
+
+
+def test_a_link_that_dies_during_a_flood_is_noticed_as_soon(tmp_path):
+    """150 calls arrive, and nothing of the answers to them gets through."""
+
+    async def session():
+        async with behind(tmp_path) as (rig, house, network):
+            await rig.until(registration="Accepted")
+            await asyncio.sleep(100)
+            network.swallows = True
+            for n in range(150):
+                await house.points[BOX]._connection.send(f'[2,"{n}","GetConfiguration",{{}}]')
+            await asyncio.sleep(1)
+            assert network.swallowed > 150 * 100
+            network.dead = True
+            await asyncio.sleep(60 + 30 + 1)  # WebSocketPingInterval, MessageTimeout
+            assert (await rig.status())["link"] == "connecting"
 
     virtual.run(session())
 

@@ -34,6 +34,7 @@ def fails(monkeypatch, owner, name, times=2):
     [
         (WebSocket, "send"),
         (WebSocket, "recv"),
+        (WebSocket, "lives"),
         (Rpc, "call"),
         (Rpc, "received"),
         (Rpc, "_resolve"),
@@ -45,7 +46,8 @@ def fails(monkeypatch, owner, name, times=2):
 @pytest.mark.parametrize("deaf", [False, True])
 def test_nothing_is_lost(tmp_path, monkeypatch, owner, name, deaf):
     async def session():
-        async with Rig("cpython", tmp_path, "--key", "MeterValueSampleInterval=20") as rig:
+        words = ("--key", "MeterValueSampleInterval=20", "--key", "WebSocketPingInterval=20")
+        async with Rig("cpython", tmp_path, *words) as rig:
             house = rig.house
             await rig.charge()
             await house.heard_of("MeterValues")

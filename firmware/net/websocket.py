@@ -42,6 +42,7 @@ _LONGEST_REASON = const(40)  # characters of a close frame's reason
 _CLOSE_S = const(5)  # for the peer's answer to our close frame
 _LINGER_S = const(2)  # for the peer to read why we close
 _SLOWEST = const(50)  # bytes/s: a link of 100 B/s has more to carry than what we know of
+_SLOWEST_S = const(160)  # for 8 KB at that speed
 
 
 class Closed(OSError):
@@ -156,14 +157,15 @@ class WebSocket:
         self._sending = asyncio.Lock()  # held while a frame is written
         self._is_closing = False  # our close frame is out
         self._is_receiving = False
-        self._unanswered = 0  # bytes sent since anything came
+        self._unheard = 0  # bytes sent since anything came
+        self._unheard_since_ms = 0  # when the first of them was sent
         self._heard = asyncio.Event()  # something came since the last ping
         self._gone = asyncio.Event()
         incoming.on_bytes = self._on_bytes
 
     def _on_bytes(self):
         self._heard.set()
-        self._unanswered = 0
+        self._unheard = 0
 
     # receiving
 
@@ -342,7 +344,9 @@ class WebSocket:
         if self.closed:
             raise Closed(*self.closed)
         size = sum([len(piece) for piece in data])
-        self._unanswered += size
+        if not self._unheard:
+            self._unheard_since_ms = runtime.ticks_ms()
+        self._unheard += size
         try:
             await self._write(opcode, data, size)
         except Closed:
@@ -377,26 +381,33 @@ class WebSocket:
     # staying and leaving
 
     async def keepalive(self, interval_s: int, timeout_s: int) -> None:
-        """Pings every `interval_s` seconds (0: not at all), see `lives`. Returns
-        once the link is gone; else to be cancelled."""
+        """Pings every `interval_s` seconds (0: not at all), see `lives`. Returns once the link is
+        gone; else to be cancelled. A link that has died is dropped `interval_s` plus `timeout_s`
+        after the first of what was sent unheard, whatever that was and however much."""
         while interval_s and not self.closed:
             try:
                 await asyncio.wait_for(self._gone.wait(), interval_s)
             except asyncio.TimeoutError:
-                await self.lives(timeout_s)
+                await self.lives(timeout_s, interval_s + timeout_s)
 
     def slow_s(self) -> int:
-        """Seconds that the slowest link takes for what went out since anything came."""
-        return self._unanswered // _SLOWEST
+        """Seconds that the slowest link takes for what went out since anything came, one long
+        message of it at most."""
+        return min(self._unheard // _SLOWEST, _SLOWEST_S)
 
-    async def lives(self, timeout_s: int) -> bool:
-        """Pings; whether anything at all comes within `timeout_s`, or what a slow link needs more.
-        If not, the link is dropped."""
+    async def lives(self, timeout_s: int, longest_s: int = 0) -> bool:
+        """Pings; whether anything at all comes within `timeout_s`. If not, the link is dropped.
+        What was sent before the ping and has brought nothing yet may still be on its way on a
+        slow link: it gets the time for that, up to `longest_s` from when it was sent."""
         self._heard.clear()
+        now_ms = runtime.ticks_ms()
+        slow_ms = min(self.slow_s(), longest_s) * 1000
+        slow_ms -= runtime.ticks_diff(now_ms, self._unheard_since_ms)
         try:
-            await asyncio.wait_for(self._ping(), timeout_s + self.slow_s())
+            await asyncio.wait_for(self._ping(), max(timeout_s, slow_ms // 1000))
         except asyncio.TimeoutError:
-            self.drop(ABNORMAL, "silent for %d s after a ping" % timeout_s)
+            passed_ms = runtime.ticks_diff(runtime.ticks_ms(), now_ms)
+            self.drop(ABNORMAL, "silent for %d s after a ping" % (passed_ms // 1000))
         except OSError:
             pass  # closed
         return not self.closed

@@ -123,14 +123,19 @@ class Connection:
     def pings_changed(self) -> None:
         """WebSocketPingInterval or MessageTimeout has another value."""
         if self._socket:
-            config = self.station.config
             if self._pings:
                 self._pings.cancel()
             self._pings = asyncio.create_task(
-                self._socket.keepalive(
-                    config.int("WebSocketPingInterval"), config.int("MessageTimeout")
-                )
+                self._guard(self._keep_alive(self._socket), self._socket)
             )
+
+    async def _keep_alive(self, socket):
+        """Pings as the keys say, until the socket is gone."""
+        config = self.station.config
+        interval_s = config.int("WebSocketPingInterval")
+        if not interval_s:
+            await asyncio.Event().wait()  # no pings: until it is cancelled
+        await socket.keepalive(interval_s, config.int("MessageTimeout"))
 
     def sever(self, severed: bool) -> None:
         """The bench's "sim link": the network is gone, or back."""

@@ -827,6 +827,52 @@ async def test_a_silent_peer_is_noticed_within_interval_and_time_out():
     await peer.__aexit__(None, None, None)
 
 
+async def test_a_link_that_dies_after_a_large_answer_is_noticed_as_soon():
+    """Whatever was sent to it, and however short the interval."""
+
+    async def script(reader, writer):
+        await asyncio.sleep(1000)
+
+    for interval_s, timeout_s, size in ((60, 30, 5000), (60, 30, 40000), (10, 30, 40000)):
+        peer, link = await talk(script)
+        keeper = asyncio.create_task(link.keepalive(interval_s, timeout_s))
+        await asyncio.sleep(interval_s - 2)  # just before a ping, which is the worst moment
+        before = runtime.ticks_ms()
+        for _ in range(size // 5000):
+            await link.send("x" * 5000)
+        assert await closed(link) == 1006
+        passed = runtime.ticks_diff(runtime.ticks_ms(), before)
+        assert passed < (interval_s + timeout_s) * 1000 + 500, (interval_s, size, passed)
+        await asyncio.wait_for(keeper, 1)
+        await peer.__aexit__(None, None, None)
+
+
+async def test_a_slow_link_that_moves_is_kept():
+    """3000 bytes take 30 s at 100 bytes/s, whenever the ping is due."""
+
+    async def script(reader, writer):
+        while True:
+            opcode, data = await unframe(reader)
+            if opcode == CLOSE:
+                return
+            if opcode == TEXT:
+                await asyncio.sleep(30)
+                writer.write(frame(TEXT, b"got it"))
+            else:
+                writer.write(frame(PONG, data))
+            await writer.drain()
+
+    for before_s in (1, 15, 29, 59):
+        peer, link = await talk(script)
+        keeper = asyncio.create_task(link.keepalive(60, 10))
+        await asyncio.sleep(60 - before_s)
+        await link.send("x" * 3000)
+        assert await text(link) == "got it", before_s
+        await link.close()
+        await asyncio.wait_for(keeper, 1)
+        await peer.__aexit__(None, None, None)
+
+
 async def test_any_bytes_are_life():
     async def script(reader, writer):
         for i in range(20):
