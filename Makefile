@@ -20,7 +20,7 @@ help:  ## what can be made
 	print(name.ljust(11), ast.get_docstring(ast.parse(open(f"tools/{name}.py").read())).splitlines()[0])' \
 	$$tool; done
 
-setup:  ## .venv and both desktop MicroPythons
+setup:  ## .venv, both desktop MicroPythons, and the sources for the frozen one
 	@$(PYTHON) tools/setup.py
 
 run: setup  ## the station on this machine with its console; ARGS="--speed 10", RUNTIME=micropython
@@ -40,7 +40,7 @@ lint: setup  ## ruff, and the rules that the firmware's runtimes ask for
 types: setup  ## mypy, with CPython's library and with MicroPython's
 	$(VENV) -m tools.check_types
 
-bench: setup  ## what the firmware costs: heap, size, speed; ARGS="modules"
+bench: setup  ## what the firmware costs: heap, time, messages a second; ARGS="reaction"
 	$(VENV) -m tools.bench $(ARGS)
 
 $(TOOLS): setup

@@ -2,7 +2,7 @@
 
 A file `both/test_x.py` is collected by pytest as usual, for CPython, and once more for each
 desktop MicroPython: `test_x.py::test_a[micropython]` and `[micropython32]`, the latter with the
-device's heap. One process runs all of a file's tests on one runtime.
+heap of a board with PSRAM. One process runs all of a file's tests on one runtime.
 """
 
 from __future__ import annotations

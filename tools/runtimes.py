@@ -51,7 +51,8 @@ def why_missing(bits: int) -> str:
 
 
 def command(bits: int, heap: str | None = None) -> list[str]:
-    """How to start a MicroPython: 32 bits gets the device's heap unless told otherwise."""
+    """How to start a MicroPython; 32 bits gets the heap of a board with PSRAM unless told
+    otherwise."""
     path = find(bits)
     if path is None:
         raise FileNotFoundError(why_missing(bits))
