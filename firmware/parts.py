@@ -3,8 +3,7 @@ the device."""
 
 from firmware.base import runtime
 from firmware.base.clock import Clock
-from firmware.base.log import Log
-from firmware.base.logbook import Logbook
+from firmware.base.log import Log, Logbook
 from firmware.base.store import Files, Store
 from firmware.charging import models
 from firmware.net import tls

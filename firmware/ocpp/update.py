@@ -14,7 +14,7 @@ A slot that doesn't reach it in time restarts, and boot.py goes back: INSTALLATI
 
 import asyncio
 
-from firmware.base import bundle, ota, runtime, slots
+from firmware.base import bundle, runtime, slots
 from firmware.base.manifest import BadBundle
 from firmware.base.runtime import const
 from firmware.ocpp import update_download
@@ -201,7 +201,7 @@ class UpdateJob:
         return update.is_image() or bundle.is_unpacked(self.slots.files, update.slot)
 
     def _runs(self, update) -> bool:
-        running = ota.running_label() if update.is_image() else self.slots.running
+        running = slots.running_ota_slot() if update.is_image() else self.slots.running
         return update.slot == running
 
     async def _install(self, update):
@@ -219,8 +219,8 @@ class UpdateJob:
             return False
         try:
             if update.is_image():
-                self.slots.write_boot(image=ota.running_label(), tries="0", failed="0")
-                ota.boot_next(update.slot)
+                self.slots.write_boot(image=slots.running_ota_slot(), tries="0", failed="0")
+                slots.boot_ota_slot(update.slot)
             else:
                 self.slots.write_boot(slot=update.slot, trial="1", tries="0", failed="0")
         except OSError as why:
@@ -248,7 +248,7 @@ class UpdateJob:
         if station.registration.status == "Accepted":
             self.log.warning("version %s has proved itself", station.version)
             if update.is_image():
-                ota.confirm_running()
+                slots.confirm_ota_slot()
                 self.slots.write_boot(image="")
             else:
                 self.slots.write_boot(trial="0", tries="0")

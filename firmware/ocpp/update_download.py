@@ -1,6 +1,6 @@
 """The download of an update: one attempt to bring a bundle into a slot."""
 
-from firmware.base import bundle, ota
+from firmware.base import bundle, slots
 from firmware.base.manifest import BadBundle
 from firmware.base.runtime import const
 
@@ -16,7 +16,7 @@ async def download(station, flash, url: str, slot: str, log) -> str:
         raise BadBundle("this station has no key to check it with")
     if key == bundle.UNSIGNED:
         log.warning("provisioned to take any bundle: its signature is not checked")
-    unpacker = bundle.Unpacker(flash, slot, key, ota.ImageWriter)
+    unpacker = bundle.Unpacker(flash, slot, key, slots.ImageWriter)
     try:
         try:
             await unpacker.resume()

@@ -3,8 +3,7 @@
 import asyncio
 
 from firmware.base.clock import Clock
-from firmware.base.log import Log
-from firmware.base.logbook import Logbook
+from firmware.base.log import Log, Logbook
 from host_tests.both import bundles
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from firmware.base import ota
+from firmware.base import slots
 
 
 class Partition:
@@ -51,17 +51,17 @@ def test_an_image_is_written_block_by_block():
     load()
     try:
         data = bytes(range(256)) * 40  # two blocks and a half
-        image = ota.ImageWriter(len(data))
+        image = slots.ImageWriter(len(data))
         for at in range(0, len(data), 1000):
             image.write(memoryview(data)[at : at + 1000])
         image.close()
         assert image.label == "ota_1"
         written = b"".join([Partition.blocks[("ota_1", n)] for n in range(3)])
         assert written == data + b"\xff" * (3 * 4096 - len(data)) and len(Partition.blocks) == 3
-        assert ota.running_label() == "ota_0"
-        ota.boot_next("ota_1")
+        assert slots.running_ota_slot() == "ota_0"
+        slots.boot_ota_slot("ota_1")
         assert Partition.boots == "ota_1"
-        ota.confirm_running()
+        slots.confirm_ota_slot()
         assert Partition.valid == 1
     finally:
         unload()
@@ -70,9 +70,9 @@ def test_an_image_is_written_block_by_block():
 def test_an_image_too_large():
     load()
     try:
-        ota.ImageWriter(16384)
+        slots.ImageWriter(16384)
         try:
-            ota.ImageWriter(16385)
+            slots.ImageWriter(16385)
             assert False
         except OSError as why:
             assert "16384" in str(why)
@@ -82,7 +82,7 @@ def test_an_image_too_large():
 
 def test_a_board_without_ota_slots():
     try:
-        ota.ImageWriter(100)
+        slots.ImageWriter(100)
         assert False
     except OSError as why:
         assert "no OTA slots" in str(why)

@@ -18,7 +18,7 @@ import argparse
 import asyncio
 
 from firmware.base.journal import Journal
-from firmware.base.logbook import Logbook
+from firmware.base.log import Logbook
 from firmware.base.store import Store
 from firmware.metering import measurands
 from firmware.ocpp import schemas
