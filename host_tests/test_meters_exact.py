@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from firmware.base.clock import Clock
 from firmware.board.simulated import meter_slave
-from firmware.sensing import meter_table, meters, modbus
+from firmware.sensing import meters, modbus
 from host_tests import virtual
 from host_tests.both.meter_wire import Wire
 
-MAPS = [meters.RegisterMap(model.name) for model in meter_table.models()]
+MAPS = [meters.RegisterMap(model.name) for model in meters.models()]
 FACTORS = st.sampled_from([(1, 1), (10, 1), (100, 1), (1000, 1), (10000, 1), (1, 10)])
 quick = settings(max_examples=300, deadline=None)
 

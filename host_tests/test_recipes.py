@@ -92,7 +92,7 @@ def test_a_board_is_a_column(tmp_path):
 def test_a_meter_is_a_row(tmp_path):
     tree = Tree(tmp_path / "tree")
     tree.put_before(
-        "firmware/sensing/meter_table.py",
+        "firmware/sensing/meters.py",
         '        Model("SDM72DM", ',
         '        Model("SDM230", 4, 80, 9600, "N", 0, 1, (_SDM_ONE_PHASE,)),',
     )

@@ -50,7 +50,7 @@ class Evaluation:
     """What the profiles in a ProfileTable allow from the moment `t` on (s since EPOCH).
 
     `record_of(slot)` gives a profile's record, or None when it is lost. `transaction` is the
-    `table.transaction_number` of the running transaction, `started` when it began; where none is
+    `store.transaction_number` of the running transaction, `started` when it began; where none is
     running, the one that is thought of begins at `t`. `phases` are connected.
 
     `skip_until` is an array like the table's, which may be used again for the same transaction

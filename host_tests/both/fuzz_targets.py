@@ -598,9 +598,9 @@ def meters_seeds():
 
 def meters(data):
     """The registers of one of the meters, with any content."""
-    from firmware.sensing import meter_table, meters
+    from firmware.sensing import meters
 
-    names = [model.name for model in meter_table.models()]
+    names = [model.name for model in meters.models()]
     number = data[0] if data else 0
     try:
         known = meters.RegisterMap(names[number % len(names)])
@@ -835,7 +835,7 @@ def profiles_seeds():
 def profiles(data):
     """A charging profile's record with a good checksum."""
     from firmware.base.store import Store
-    from firmware.smart_charging.profile_limit import ProfileLimit
+    from firmware.smart_charging.controller import ProfileLimit
     from firmware.smart_charging.store import ProfileStore
     from host_tests.both.memory_files import MemoryFiles
 

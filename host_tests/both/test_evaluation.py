@@ -7,7 +7,7 @@ from firmware.ocpp.configuration import Configuration
 from firmware.smart_charging import profile as records
 from firmware.smart_charging.evaluation import Evaluation
 from firmware.smart_charging.profile import NEVER, pack_record, unpack_profile
-from firmware.smart_charging.table import MAX_PROFILES, ProfileTable
+from firmware.smart_charging.store import MAX_PROFILES, ProfileTable
 from host_tests.both.charger_rig import Store
 from host_tests.both.profiles_rig import MAX, NOW, profile
 

@@ -1,9 +1,9 @@
 """Registers to readings, in integers, and the simulated slave that answers them."""
 
 from firmware.board.simulated import meter_slave
-from firmware.sensing import meter_table, meters, modbus
+from firmware.sensing import meters, modbus
 
-ALL = [model.name for model in meter_table.models()]
+ALL = [model.name for model in meters.models()]
 
 FIELDS = "energy reactive power p1 p2 p3 i1 i2 i3 v1 v2 v3 frequency".split()
 MODBUS_MOST = 125  # registers in one answer
@@ -115,7 +115,7 @@ def test_integers():
 
 def test_the_rows_are_well_formed():
     assert len({name.lower() for name in ALL}) == len(ALL)
-    for model in meter_table.models():
+    for model in meters.models():
         assert " " not in model.name and ":" not in model.name  # --meter MODEL:DEVICE
         assert model.function in (3, 4) and 0 < model.max_registers <= MODBUS_MOST
         assert meters.line_settings(str(model.baud), model.parity) == (model.baud, model.parity)

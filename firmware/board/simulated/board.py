@@ -3,12 +3,12 @@
 import asyncio
 from array import array
 
-from firmware.board.simulated import commands, meter_slave, tic_encoder
-from firmware.board.simulated.lines import MeterPort, TicPort
-from firmware.board.simulated.world import TIC_HISTORIQUE, World
+from firmware.board.simulated import meter_slave, tic_encoder
+from firmware.board.simulated.world import TIC_HISTORIQUE, TIC_OFF, TIC_STANDARD, World
 from firmware.charging import faults as codes
 from firmware.sensing.tic import HISTORIQUE, STANDARD
 
+_CAR_ASKS = {"ready": "C", "pause": "B", "ventilate": "D"}  # what the car asks of the pilot
 _SETTLE_MS = 1500  # after a change of the world, samples come every 20 ms for so long
 _SAMPLE_MS = 20
 _UNIT = 1  # the meter's Modbus address
@@ -93,13 +93,54 @@ class Board(World):
 
     def port(self, name: str, baud: int = 9600, parity: str = "E"):
         """The serial line of the "meter" or the "tic"."""
-        return MeterPort(self) if name == "meter" else TicPort(self, baud)
+        return meter_slave.MeterPort(self) if name == "meter" else tic_encoder.TicPort(self, baud)
 
     def command(self, arguments: list) -> None:
         """Runs a `sim` command. Raises ValueError saying what is wrong with its arguments."""
         self.advance()
-        commands.command(self, arguments)
+        self._obey(arguments)
         self.settle()
+
+    def _obey(self, arguments):
+        """What a person does to the simulated world."""
+        name = arguments[0] if arguments else ""
+        value = arguments[1] if len(arguments) == 2 else ""
+        if name == "fault" and len(arguments) == 3:
+            self._fail(arguments[1], arguments[2])
+        elif name in ("plug", "unplug") and not value:
+            self.plug(name == "plug")
+        elif name in _CAR_ASKS and not value:
+            self.car_asks(_CAR_ASKS[name])
+        elif name == "sleep" and not value:
+            self.car_sleeps()
+        elif name == "tic" and value in (TIC_HISTORIQUE, TIC_STANDARD, TIC_OFF):
+            self.tic_mode = value
+        elif name == "power" and value == "off" and self.power_off:
+            self.power_off()
+        elif name == "draw" and value:
+            self.draw_ma = _number(value, 0, 80000)
+        elif name == "house" and value:
+            self.house_ma = _number(value, 0, 200000)
+        elif name == "volt" and value:
+            self.volt_mv = _number(value, 0, 500) * 1000
+        elif name == "temp" and value:
+            self.temp_ddeg = _number(value, -40, 150) * 10
+        elif name == "phases" and value in ("1", "3"):
+            self.car_phases = int(value)
+        else:
+            raise ValueError("not understood: sim %s; try help" % " ".join(arguments))
+
+    def _fail(self, text, state):
+        """A fault's physical cause is there from now on, or no longer."""
+        known = [row.code for row in codes.rows()]
+        for code in known:
+            if code.lower() == text.lower():
+                break
+        else:
+            raise ValueError("no such code: %s; they are %s" % (text, " ".join(known)))
+        if state not in ("on", "off"):
+            raise ValueError("on or off, not %s" % state)
+        self.set_fault(code, state == "on")
 
     # The other ends of the serial lines
 
@@ -121,3 +162,10 @@ class Board(World):
         }
         mode = HISTORIQUE if self.tic_mode == TIC_HISTORIQUE else STANDARD
         return tic_encoder.frame(mode, facts)
+
+
+def _number(text, low, high):
+    digits = text[1:] if text[:1] == "-" else text
+    if not digits.isdigit() or not low <= int(text) <= high:
+        raise ValueError("a whole number from %d to %d, not %s" % (low, high, text))
+    return int(text)

@@ -1,4 +1,4 @@
-"""The other end: a meter that answers Modbus RTU out of a reading. The simulation's only."""
+"""The simulated meter: answers Modbus RTU out of a reading, and the line to it."""
 
 from firmware.sensing.meters import Register, RegisterMap, divide_rounded, words_reversed
 from firmware.sensing.modbus import crc, with_crc
@@ -62,3 +62,19 @@ def answer(meter: RegisterMap, unit: int, request: bytes, reading: dict) -> byte
     if data is None:
         return with_crc(bytes((unit, function | 128, 2)))
     return with_crc(bytes((unit, function, 2 * count)) + data)
+
+
+class MeterPort:
+    """The meter's RS-485 line: what is written is asked of the meter."""
+
+    def __init__(self, board):
+        self.board = board
+        self._answer = b""
+
+    def write(self, data) -> None:
+        self._answer = self.board.answer_meter(bytes(data))
+
+    def read(self, n: int) -> bytes:
+        part = self._answer[:n]
+        self._answer = self._answer[n:]
+        return part

@@ -14,8 +14,8 @@ import os
 from firmware.base.store import Files, Store
 from firmware.ocpp import schemas
 from firmware.ocpp.handlers import composite_schedule, smart_charging
+from firmware.smart_charging.controller import ProfileLimit
 from firmware.smart_charging.profile import EPOCH, pack_record
-from firmware.smart_charging.profile_limit import ProfileLimit
 from firmware.smart_charging.store import ProfileStore
 from tools.bench import reference
 
