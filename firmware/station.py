@@ -222,6 +222,7 @@ class Station:
             ("sampler", self.sampler.run),
             ("limits", self.limit_controller.run),
             ("tic", self.tic.run),
+            ("memory", self.transfers.guard_memory),
             ("watchdog", self._supervise),
         )
         for name, part in more:

@@ -20,7 +20,6 @@ from pyftpdlib.ioloop import IOLoop
 from pyftpdlib.servers import FTPServer
 
 from firmware.base import runtime as firmware_runtime
-from firmware.base import sockets
 from firmware.net import dial
 from firmware.ocpp import diagnostics_file, transfers
 from host_tests.station import RUNTIMES, Rig, play
@@ -362,7 +361,9 @@ def test_the_link_gives_way_to_a_transfer(tmp_path, monkeypatch):
             house = rig.house
             point = await rig.online()
             # what the memory of such a board says
-            monkeypatch.setattr(sockets, "native_free", lambda: 20000 if house.points else 60000)
+            monkeypatch.setattr(
+                firmware_runtime, "scarce_memory", lambda: 20000 if house.points else 60000
+            )
             server.hold = asyncio.get_running_loop().create_future()
             url = f"https://localhost:{server.port}/"
             answer = await point.ask("GetDiagnostics", location=url)
@@ -378,7 +379,7 @@ def test_the_link_gives_way_to_a_transfer(tmp_path, monkeypatch):
             assert answer.file_name in server.files
             assert house.connections == 2 and len(house.calls("BootNotification")) == 1
             # and where that does not help
-            monkeypatch.setattr(sockets, "native_free", lambda: 20000)
+            monkeypatch.setattr(firmware_runtime, "scarce_memory", lambda: 20000)
             point = await rig.online()
             await point.ask("GetDiagnostics", location=url, retries=0)
             await rig.sleep(10)
@@ -386,6 +387,45 @@ def test_the_link_gives_way_to_a_transfer(tmp_path, monkeypatch):
             await house.heard_of("DiagnosticsStatusNotification", count=4, timeout=600)
             assert statuses(house)[2:] == ["Uploading", "UploadFailed"]
             assert (await rig.status())["link"] == "online"
+
+    play("cpython", session())
+
+
+def test_a_transfer_ends_when_the_chips_own_memory_is_low(tmp_path, monkeypatch):
+    """On a board without PSRAM: the rest, Wi-Fi above all, goes on. One that is asked for then
+    fails as well, and one that is asked for later does not."""
+    free = [65000]
+    monkeypatch.setattr(firmware_runtime, "scarce_memory", lambda: free[0])
+
+    async def session():
+        async with Server() as server, Rig("cpython", tmp_path) as rig:
+            house = rig.house
+            point = await rig.charge()
+            server.hold = asyncio.get_running_loop().create_future()
+            url = f"http://localhost:{server.port}/"
+            await point.ask("GetDiagnostics", location=url, retries=0)
+            await house.heard_of("DiagnosticsStatusNotification")
+            await rig.sleep(5)
+            assert not (await rig.status())["memory_low"]
+            free[0] = 19000
+            await house.heard_of("DiagnosticsStatusNotification", count=2, timeout=5)
+            assert (await rig.status())["memory_low"]
+            free[0] = 25000  # not enough yet
+            await point.ask("GetDiagnostics", location=url, retries=0)
+            await house.heard_of("DiagnosticsStatusNotification", count=4, timeout=5)
+            free[0] = 31000
+            server.hold = None
+            await rig.sleep(2)
+            assert not (await rig.status())["memory_low"]
+            await point.ask("GetDiagnostics", location=url, retries=0)
+            await house.heard_of("DiagnosticsStatusNotification", count=6, timeout=5)
+            assert statuses(house) == ["Uploading", "UploadFailed"] * 2 + ["Uploading", "Uploaded"]
+            log = "\n".join(await rig.console("log"))
+            assert "only 19 KB of the chip's own memory are free: the transfer is ended" in log
+            assert "upload: the chip's own memory is too low for a transfer" in log
+            state = await rig.status()
+            assert state["status"] == "Charging" and state["link"] == "online"
+            assert house.connections == 1
 
     play("cpython", session())
 

@@ -15,7 +15,7 @@ import websockets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.base import sockets
+from firmware.base import runtime
 from firmware.net import dial, read_ahead, websocket
 from firmware.net.websocket import Closed
 from host_tests import virtual
@@ -204,7 +204,7 @@ async def main():
             pass
         await asyncio.sleep(0.01)
         gc.collect()
-        print(json.dumps([len(os.listdir("/proc/self/fd")), runtime.heap_free()]))
+        print(json.dumps([len(os.listdir("/proc/self/fd")), runtime.memory().heap_free]))
 
 asyncio.run(main())
 """
@@ -294,8 +294,8 @@ async def test_a_name_that_takes_long(monkeypatch):
 
 
 async def test_too_little_memory_for_tls(monkeypatch):
-    monkeypatch.setattr(sockets, "native_free", lambda: 30000)
-    with pytest.raises(OSError, match="30000 are free"):
+    monkeypatch.setattr(runtime, "scarce_memory", lambda: 30000)
+    with pytest.raises(OSError, match="30 KB are free"):
         await dial.dial("127.0.0.1", 9, tls=object())
 
 

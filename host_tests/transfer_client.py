@@ -62,7 +62,7 @@ async def play(case, url, have, size):
     return [case, outcome, log.lines]
 
 async def main():
-    from firmware.base import sockets
+    from firmware.base import runtime
     await play("warm", cases[0][1], 0, 1)
     before = files()
     slow = [case for case in cases if case[0] in SLOW]
@@ -72,7 +72,7 @@ async def main():
         if case[0] in SLOW:
             continue
         if len(case) > 4:  # so much memory is free for TLS
-            sockets.native_free = lambda: case[4]
+            runtime.scarce_memory = lambda: case[4]
         row = await play(*case[:4])
         print(json.dumps(row + [files() - before]))
     import aiohttp

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections import namedtuple
 
 MICROPYTHON = sys.implementation.name == "micropython"
 DEVICE = sys.platform == "esp32"
@@ -19,6 +20,13 @@ EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
 # MicroPython collects garbage after each so many bytes of allocations, and not only when the heap
 # is full: what lives then lies close together, and large blocks stay free.
 _COLLECT_AFTER = 4096
+
+# Free bytes. `heap_free`: of Python's own heap, 0 on CPython. The others are None on a PC, and
+# `psram_free` on a chip without PSRAM: `chip_free` and `chip_largest` are of the chip's own heap,
+# in which Wi-Fi, TCP and TLS live, in all and in one block; PSRAM is none of it, but a place into
+# which Python's heap grows.
+Memory = namedtuple("Memory", ("heap_free", "chip_free", "chip_largest", "psram_free"))
+_PSRAM = 1 << 20  # bytes: a region of the chip's memory that is as large is PSRAM
 
 if not DEVICE:
     from firmware.base.output import Output
@@ -160,10 +168,49 @@ def urandom(n: int) -> bytes:
     return os.urandom(n)
 
 
-def heap_free() -> int:
-    """Free bytes of the garbage-collected heap, after a collection; 0 on CPython."""
+def memory() -> Memory:
+    """What is free, after a collection."""
     collect()
-    return gc.mem_free() if MICROPYTHON else 0  # type: ignore
+    heap_free = gc.mem_free() if MICROPYTHON else 0  # type: ignore[attr-defined]
+    regions = _chip_regions()
+    if not regions:
+        return Memory(heap_free, None, None, None)
+    # In a module that is frozen into the firmware's own image the name is no path from the root.
+    return chip_memory(heap_free, regions, not __file__.startswith("/"))
+
+
+def chip_memory(mem_free: int, regions, is_image: bool) -> Memory:
+    """What `gc.mem_free()` and the regions of the chip's memory say together. `regions`: (size,
+    free, largest free block, fewest ever free) of each. `is_image`: it is the firmware's own
+    image (tools/image)."""
+    own = [region for region in regions if region[0] < _PSRAM]
+    psram = [region for region in regions if region[0] >= _PSRAM]
+    if psram or not is_image:  # Python's heap grows: into the largest block there is, counted too
+        mem_free -= max([region[2] for region in regions])
+    return Memory(
+        max(mem_free, 0),
+        sum([region[1] for region in own]),
+        max([region[2] for region in own]),
+        sum([region[1] for region in psram]) if psram else None,
+    )
+
+
+def scarce_memory() -> int | None:
+    """Free bytes of the chip's own heap, on a board where that is all there is for Wi-Fi, TCP and
+    TLS; None on a PC and with PSRAM."""
+    regions = _chip_regions()
+    if not regions or max([region[0] for region in regions]) >= _PSRAM:
+        return None
+    return sum([region[1] for region in regions])
+
+
+def _chip_regions():
+    """The regions of the chip's memory that hold data, see `chip_memory`; none on a PC."""
+    try:
+        import esp32  # only the device has it
+    except ImportError:
+        return ()
+    return esp32.idf_heap_info(esp32.HEAP_DATA)
 
 
 def collect() -> None:

@@ -43,11 +43,6 @@ def utf8(text: str) -> bytes:
     return text.encode()
 
 
-def native_free() -> int | None:
-    """Free bytes of the memory in which TLS lives; None: a PC has enough of it."""
-    return None
-
-
 def tls_context(authorities, seen):
     """A client's TLS context: TLS 1.2 or later, trusting the CA certificates in `authorities` (a
     list in DER; None: nothing is checked). `seen` is called on MicroPython only."""
@@ -79,5 +74,5 @@ def read_unasked_tls(streams: tuple) -> None:
 
 
 async def end_tls(streams: tuple) -> tuple:
-    """Not needed here: a PC has memory for two TLS connections (see `native_free`)."""
+    """Not needed here: a PC has memory for two TLS connections."""
     raise OSError("TLS can't be ended on this Python")

@@ -98,15 +98,6 @@ def utf8(text: str):
     return memoryview(text)  # type: ignore[arg-type]
 
 
-def native_free() -> int | None:
-    """Free bytes of the chip's own heap, in which TLS lives; None where there is no such heap."""
-    try:
-        import esp32  # only the device has it
-    except ImportError:
-        return None
-    return sum(region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
-
-
 def tls_context(authorities, seen):
     """A client's TLS context: TLS 1.2 or later, trusting the CA certificates in `authorities` (a
     list in DER; None: nothing is checked). `seen(der, depth) -> 0` is shown each certificate of

@@ -30,6 +30,7 @@ def as_json(station: Station) -> str:
     reading = station.meter.last or {}
     active = evse.faults.active
     energy = reading.get("energy", 0)
+    memory = runtime.memory()
     transaction = None
     if running:
         started = station.clock.epoch_at(running.started_ms)
@@ -65,7 +66,11 @@ def as_json(station: Station) -> str:
                 "found": _tic_standard(station.tic),
             },
             "uptime_s": station.clock.ms() // 1000,
-            "heap_free": runtime.heap_free(),
+            "heap_free": memory.heap_free,
+            "chip_free": memory.chip_free,
+            "chip_largest": memory.chip_largest,
+            "psram_free": memory.psram_free,
+            "memory_low": station.transfers.memory_is_low,
             "safe": station.in_safe_state,
         }
     )

@@ -147,8 +147,8 @@ class Ftp:
             await self._command("CCC")
         except Reply as why:
             raise OSError(
-                "FTPS takes two TLS connections: this board has room for one (%d bytes are free)"
-                " and the server keeps both (CCC: %s): use HTTPS" % (tls.free_memory(), why)
+                "FTPS takes two TLS connections: this board has room for one, and the server"
+                " keeps both (CCC: %s): use HTTPS" % why
             )
         self._control = await self._step("ending TLS", sockets.end_tls(self._control))
 

@@ -2,12 +2,11 @@
 clock that is not set."""
 
 import binascii
-import gc
 
-from firmware.base import sockets, times
+from firmware.base import runtime, sockets, times
 from firmware.base.runtime import const
 
-ROOM = 40000  # bytes outside of Python's heap that a connection and its handshake take
+ROOM = 40000  # bytes of the chip's own heap: a connection, its handshake and a margin
 
 # (check, what the runtimes' TLS libraries, OpenSSL and mbedTLS, say when it fails). The gravest
 # comes first, since one text may hold several. mbedTLS doesn't tell which alert it got: a server
@@ -56,25 +55,30 @@ class TlsFailed(OSError):
         self.check = check
 
 
-def free_memory() -> int | None:
-    """Free bytes of the memory in which TLS lives; None where that is no matter."""
-    if sockets.native_free() is None:
-        return None
-    gc.collect()  # garbage of Python's may hold some of it
-    return sockets.native_free()
-
-
 def has_room() -> bool:
     """Whether there is memory for one more TLS connection."""
-    free = free_memory()
-    return free is None or free >= ROOM
+    return _missing() is None
 
 
 def check_room() -> None:
     """Raises OSError where there is no memory for one more TLS connection."""
-    free = free_memory()
-    if free is not None and free < ROOM:
-        raise OSError("TLS needs %d bytes of memory, %d are free" % (ROOM, free))
+    free = _missing()
+    if free is not None:
+        raise OSError(
+            "no room for TLS: it needs %d KB of the chip's own memory, %d KB are free"
+            % (ROOM // 1000, free // 1000)
+        )
+
+
+def _missing():
+    """The free bytes of the chip's own heap, where they are not enough for one more TLS
+    connection; None where they are."""
+    free = runtime.scarce_memory()
+    if free is None or free >= ROOM:
+        return None
+    runtime.collect()  # the garbage may hold a connection that is not closed yet
+    free = runtime.scarce_memory()
+    return free if free is not None and free < ROOM else None
 
 
 def failure(error: Exception) -> TlsFailed:

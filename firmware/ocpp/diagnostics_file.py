@@ -1,10 +1,9 @@
 """What is in a diagnostics file: a text about the station, in sections, then its log."""
 
 import asyncio
-import gc
 import sys
 
-from firmware.base import runtime, sockets, times
+from firmware.base import runtime, times
 from firmware.charging import faults
 from firmware.ocpp import keys
 
@@ -91,9 +90,13 @@ def _configuration(station):
 
 
 def _memory(station):
-    yield "heap_free=%d" % runtime.heap_free()
-    gc.collect()
-    yield "native_free=%s" % sockets.native_free()
+    memory = runtime.memory()
+    yield "heap_free=%d" % memory.heap_free
+    if memory.chip_free is not None:
+        yield "chip_free=%d, the largest block %d" % (memory.chip_free, memory.chip_largest)
+        yield "memory_low=%s" % station.transfers.memory_is_low
+    if memory.psram_free is not None:
+        yield "psram_free=%d" % memory.psram_free
     yield "flash_free=%d" % station.files.free()
     yield "journal_bytes=%d" % station.transactions.journal.size
 

@@ -4,6 +4,10 @@ update (`diagnostics.py`, `update.py`), one of each at most.
 Each is a job: an object with a `message`, the notification that tells of its status, and a
 coroutine `run()`. A job tells its statuses, waits and moves files through `Transfers`, which sees
 to the order of the notifications and to the memory that TLS needs.
+
+On a board without PSRAM, Wi-Fi stops for good where the chip's own memory is used up. What can be
+done without is a transfer: below 20 KB the one under way is ended and none begins, until there are
+30 KB. The central system may ask again; a job with attempts left tries again by itself.
 """
 
 import asyncio
@@ -24,17 +28,24 @@ STORED_UPDATE = "update"
 _LONGEST_S = const(3600)  # real seconds of one transfer
 _NOTIFIED_S = const(10)  # real seconds that a transfer waits for earlier notifications to be told
 _SUFFIX = len("StatusNotification")
+_LOW = const(20000)  # bytes of the chip's own memory: no transfer may go on below
+_ENOUGH = const(30000)  # bytes, and they may again
+_NO_MEMORY = "the chip's own memory is too low for a transfer"
+_LOOK_S = const(1)  # real seconds between two looks at it
 
 
 class Transfers:
     """The transfers of a station. `statuses`: what TriggerMessage tells, by message, of those that
-    are not Idle. `progress`: how far the present one has come, a text for the console."""
+    are not Idle. `progress`: how far the present one has come, a text for the console.
+    `memory_is_low`: the chip's own memory is so low that no transfer may go on."""
 
     def __init__(self, station):
         self.station = station
         self.log = station.log("jobs")
         self.statuses = {}
         self.progress = ""
+        self.memory_is_low = False
+        self._moving = None  # the task that moves a file
         self._jobs = {}  # message -> the tasks of its jobs that may not have ended
         self._one_at_a_time = asyncio.Lock()
         self._to_tell = []  # (message, status), oldest first
@@ -78,6 +89,32 @@ class Transfers:
             return ["nothing"]
         lines = [name[:-_SUFFIX] + ": " + self.statuses[name] for name in self.statuses]
         return (lines or ["waiting"]) + ([self.progress] if self.progress else [])
+
+    async def guard_memory(self) -> None:
+        """The task that looks after the chip's own memory; it ends where there is enough."""
+        while True:
+            free = runtime.scarce_memory()
+            if free is None:
+                return
+            if free < _LOW and not self.memory_is_low:
+                runtime.collect()  # the garbage may hold a connection that is not closed yet
+                free = runtime.scarce_memory()
+                if free < _LOW:
+                    self._memory_fell(free)
+            elif free >= _ENOUGH and self.memory_is_low:
+                self.memory_is_low = False
+                self.log.info("the chip's own memory: %d KB are free again", free // 1000)
+            await asyncio.sleep(_LOOK_S)
+
+    def _memory_fell(self, free):
+        self.memory_is_low = True
+        self.log.error(
+            "only %d KB of the chip's own memory are free: %s",
+            free // 1000,
+            "the transfer is ended" if self._moving else "no transfer begins",
+        )
+        if self._moving:
+            self._moving.cancel()
 
     # for the jobs
 
@@ -163,13 +200,27 @@ class Transfers:
                     url, memory.tls_context, station.log("transfer"), station.connection.addresses
                 )
                 location.log.info("%s %s", what, location)
-                await asyncio.wait_for(move(location), _LONGEST_S)
+                await self._move(move, location)
             except tls.TlsFailed as why:
                 station.security_event("TLS: " + why.check)
                 raise
             finally:
                 self.progress = ""
                 memory.give_back()
+
+    async def _move(self, move, location):
+        """Moves a file while there is memory for it."""
+        if self.memory_is_low:
+            raise OSError(_NO_MEMORY)
+        self._moving = asyncio.create_task(move(location))
+        try:
+            await asyncio.wait_for(self._moving, _LONGEST_S)
+        except asyncio.CancelledError:
+            if self.memory_is_low:  # `_memory_fell` did that
+                raise OSError(_NO_MEMORY)
+            raise
+        finally:
+            self._moving = None
 
 
 class _TlsMemory:
@@ -197,8 +248,7 @@ class _TlsMemory:
         if insecure:
             self._log.warning("TLS without a CA: anybody can pretend to be the server")
         context = tls.context(security.ca, insecure)
-        if not tls.has_room():
-            raise OSError("there is no room for a TLS connection")
+        tls.check_room()
         return context
 
     def give_back(self) -> None:
