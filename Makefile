@@ -12,7 +12,7 @@ else
 RUN = $(VENV)
 endif
 
-.PHONY: help setup run demo test lint types bench clean $(TOOLS)
+.PHONY: help setup run demo test lint types bench image clean $(TOOLS)
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,6 +42,9 @@ types: setup  ## mypy, with CPython's library and with MicroPython's
 
 bench: setup  ## what the firmware costs: heap, time, messages a second; ARGS="reaction"
 	$(VENV) -m tools.bench $(ARGS)
+
+image: setup  ## MicroPython with the firmware in it; BOARD=wroom, wrover or s3
+	$(VENV) -m tools.image $(if $(BOARD),--board $(BOARD)) $(ARGS)
 
 $(TOOLS): setup
 	$(VENV) tools/$@.py $(if $(PORT),--port $(PORT)) $(if $(TIME),--time $(TIME)) \

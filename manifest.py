@@ -1,10 +1,9 @@
-"""Freezes the station into a MicroPython image of your own: its code then takes no heap.
+"""Freezes the station into a MicroPython image of its own: its code then takes no heap.
 
-    make -C micropython/ports/esp32 FROZEN_MANIFEST=$PWD/manifest.py
-
-`boot.py` and `main.py` are frozen too. A slot that is flashed or updated later comes before what
-is frozen. The tests freeze the same into a desktop MicroPython (host_tests/frozen/manifest.py),
-with `pc=True`: what only a PC loads is added, what only a device has is left out.
+`make image` builds one (tools/image). `boot.py` and `main.py` are frozen too. A slot that is
+flashed or updated later comes before what is frozen. The tests freeze the same into a desktop
+MicroPython (host_tests/frozen/manifest.py), with `pc=True`: what only a PC loads is added, what
+only a device has is left out.
 """
 
 # These names are what MicroPython's build gives to a manifest.
@@ -26,7 +25,9 @@ PC_ONLY = (
 )
 
 if not options.pc:
-    include("$(PORT_DIR)/boards/manifest.py")
+    module("_boot.py", base_path="tools/image/modules")  # it mounts the file system
+    module("flashbdev.py", base_path="$(PORT_DIR)/modules")
+    include("$(MPY_DIR)/extmod/asyncio")
     require("aiohttp")
     require("logging")
 module("boot.py")

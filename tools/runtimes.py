@@ -131,14 +131,20 @@ def shipped(everything: bool = True) -> dict[str, bytes]:
 
 
 def manifest() -> tuple[list[str], list[str]]:
-    """What manifest.py freezes for a device: the paths of sources, and the names of libraries."""
+    """What manifest.py freezes of ours for a device: the paths of sources that a slot can have as
+    well, and the names of libraries."""
     sources: list[str] = []
     libraries: list[str] = []
+
+    def module(path: str, base_path: str = "", opt: int = 0) -> None:
+        if not base_path:  # else it belongs to the image alone
+            sources.append(path)
+
     names = {
         "options": types.SimpleNamespace(pc=False),
         "include": lambda path: None,
         "require": libraries.append,
-        "module": lambda path, opt=0: sources.append(path),
+        "module": module,
     }
     with contextlib.chdir(ROOT):  # as MicroPython's build does
         exec((ROOT / "manifest.py").read_text(), names)
