@@ -1,6 +1,8 @@
 """What a station needs of the place where it runs: the simulated board, serial devices of a PC, or
 the device."""
 
+import asyncio
+
 from firmware.base import runtime
 from firmware.base.clock import Clock
 from firmware.base.log import Log, Logbook
@@ -12,7 +14,8 @@ from firmware.sensing.meters import RegisterMap
 
 class Parts:
     """What outlives a Reset of the station. `tasks`: (name, part) of those that have a task;
-    `console`: None, or what has a task in the serial console's place."""
+    `console`: None, or what has a task in the serial console's place; `network_joined` (an Event)
+    is set while there is a network: always on a PC."""
 
     def __init__(self, options):
         self.options = options
@@ -26,11 +29,13 @@ class Parts:
         self.ca = _certificates(options.ca) if options.ca else None
         self.tasks = ()
         self.console = None
+        self.network_joined = asyncio.Event()
         if runtime.DEVICE:
             self.board = _device_board(self)
             self._add_device_tasks()
         else:
             self.board = _simulated_board(self)
+            self.network_joined.set()
         self.meter_port, self.meter_clock = self._meter_line()
         self.tic_tune, self.tic_clock = self._tic_line()
 
@@ -50,6 +55,7 @@ class Parts:
             from firmware.net.wifi import Wifi  # only a device has it
 
             wifi = Wifi(options.wifi_ssid, options.wifi_key, self.log("wifi"), options.ntp)
+            self.network_joined = wifi.joined
             self.tasks = (("wifi", wifi),)
         else:
             self.log("wifi").warning("not provisioned: no network")

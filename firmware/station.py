@@ -53,6 +53,7 @@ class Station:
         self.log = log = parts.log
         self.logbook = parts.logbook
         self.files = parts.files  # the flash, for what is too large for the store
+        self.network_joined = parts.network_joined
         self.reference = reference = parts.reference
         self.version = firmware.VERSION
         self.build_epoch = firmware.BUILD

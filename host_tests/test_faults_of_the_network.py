@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 
+from firmware import program
 from host_tests import virtual
 from host_tests.station import Rig
 from host_tests.talk import statuses
@@ -123,6 +124,36 @@ def test_a_link_that_dies_during_a_flood_is_noticed_as_soon(tmp_path):
             network.dead = True
             await asyncio.sleep(60 + 30 + 1)  # WebSocketPingInterval, MessageTimeout
             assert (await rig.status())["link"] == "connecting"
+
+    virtual.run(session())
+
+
+def test_it_dials_when_there_is_a_network_and_at_once_then(tmp_path, monkeypatch):
+    class Unjoined(program.Parts):
+        def __init__(self, options):
+            super().__init__(options)
+            self.network_joined.clear()
+            made.append(self)
+
+    made = []
+    monkeypatch.setattr(program, "Parts", Unjoined)
+
+    async def session():
+        async with Rig("cpython", tmp_path) as rig:
+            await asyncio.sleep(100)
+            assert rig.house.connections == 0
+            assert (await rig.status())["link"] == "connecting"
+            made[0].network_joined.set()
+            await rig.until(timeout=1, registration="Accepted")
+            point = await rig.online()
+            made[0].network_joined.clear()
+            await asyncio.sleep(100)
+            assert (await rig.status())["link"] == "online"  # as long as it lives
+            await point._connection.socket.close()
+            await asyncio.sleep(400)
+            assert rig.house.connections == 1
+            made[0].network_joined.set()
+            await rig.until(timeout=1, link="online")
 
     virtual.run(session())
 

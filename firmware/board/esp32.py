@@ -70,6 +70,8 @@ class Board:
         self.ground_ok = True
         self.cable_ddeg = None
         self.pp_ohm = 99999
+        self.adc_error = ""
+        self._adc_failed = False  # at least once
         self._sampled_ms = runtime.ticks_ms()
         self._samples = 0
         self._permitted = self._beat_level = False
@@ -113,6 +115,20 @@ class Board:
 
     def read(self) -> None:
         self._sampled_ms = runtime.ticks_ms()
+        for name, line in self._inputs:
+            setattr(self, name, line() == 1)
+        try:
+            self._read_pilot()
+            if self._pp:
+                self.pp_ohm = self._ohm(self._pp, self._pp_pull_ohm)
+            if self._ntc and not self._samples & 7:
+                self.cable_ddeg = self._temperature()
+            self.adc_error = ""
+        except OSError as why:
+            self._take_adc_error(why)
+        self._samples += 1
+
+    def _read_pilot(self):
         read = self._cp.read_uv
         zero = self._cp_zero_uv
         gain = self._cp_gain
@@ -121,13 +137,18 @@ class Board:
             burst[n] = (read() - zero) * gain >> 15
             if not n & 15:
                 time.sleep_us(n)  # type: ignore[attr-defined]  # never in step with the PWM
-        for name, line in self._inputs:
-            setattr(self, name, line() == 1)
-        if self._pp:
-            self.pp_ohm = self._ohm(self._pp, self._pp_pull_ohm)
-        if self._ntc and not self._samples & 7:
-            self.cable_ddeg = self._temperature()
-        self._samples += 1
+
+    def _take_adc_error(self, why):
+        """Without its voltages the pilot is in a state that is none: a fault (0x100217), and no
+        energy. MicroPython asks for a calibration that some early chips don't have in their
+        eFuse."""
+        burst = self.burst
+        for n in range(len(burst)):
+            burst[n] = 0
+        self.adc_error = "the ADC can't be read: %s" % why
+        if not self._adc_failed:
+            self._adc_failed = True
+            self.log.error("%s: no charging on this chip", self.adc_error)
 
     def _ohm(self, adc, pull):
         """A resistor to ground, with another to the supply."""

@@ -63,6 +63,11 @@ async def _pilot(station: Station):
     return _OK, "state %s, %s" % (state, text)
 
 
+async def _adc(station: Station):
+    wrong = station.board.adc_error
+    return (_FAILED, wrong) if wrong else (_OK, "it is read")
+
+
 async def _proximity(station: Station):
     if not station.reference.socket:
         return _NOTHING, "an attached cable has none"
@@ -205,6 +210,11 @@ TESTS = (
             "measure CP against PE: 12 V without a car; calibrate cp_plus_mv, cp_minus_mv"
             " (docs/wiring.md)"
         ),
+    ),
+    Test(
+        "adc",
+        _adc,
+        "this chip has no reference voltage in its eFuse, or a bad pin: use another ESP32 board",
     ),
     Test(
         "proximity",

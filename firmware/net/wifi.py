@@ -1,5 +1,7 @@
 """Wi-Fi on the device: one network, kept up beside the charger and never in its way."""
 
+import asyncio
+
 import network
 
 from firmware.base import runtime
@@ -25,13 +27,14 @@ def describe() -> tuple:
 
 class Wifi:
     """`run(station)` is its task. `ntp`: the host asked for the time while no central system
-    tells it; empty: nobody."""
+    tells it; empty: nobody. `joined` (an Event) is set while there is a network."""
 
     def __init__(self, ssid: str, key: str, log, ntp: str = ""):
         self.ssid = ssid
         self.key = key
         self.log = log
         self.ntp = ntp
+        self.joined = asyncio.Event()
         self._ask_ms = 0  # when to ask for the time
         self._ntp_answered = False
 
@@ -39,14 +42,18 @@ class Wifi:
         network.hostname("wallbridge")
         wlan = network.WLAN(network.STA_IF)
         failures = 0
+        if not wlan.isconnected():  # it may be, after a restart of its task
+            self.joined.clear()
         while True:
             if await self._connect(wlan):
                 failures = 0
+                self.joined.set()
                 self.log.info("connected, address %s", wlan.ifconfig()[0])
                 while wlan.isconnected():
                     if self.ntp:
                         await self._ask_time(station)
                     await runtime.sleep_ms(1000)
+            self.joined.clear()
             failures += 1
             status = wlan.status()
             pause = min(500 << min(failures, 8), _MAX_PAUSE_MS)

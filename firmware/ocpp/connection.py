@@ -181,6 +181,11 @@ class Connection:
                 await self._wake.wait()
                 continue
             self.state = CONNECTING
+            if not station.network_joined.is_set():
+                self.log.info("waiting for the network")
+                await station.network_joined.wait()
+                failures = 0
+                continue  # the keys may tell another endpoint by now
             begun = runtime.ticks_ms()
             owed = station.transactions.outbox.pending
             try:

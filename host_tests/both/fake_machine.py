@@ -160,6 +160,7 @@ class Chip:
         chip = self
         self.us = 1000000
         self.read_us = 70
+        self.hz = 160000000
         self.late_ms = 0  # how long the next sleep is held up by somebody else
         self.outputs = {}
         self.inputs = {}
@@ -174,6 +175,12 @@ class Chip:
         self.on_out = None
         self.analogue = lambda pin: 0
         sys.modules["machine"] = self  # type: ignore
+
+    def freq(self, *hz):
+        if hz:
+            assert hz[0] in (80000000, 160000000, 240000000)
+            self.hz = hz[0]
+        return self.hz
 
     def reset_cause(self):
         return self.cause

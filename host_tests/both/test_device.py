@@ -101,6 +101,7 @@ def test_a_start():
         assert options.restart_reason == "Reboot"
         assert options.started == "a reset"
         assert 1700000000 < d.clock  # the build's date: earlier it is not
+        assert d.chip.hz == 240000000
 
 
 def test_a_clock_that_survived_is_kept():

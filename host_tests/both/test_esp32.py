@@ -285,6 +285,29 @@ def test_a_board_without_a_sensor_has_no_temperature():
     assert board.pp_ohm == 99999
 
 
+def test_an_adc_without_its_reference_is_a_fault_with_a_clear_text():
+    """MicroPython's read_uv raises OSError on a chip without Vref in its eFuse."""
+    chip, circuit, board = fitted()
+    rig = Evse(board, chip.ticks_ms, Log(), Limits(), Faults(Log(), Store()), True, 3, 60000)
+    circuit.plug(CAR["C"])
+
+    def without_reference(pin):
+        raise OSError(-261, "ESP_ERR_NOT_SUPPORTED")
+
+    works = chip.analogue
+    chip.analogue = without_reference
+    for _ in range(100):
+        rig.step()
+        finish(board.wait(20))
+    assert "0x100217" in rig.faults.active
+    assert not board._permitted
+    assert "ESP_ERR_NOT_SUPPORTED" in board.adc_error
+    assert board.log.lines == [board.adc_error + ": no charging on this chip"]  # once
+    chip.analogue = works
+    board.read()
+    assert board.adc_error == ""
+
+
 def test_inputs():
     chip, circuit, board = fitted()
     board.read()

@@ -208,6 +208,26 @@ async def test_a_restarted_task_keeps_the_connection():
         assert radio.up and len(radio.attempts) == 1
 
 
+async def test_it_tells_whether_there_is_a_network():
+    radio = Radio(201, "ok")
+    kept = Kept(radio)
+    joined = kept.wifi.joined
+    async with kept:
+        await until(lambda: len(radio.attempts) == 1)
+        assert not joined.is_set()
+        await asyncio.wait_for(joined.wait(), 60)
+        assert radio.isconnected()
+        radio.lose()
+        await asyncio.sleep(1.1)
+        assert not joined.is_set()
+        await asyncio.wait_for(joined.wait(), 60)
+    assert joined.is_set()  # its task ended, and not what it has brought about
+    radio.lose()
+    kept = Kept(radio)
+    async with kept:
+        assert not kept.wifi.joined.is_set()
+
+
 # the time
 
 

@@ -27,6 +27,7 @@ class Board(World):
         self.pp_ohm = self.cable_ohm
         self.contactor = self.lock_closed = False
         self.ground_ok = True
+        self.adc_error = ""
         self.residual_trip = self.tamper = False
         self.cable_ddeg = self.temp_ddeg
 
