@@ -1,10 +1,9 @@
 """Runs stations one after the other until one ends for good."""
 
-import firmware.floors  # noqa: F401
+import firmware.station
 from firmware.base import log, runtime
 from firmware.console.console import Console
 from firmware.parts import Parts
-from firmware.station import Station
 
 # How a station ended, and OCPP's reason for the transaction that it may have left open.
 _RESTART_REASONS = {"reset": "SoftReset", "hard reset": "HardReset"}
@@ -29,7 +28,7 @@ async def serve(parts: Parts, read=None, write=None) -> str:
     console = parts.console or Console(read or runtime.Stdin().read, write or runtime.stdout())
     restart_reason = parts.options.restart_reason
     while True:
-        station = Station(parts, restart_reason)
+        station = firmware.station.Station(parts, restart_reason)
         outcome = await station.run((("console", console),) + parts.tasks)
         parts.log("station").info("ended: %s", outcome)
         if outcome in ("quit", "update") or runtime.DEVICE:

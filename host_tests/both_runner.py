@@ -21,7 +21,7 @@ def say(*words):
 def main(module_name, names):
     """Imports the test module and runs its functions in the order given."""
     say("start", "import")
-    __import__("firmware.floors")
+    __import__("firmware.station")
     __import__(module_name)
     module = sys.modules[module_name]
     for name in names:

@@ -938,10 +938,10 @@ class Siege:
 
     async def _console(self):
         """What is typed: never an end, always a reply."""
-        from firmware.console.commands import COMMANDS
+        from firmware.console import commands
 
         random = self.random
-        words = [row.name for row in COMMANDS for _ in row.help.split("\n")]
+        words = [row.name for row in commands.commands() for _ in row.help.split("\n")]
         words = [
             w for w in words if w not in ("quit", "reset", "stop", "unlock", "authorize", "sim")
         ]

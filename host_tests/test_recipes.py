@@ -127,8 +127,8 @@ def test_a_console_command_is_a_function_and_a_row(tmp_path):
 
 """,
     )
-    row = '    Command("uptime", "uptime: how long the station has run", _uptime, NEVER),'
-    tree.put_before(name, '    Command("stop", ', row)
+    row = '    yield Command("uptime", "uptime: how long the station has run", _uptime, NEVER)'
+    tree.put_before(name, '    yield Command("stop", ', row)
     said = tree.console("uptime", "uptime now", "help")
     assert said.startswith("0 s\nok\nerror: uptime stands alone\n")
     assert "\nuptime: how long the station has run\nstop: " in said

@@ -1,4 +1,4 @@
-"""The console's commands (docs/operations.md): `COMMANDS` is the table, `execute` runs a line.
+"""The console's commands (docs/operations.md): `commands` is the table, `execute` runs a line.
 
 To add a command, write its function and add its row.
 """
@@ -55,7 +55,7 @@ async def execute(station: Station, line: str):
 
 def find(name: str):
     """The table's row of a command; None where there is no such command."""
-    for command in COMMANDS:
+    for command in commands():
         if command.name == name:
             return command
     return None
@@ -93,7 +93,7 @@ def _for_log(name, arguments):
 
 
 async def _help(station: Station, arguments, text):
-    return "\n".join([command.help for command in COMMANDS]).split("\n")
+    return "\n".join([command.help for command in commands()]).split("\n")
 
 
 async def _selftest(station: Station, arguments, text):
@@ -237,57 +237,61 @@ async def _sim(station: Station, arguments, text):
 # `_WITHOUT_PASSWORD` need the login where a ConsolePassword is set.
 Command = namedtuple("Command", ("name", "help", "run", "changes_from"))
 
-COMMANDS = (
-    Command("help", "help: the commands", _help, NEVER),
-    Command(
+
+def commands():
+    """Generator: the rows. They are made when somebody looks one up."""
+    yield Command("help", "help: the commands", _help, NEVER)
+    yield Command(
         "selftest",
         "selftest: looks at each part of the wall box, with advice for what fails",
         _selftest,
         NEVER,
-    ),
-    Command(
+    )
+    yield Command(
         "login",
         "login PASSWORD: where a ConsolePassword is set; for ten minutes from the last command",
         _login,
         NEVER,  # it writes its own log line, without the password
-    ),
-    Command("status", "status: one line of JSON", _status, NEVER),
-    Command(
+    )
+    yield Command("status", "status: one line of JSON", _status, NEVER)
+    yield Command(
         "config",
         "config [KEY [VALUE]]: the keys; sets one as ChangeConfiguration would",
         _config,
         WITH_VALUE,
-    ),
-    Command("authorize", "authorize TAG: presents an id: starts or stops", _authorize, ALWAYS),
-    Command("stop", "stop: stops the transaction", _stop, ALWAYS),
-    Command("unlock", "unlock: unlocks the socket", _unlock, ALWAYS),
-    Command("faults", "faults: the active vendor error codes", _faults, NEVER),
-    Command(
+    )
+    yield Command(
+        "authorize", "authorize TAG: presents an id: starts or stops", _authorize, ALWAYS
+    )
+    yield Command("stop", "stop: stops the transaction", _stop, ALWAYS)
+    yield Command("unlock", "unlock: unlocks the socket", _unlock, ALWAYS)
+    yield Command("faults", "faults: the active vendor error codes", _faults, NEVER)
+    yield Command(
         "queue",
         """queue: the transaction messages still to deliver
 queue clear: forgets those that were given up""",
         _queue,
         WITH_ARGUMENT,
-    ),
-    Command("profiles", "profiles: the installed charging profiles", _profiles, NEVER),
-    Command("meter", "meter: the newest meter values", _meter, NEVER),
-    Command("tic", "tic: the newest good TIC frame", _tic, NEVER),
-    Command("transfers", "transfers: files on their way", _transfers, NEVER),
-    Command(
+    )
+    yield Command("profiles", "profiles: the installed charging profiles", _profiles, NEVER)
+    yield Command("meter", "meter: the newest meter values", _meter, NEVER)
+    yield Command("tic", "tic: the newest good TIC frame", _tic, NEVER)
+    yield Command("transfers", "transfers: files on their way", _transfers, NEVER)
+    yield Command(
         "log",
         "log [debug|info|warning|error]: sets the level, or shows the last lines",
         _log,
         WITH_ARGUMENT,
-    ),
-    Command("reset", "reset soft|hard: starts again", _reset, ALWAYS),
-    Command(
+    )
+    yield Command("reset", "reset soft|hard: starts again", _reset, ALWAYS)
+    yield Command(
         "maintenance",
         "maintenance: ends the station for Python's own console (device only)",
         _maintenance,
         ALWAYS,
-    ),
-    Command("quit", "quit: ends the process (PC only)", _quit, ALWAYS),
-    Command(
+    )
+    yield Command("quit", "quit: ends the process (PC only)", _quit, ALWAYS)
+    yield Command(
         "sim",
         """sim plug|unplug|ready|pause|ventilate|sleep: the simulated car
 sim phases 1|3: of the car
@@ -298,5 +302,4 @@ sim tic historique|standard|off: the simulated TIC line
 sim power off: the power fails""",
         _sim,
         ALWAYS,
-    ),
-)
+    )
