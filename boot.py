@@ -34,7 +34,8 @@ def boot(machine):
     """Does all of it; `machine` is None on a PC."""
     starts = 3  # on trial
     patience_ms = 180000  # with a slot on trial, until its application feeds the watchdog
-    permit = "25"  # unless provision.json has another
+    is_s3 = "ESP32S3" in getattr(sys.implementation, "_machine", "")
+    permit = "5" if is_s3 else "25"  # unless provision.json has another
 
     def there(name):
         try:

@@ -70,7 +70,7 @@ def _provisioned():
     name = provisioning.FILE
     try:
         with open(name) as file:
-            options = provisioning.check(json.load(file))
+            options = provisioning.check(json.load(file), runtime.chip())
         if options.ca:
             name = options.ca
             open(name, "rb").close()

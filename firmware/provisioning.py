@@ -10,7 +10,7 @@ device's start.
      "tic_pause_s": 600,                      so long without TIC: a pause; 0 for never
      "switch_s": 60,                          the vehicle's rest when its phases are switched
      "ca": "ca.der", "insecure": false,
-     "board": "devkit", "pins": {...},        see board/pins.py
+     "board": "devkit", "pins": {...},        see board/pins.py; else the one that fits the chip
      "aiorepl": false}                        for developers: see console/repl.py
 
 Only `model` must be there. Without IMaxUser and PhaseNumber no current is offered.
@@ -30,8 +30,9 @@ _HOST = "abcdefghijklmnopqrstuvwxyz0123456789-.:"  # what a host's name or addre
 _SOCKET_PINS = ("pp", "lock_close")  # what a socket needs, and an attached cable does not
 
 
-def check(given) -> Options:
-    """The options that the file's content says. Raises ValueError with one clear line."""
+def check(given, chip: str = "") -> Options:
+    """The options that the file's content says. `chip`: what it is for, as `runtime.chip` names
+    it; "" where that is not known. Raises ValueError with one clear line."""
     if not isinstance(given, dict):
         raise ValueError("not an object")
     for name in given:
@@ -62,7 +63,10 @@ def check(given) -> Options:
     options.aiorepl = given.get("aiorepl", False)
     if options.aiorepl and options.provisioned_keys.get("ConsolePassword"):
         raise ValueError("aiorepl: it asks for no ConsolePassword, so not both")
-    options.pins = pins.load(given.get("board", "devkit"), given.get("pins"))
+    board = given.get("board") or (pins.board_for(chip) if chip else "devkit")
+    if chip:
+        pins.check_chip(board, chip)
+    options.pins = pins.load(board, given.get("pins"))
     for name in _SOCKET_PINS if reference.socket else ():
         if options.pins[name] == "-":
             raise ValueError("pins: a socket needs %s" % name)

@@ -64,13 +64,15 @@ def test_a_board_is_a_column(tmp_path):
         words = line.split()
         if words[:2] == ["signal", "kind"]:
             return line + "  other"
+        if words[:2] == ["chip", "c"]:
+            return line + "  esp32"
         if words[:1] in (["meter_tx"], ["meter_rx"]):
             return line + ("  2" if words[0] == "meter_tx" else "  12")
         return line
 
     def on_the_page(line):
         cells = line.split("|")
-        if len(cells) != 6 or not line.startswith("| "):
+        if len(cells) != 7 or not line.startswith("| "):
             return line
         name = cells[1].strip()
         added = {"signal": " other ", "---": " --- ", "meter_tx": " 2 ", "meter_rx": " 12 "}

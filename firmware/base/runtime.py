@@ -195,6 +195,21 @@ def chip_memory(mem_free: int, regions, is_image: bool) -> Memory:
     )
 
 
+def chip() -> str:
+    """The name of the chip, with `+psram` behind it where it has some: "esp32+psram"; "" on a
+    PC."""
+    return chip_name(getattr(sys.implementation, "_machine", ""), _chip_regions())
+
+
+def chip_name(machine: str, regions) -> str:
+    """See `chip`. `machine`: what MicroPython calls the board, with the chip's name at its end;
+    `regions`: of the chip's memory, none on a PC."""
+    if not regions:
+        return ""
+    has_psram = max([region[0] for region in regions]) >= _PSRAM
+    return machine.split(" ")[-1].lower() + ("+psram" if has_psram else "")
+
+
 def scarce_memory() -> int | None:
     """Free bytes of the chip's own heap, on a board where that is all there is for Wi-Fi, TCP and
     TLS; None on a PC and with PSRAM."""

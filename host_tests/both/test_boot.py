@@ -254,6 +254,7 @@ def test_the_default_pin_is_every_boards():
 
     for board in ("devkit", "wrover"):
         assert pins.load(board)["permit"] == "25"
+    assert pins.load("s3")["permit"] == "5"
 
 
 # crashes

@@ -56,6 +56,14 @@ def test_a_chip():
         assert runtime.scarce_memory() is None
 
 
+def test_the_chips_name():
+    name = runtime.chip_name
+    assert name("Generic ESP32 module with ESP32", OWN) == "esp32"
+    assert name("Generic ESP32 module with SPIRAM with ESP32", OWN + [PSRAM]) == "esp32+psram"
+    assert name("Wallbridge on ESP32-S3 with PSRAM with ESP32S3", [PSRAM]) == "esp32s3+psram"
+    assert name("linux [GCC] version", ()) == "" == runtime.chip()
+
+
 def test_a_pc():
     memory = runtime.memory()
     assert memory[1:] == (None, None, None) and memory.heap_free >= 0

@@ -117,3 +117,19 @@ def test_what_can_not_be_is_refused():
     cable = changed(model="Evh5A22N2S", keys={}, pins={"pp": "-"})
     cable["model"] = "Evh5A07N2C7"
     assert provisioning.check(cable).pins["pp"] == "-"
+
+
+def test_the_pins_are_those_of_the_chip():
+    given = {"model": "Evh5A07N2C7"}
+    for chip, meter_rx in (
+        ("", "16"),
+        ("esp32", "16"),
+        ("esp32+psram", "15"),
+        ("esp32s3+psram", "14"),
+    ):
+        assert provisioning.check(given, chip).pins["meter_rx"] == meter_rx
+    try:
+        provisioning.check(dict(given, board="devkit"), "esp32+psram")
+        assert False
+    except ValueError as why:
+        assert "board: devkit is for the chip esp32," in str(why) and "wrover" in str(why)

@@ -17,8 +17,8 @@ LOOKAHEAD_BYTES = 64  # a bit for each block: 512 blocks are looked at in one wa
 
 def mount():
     """Mounts the file system; raises OSError where there is none."""
-    lfs = vfs.VfsLfs2(bdev, readsize=READ_BYTES, progsize=PROGRAM_BYTES, lookahead=LOOKAHEAD_BYTES)
-    vfs.mount(lfs, "/")
+    sizes = {"readsize": READ_BYTES, "progsize": PROGRAM_BYTES, "lookahead": LOOKAHEAD_BYTES}
+    vfs.mount(vfs.VfsLfs2(bdev, **sizes), "/")  # type: ignore[abstract]
 
 
 def is_empty():
