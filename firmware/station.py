@@ -36,7 +36,7 @@ _CRASHES = const(3)  # so many in a row end in the safe state
 _LASTING_MS = const(60000)  # a task that ran for so long has not crashed in a row
 _LONGEST_PAUSE_S = const(30)  # before a crashed task is started again
 # Tasks without which no car may charge.
-_VITAL = ("control", "session")
+_VITAL = ("control", "journal", "session")
 
 
 class Station:
@@ -63,6 +63,8 @@ class Station:
         self._ended = asyncio.Event()
         self._outcome = ""
         self._reading = None  # what the evse was told last
+        self._journal_read = asyncio.Event()
+        self._watched = {}  # the parts that must take their turns, by name
         self.config = config = Configuration(
             parts.store, options.run_keys, options.provisioned_keys
         )
@@ -132,6 +134,9 @@ class Station:
         self.connection = Connection(self)
         self.transactions.outbox.on_message = self.transaction_sender.wake.set
         self.transactions.outbox.set_endpoint(self.connection.present_endpoint_id())
+        self._watch("control", self.evse)
+        self._watch("meter", self.meter)
+        self._watch("journal", self.transactions)
         key_effects.set_tic_mode(self)
         key_effects.set_delivery(self)
 
@@ -217,10 +222,11 @@ class Station:
         whose `run(station)` is kept running, too."""
         works = (
             ("control", self._control),
-            ("session", self.session.run),
-            ("link", self.connection.run),
+            ("journal", self._read_journal),
+            ("session", lambda: self._with_journal(self.session.run)),
+            ("link", lambda: self._with_journal(self.connection.run)),
             ("meter", self.meter.run),
-            ("sampler", self.sampler.run),
+            ("sampler", lambda: self._with_journal(self.sampler.run)),
             ("limits", self.limit_controller.run),
             ("tic", self.tic.run),
             ("memory", self.transfers.guard_memory),
@@ -266,6 +272,20 @@ class Station:
                     return None
             await asyncio.sleep(min(crashes, _LONGEST_PAUSE_S))
 
+    async def _read_journal(self):
+        """A full journal takes a while: the control loop works meanwhile, and what needs the
+        journal begins afterwards."""
+        await self.transactions.replay()
+        self._watched.pop("journal")
+        self._watch("session", self.session)
+        self._watch("sampler", self.sampler)
+        self._journal_read.set()
+
+    async def _with_journal(self, work):
+        """Does the work once the journal is read."""
+        await self._journal_read.wait()
+        await work()
+
     async def _control(self):
         """The control loop: a step of the evse for each sample of the board."""
         while not self.in_safe_state:
@@ -286,17 +306,17 @@ class Station:
 
     async def _supervise(self):
         """Feeds the watchdog, but only while each part that must not stop takes its turns."""
-        watched: dict = {
-            "control": self.evse,
-            "session": self.session,
-            "meter": self.meter,
-            "sampler": self.sampler,
-        }
         while True:
             await asyncio.sleep(_WATCH_S)
+            watched = self._watched
             silent = " ".join(sorted([name for name in watched if not watched[name].alive]))
             for part in watched.values():
                 part.alive = False
             if silent and not self.in_safe_state:
                 self.log("watchdog").error("silent: %s", silent)
             self.board.feed("" if self.in_safe_state else silent)
+
+    def _watch(self, name, part):
+        """From now on the part must be alive in each of the supervisor's periods but this one."""
+        part.alive = True
+        self._watched[name] = part

@@ -1,5 +1,7 @@
 """Transactions on a real LittleFS: a full flash, and how many erases the events cost."""
 
+import asyncio
+
 import pytest
 
 from firmware.base.journal import Journal
@@ -27,6 +29,7 @@ class Station:
         self.log = Log()
         journal = Journal(self.files, self.log, **self.options)
         self.t = Transactions(journal, Store(self.files), self.clock, self.log, BUILD)
+        asyncio.run(self.t.replay())
         self.outbox = self.t.outbox
         self.outbox.set_endpoint(HERE)
 

@@ -15,7 +15,8 @@ from firmware.base.runtime import const
 
 _SLOTS = const(16)  # records that wait for one append
 _VITAL_SLOTS = const(4)  # of them, only for vital records when the flash is full
-_BATCH = const(8)  # records read at once
+_PIECE = const(4096)  # bytes of a segment that are read at once: mostly all of it
+_SMALL_PIECE = const(512)  # where one record is looked for; no record is longer than that
 _HEAD = const(6)
 _CHECKSUM = const(4)
 
@@ -31,6 +32,12 @@ class Bookmark:
         self.segment = 0
         self.offset = 0
 
+    def put(self, generation: int, segment: int, offset: int) -> None:
+        """The record that was read last begins there."""
+        self.generation = generation
+        self.segment = segment
+        self.offset = offset
+
 
 def _crc(data):
     return binascii.crc32(data).to_bytes(_CHECKSUM, "little")
@@ -43,17 +50,23 @@ def encode(record: Record) -> bytes:
     return data + _crc(data)
 
 
-def _read(f) -> Record | None:
-    """The record that a file goes on with; None where it is not sound. Raises EOFError at the end
-    of the file."""
-    head = f.read(_HEAD)
-    if len(head) < _HEAD:
-        raise EOFError
-    body = f.read(head[0] + _CHECKSUM)
-    payload = body[:-_CHECKSUM]
-    if len(body) < head[0] + _CHECKSUM or _crc(head + payload) != body[-_CHECKSUM:]:
-        return None
-    return Record(int.from_bytes(head[2:], "little"), head[1], payload)
+def _end(data, at: int) -> int:
+    """Where the record ends that begins at an offset of these bytes, behind `len(data)` where not
+    all of it is among them; 0 where it is not sound."""
+    check = at + _HEAD + data[at]
+    end = check + _CHECKSUM
+    if end > len(data):
+        return end
+    is_sound = binascii.crc32(memoryview(data)[at:check]) == int.from_bytes(
+        data[check:end], "little"
+    )
+    return end if is_sound else 0
+
+
+def _record(data, at: int, end: int) -> Record:
+    """The sound record at an offset of these bytes."""
+    position = int.from_bytes(data[at + 2 : at + _HEAD], "little")
+    return Record(position, data[at + 1], data[at + _HEAD : end - _CHECKSUM])
 
 
 class Journal:
@@ -90,11 +103,12 @@ class Journal:
                 self.size += files.size(self._folder + name)
         self.segments.sort()
         self.next = 1
+        self._flushed = 0  # the last position that is in a segment
         if self.segments:
             self.next = self.segments[-1]
-            for record in self._segment_records(self.segments[-1]):
+            for record, _ in self.segment_records(self.segments[-1]):
                 self.next = max(self.next, record.position + 1)
-        self._flushed = self.next - 1  # the last position that is in a segment
+        self._flushed = self.next - 1
         for number in range(_SLOTS):
             record = self._slot(number)
             if record and record.position >= self.next:
@@ -156,6 +170,7 @@ class Journal:
     def records(self, position: int = 1, bookmark: Bookmark | None = None):
         """Yields the records from a position on, in order, up to the newest. Goes on rightly when
         records are appended or segments compacted meanwhile; once it has ended it is over."""
+        size = _SMALL_PIECE if bookmark else _PIECE
         if bookmark is None:
             bookmark = Bookmark()
         while position < self.next:
@@ -172,21 +187,19 @@ class Journal:
             offset = 0
             if bookmark.generation == generation and bookmark.segment == index:
                 offset = bookmark.offset
-            while generation == self._generation:
-                bookmark.generation = generation
-                bookmark.segment = index
-                bookmark.offset = offset
-                batch, offset = self._batch(self.segments[index], offset)
-                for record in batch:
-                    if record.position >= position and generation == self._generation:
+            while index < len(self.segments) and generation == self._generation:
+                for record, begin in self.segment_records(self.segments[index], offset, size):
+                    if record.position >= position:
                         position = record.position + 1
+                        bookmark.put(generation, index, begin)
                         yield record
-                if not batch:
+                        if generation != self._generation:
+                            break
+                else:
                     index += 1
                     offset = 0
                     if index >= len(self.segments):
                         position = self._flushed + 1
-                        break
 
     def _path(self, base):
         """The file of the segment that begins at a position."""
@@ -199,33 +212,36 @@ class Journal:
         """The record in the slot of a position, which may be an older one's; None without."""
         try:
             with self._files.open(self._slot_path(position), "rb") as f:
-                return _read(f)
-        except (OSError, EOFError):
+                data = f.read()
+        except OSError:
             return None
+        end = _end(data, 0) if data else 0
+        return _record(data, 0, end) if 0 < end <= len(data) else None
 
-    def _batch(self, base, offset):
-        """The next sound records of a segment: (list, empty at its end; where to go on)."""
-        batch = []
-        try:
+    def segment_records(self, base: int, offset: int = 0, size: int = _PIECE):
+        """Yields (record, offset where it begins) of each sound record of the segment that begins
+        at the position `base`, from an offset on. Reads `size` bytes of it first, then pieces
+        that are mostly all of it."""
+        while True:
+            flushed = self._flushed
             with self._files.open(self._path(base), "rb") as f:
                 f.seek(offset)
-                while len(batch) < _BATCH:
-                    record = _read(f)
-                    if record:
-                        batch.append(record)
-                        offset += _HEAD + len(record.payload) + _CHECKSUM
-                    else:
-                        offset += 1  # torn or damaged: the next sound one may begin anywhere
-                        f.seek(offset)
-        except EOFError:
-            pass  # the segment's end
-        return batch, offset
-
-    def _segment_records(self, base):
-        batch, offset = self._batch(base, 0)
-        while batch:
-            yield from batch
-            batch, offset = self._batch(base, offset)
+                data = f.read(size)
+            is_last = len(data) < size
+            at = 0
+            while at + _HEAD <= len(data):
+                end = _end(data, at)
+                if end > len(data) and not is_last:
+                    break  # the rest of it is in the next piece
+                if 0 < end <= len(data):
+                    yield _record(data, at, end), offset + at
+                    at = end
+                else:
+                    at += 1  # torn or damaged: the next sound one may begin anywhere
+            if is_last and flushed == self._flushed:  # nothing was appended meanwhile
+                return
+            offset += at
+            size = _PIECE
 
     # making room
 
@@ -247,11 +263,11 @@ class Journal:
         last = 0  # position of the segment before
         if index:
             into = self.segments[index - 1]
-            for record in self._segment_records(into):
+            for record, _ in self.segment_records(into):
                 last = record.position
         needed = []
         size = 0
-        for record in self._segment_records(base):
+        for record, _ in self.segment_records(base):
             # what is not later than that was left by a cut between the two steps below
             if record.position > last and is_needed(record):
                 needed.append(record.position)
@@ -267,9 +283,9 @@ class Journal:
             copy = self._folder + "tmp"
             with files.open(copy, "wb") as f:
                 if into != base:
-                    for record in self._segment_records(into):
+                    for record, _ in self.segment_records(into):
                         f.write(encode(record))
-                for record in self._segment_records(base):
+                for record, _ in self.segment_records(base):
                     if record.position in needed:
                         f.write(encode(record))
             size = files.size(copy)

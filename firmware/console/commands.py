@@ -173,9 +173,11 @@ async def _faults(station: Station, arguments, text):
 async def _queue(station: Station, arguments, text):
     if arguments not in ([], ["clear"]):
         raise ValueError("queue or queue clear")
+    if not station.transactions.is_replayed:
+        raise ValueError("the journal is being read: try again in some seconds")
     if arguments:
         return ["%d forgotten" % station.transactions.outbox.clear_given_up()]
-    return list(station.transactions.outbox.listing())
+    return station.transactions.outbox.listing()
 
 
 async def _profiles(station: Station, arguments, text):

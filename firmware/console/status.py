@@ -60,6 +60,7 @@ def as_json(station: Station) -> str:
             "link": station.connection.state,
             "registration": station.registration.status,
             "queue": station.transactions.outbox.pending,
+            "why": _why(station),
             "tic": {
                 "detected": station.tic.detected,
                 "mode": station.config.int("TICmode"),
@@ -74,6 +75,14 @@ def as_json(station: Station) -> str:
             "safe": station.in_safe_state,
         }
     )
+
+
+def _why(station):
+    """Why the station waits, a sentence; None where it does not."""
+    if not station.transactions.is_replayed:
+        percent = station.transactions.replay_percent()
+        return "the journal is being read after the start: %d %% of it" % percent
+    return None
 
 
 def _tic_standard(tic):

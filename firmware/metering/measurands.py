@@ -112,7 +112,15 @@ def _values(data, at):
 
 def energy(data: bytes, at: int = 0) -> int | None:
     """The packed Energy.Active.Import.Register, Wh."""
-    return _values(data, at).get(_ENERGY_BIT)
+    if at >= len(data):
+        return None
+    (present,), at = unpack_ints(data, 1, at)
+    if not present & _ENERGY_BIT:
+        return None
+    while present & -present != _ENERGY_BIT:  # the values before it
+        present &= present - 1
+        _, at = unpack_ints(data, 1, at)
+    return unpack_ints(data, 1, at)[0][0]
 
 
 def unpack(data: bytes, mask: int, context: str, at: int = 0) -> list:

@@ -1,6 +1,6 @@
 """When events happened, also those that were recorded before the wall clock was known."""
 
-from firmware.transactions.records import Event, Stamp, TimeRecord
+from firmware.transactions.records import Stamp, TimeRecord
 
 
 class EventTimes:
@@ -22,9 +22,8 @@ class EventTimes:
 
     # after a restart
 
-    def replay_event(self, event: Event) -> None:
-        """The journal has this event; to be called in order, with `replay_time`."""
-        boot, seconds = event.stamp
+    def replay_stamp(self, boot: int, seconds: int) -> None:
+        """The journal has an event with this stamp; to be called in order, with `replay_time`."""
         if not boot:
             self._latest = max(self._latest, seconds)
         elif boot not in self._begins:

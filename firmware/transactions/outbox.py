@@ -90,37 +90,13 @@ class Outbox:
 
     # after a restart
 
-    def replay(self, record) -> None:
-        """The journal has this record, one of records.py; to be called in order, and then
-        `count_pending`."""
-        if isinstance(record, Event):
-            self.queue(record.endpoint_id, record.position).owes_from(record.first_owed)
-            self._note_open(record)
-        elif isinstance(record, StateRecord):
-            queue = self.queue(record.state.endpoint_id, record.position)
-            queue.restore(record.state)
-            if isinstance(record, GivenUpRecord):
-                self.given_up += 1
-            else:
-                queue.saved(record.position, record.state)
-        elif isinstance(record, ClearedRecord):
-            self.cleared = record.position
-            self.given_up = 0
-
-    def count_pending(self) -> None:
-        """The journal is read: counts what is owed, and finds the START that the oldest of it
-        needs."""
-        owed_from = [queue.first_owed for queue in self.queues.values() if queue.endpoint_id]
-        for event in read_events(self._journal, min(owed_from or [self._journal.next])):
-            queue = self.queues[event.endpoint_id]
-            if event.position >= queue.first_owed and event.is_message():
-                if not queue.pending:
-                    queue.need_from(event.position if event.start is None else event.start)
-                queue.add(event)
-        for queue in self.queues.values():
-            if not queue.pending:
-                is_open = self.open and self.open.endpoint_id == queue.endpoint_id
-                queue.need_from(self.open.start if is_open else queue.first_owed)
+    def replayed(self, replay) -> None:
+        """The journal is read: what a `Replay` has found is where the delivery is."""
+        self.queues = replay.queues
+        self.given_up = replay.given_up
+        self.cleared = replay.cleared
+        if replay.open:
+            self.open = OpenTransaction(replay.open.position, replay.open.endpoint_id)
 
     # recording
 

@@ -239,6 +239,17 @@ _CLASSES = (
 )
 
 
+def event_numbers(record) -> list:
+    """(lag, boot, seconds, endpoint_id, distance) of an event's record of the journal, in much
+    less time than `parse` takes."""
+    return unpack_ints(record.payload, 5)[0]
+
+
+def values_numbers(record) -> list:
+    """Those, and (connector, context, mask, stop_mask), of a VALUES record of the journal."""
+    return unpack_ints(record.payload, 9)[0]
+
+
 def parse(record):
     """One of the classes above, of a record of the journal; None where its kind is not known."""
     if not 0 < record.kind < len(_CLASSES):

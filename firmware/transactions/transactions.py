@@ -6,89 +6,28 @@ before anybody hears of it; the messages to the central system are made from the
 may only be known later (event_times.py).
 """
 
+import asyncio
+
 from firmware.base.packed_ints import pack_ints, unpack_ints
 from firmware.base.runtime import const
 from firmware.metering import measurands
 from firmware.transactions.event_times import EventTimes
 from firmware.transactions.outbox import Outbox
-from firmware.transactions.records import (
-    Event,
-    Stamp,
-    StartRecord,
-    StopRecord,
-    TimeRecord,
-    ValuesRecord,
-    read,
-)
+from firmware.transactions.records import Stamp, StartRecord, StopRecord, ValuesRecord
+from firmware.transactions.replay import Replay
+from firmware.transactions.transaction import Transaction
 
 _ENOSPC = const(28)
 _PROGRESS = "progress"  # in the store: the register between two records
-_PROGRESS_MS = const(59000)
-_STRIDE = const(32)  # values for StopTransaction, before each further one is twice as far away
-
-
-class Transaction:
-    """A transaction. `position`: of its START record, its name in the journal; `meter_start` and
-    `energy`: the register at its start and the newest that is recorded, Wh; `stamp`: of its newest
-    record; `started_ms`: on the station's clock, None where a restart came between;
-    `sample_count`: its values for StopTransaction."""
-
-    def __init__(self, start: StartRecord, queue, started_ms: int | None):
-        self._queue = queue
-        self.position = start.position
-        self.endpoint_id = start.endpoint_id
-        self.connector = start.connector
-        self.id_tag = start.id_tag
-        self.reservation_id = start.reservation_id
-        self.meter_start = start.meter_start
-        self.has_stop_data = bool(start.begin_values)  # its StopTransaction carries values
-        self.started_ms = started_ms
-        self.energy = start.meter_start
-        self.stamp = start.stamp
-        self.sample_count = 0
-        self._samples_offered = 0
-        self._recorded_ms = started_ms
-
-    @property
-    def transaction_id(self) -> int | None:
-        """None until the central system told it, -1 when it never will (errata 3.18)."""
-        return self._queue.transaction_id_of(self.position)
-
-    def replay_values(self, values: ValuesRecord) -> None:
-        """The journal has these values of it."""
-        self.add_values(values, None)
-
-    def add_values(self, values: ValuesRecord, at_ms: int | None) -> None:
-        """These values of it were recorded at a moment of the station's clock."""
-        self.sample_count += values.stop_mask > 0
-        energy = values.energy()
-        self.add_register(self.energy if energy is None else energy, values.stamp, at_ms)
-
-    def add_register(self, energy: int, stamp: Stamp, at_ms: int | None) -> None:
-        """The register (Wh) was written down."""
-        self.energy = energy
-        self.stamp = stamp
-        self._recorded_ms = at_ms
-
-    def takes_sample(self) -> bool:
-        """Whether the values that are offered now for its StopTransaction are recorded: further
-        and further apart, so that any length of charging fits."""
-        if not self.has_stop_data:
-            return False
-        taken = self._samples_offered % (1 << self.sample_count // _STRIDE) == 0
-        self._samples_offered += 1
-        return taken
-
-    def progressed(self, energy: int, at_ms: int) -> bool:
-        """Whether this reading of the register (Wh) is to be kept: energy flows, and a minute has
-        passed."""
-        return energy != self.energy and at_ms - self._recorded_ms >= _PROGRESS_MS
 
 
 class Transactions:
     """`running`: the transaction or None. `interrupted`: the one that a power cut or restart left
     open; `recover` closes it. `outbox`: what central systems are owed because of them.
-    `build`: Unix seconds before which no clock is believed."""
+    `is_replayed`: whether the journal has been read, see `replay`. `build`: Unix seconds before
+    which no clock is believed."""
+
+    alive = False  # for the station's supervisor, while the journal is read
 
     def __init__(self, journal, store, clock, log, build: int = 0):
         self.journal = journal
@@ -99,32 +38,32 @@ class Transactions:
         self._retention = self.outbox.retention
         self.running = None
         self.interrupted = None
-        self._replay()
+        self.is_replayed = False
+        self._replay = None
 
     # after a restart
 
-    def _replay(self):
-        """Brings what is held in RAM to where the journal is."""
-        for record in read(self.journal):
-            self.outbox.replay(record)
-            if isinstance(record, Event):
-                self.event_times.replay_event(record)
-                self._replay_event(record)
-            elif isinstance(record, TimeRecord):
-                self.event_times.replay_time(record)
+    async def replay(self) -> None:
+        """Brings what is held in RAM to where the journal is; nothing else but `outbox.configure`
+        and `outbox.set_endpoint` may be called before this has returned. Others have their turns.
+        It may be called again where it has failed."""
+        self._replay = replay = Replay(self.journal, self.event_times)
+        for _ in replay.steps():
+            self.alive = True
+            await asyncio.sleep(0)
         self.event_times.begin_boot()
+        self.interrupted = replay.open
         if self.interrupted:
             self._replay_progress(self.interrupted)
-        self.outbox.count_pending()
+        self.outbox.replayed(replay)
+        self._replay = None
+        self.is_replayed = True
 
-    def _replay_event(self, event):
-        if isinstance(event, StartRecord):
-            queue = self.outbox.queue(event.endpoint_id, event.position)
-            self.interrupted = Transaction(event, queue, None)
-        elif isinstance(event, StopRecord):
-            self.interrupted = None
-        elif self.interrupted and event.start == self.interrupted.position:
-            self.interrupted.replay_values(event)
+    def replay_percent(self) -> int:
+        """How much of the journal is read."""
+        if self.is_replayed:
+            return 100
+        return self._replay.percent() if self._replay else 0
 
     def _replay_progress(self, transaction):
         """The register may have been written to the store after the last record."""

@@ -119,6 +119,7 @@ class Station:
         self.store = Store(files)
         journal = Journal(files, self.log, "journal", 393216, 8192, SEAL)
         self.t = Transactions(journal, self.store, self.clock, self.log, BUILD)
+        asyncio.run(self.t.replay())
         self.t.outbox.set_endpoint(endpoint)
         self.profiles = ProfileStore(Store(files, "profiles"), self.clock, self.log)
 

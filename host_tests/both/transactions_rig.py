@@ -67,6 +67,7 @@ class Station:
         self.log = Log()
         journal = Journal(self.files, self.log, **self.options)
         self.t = Transactions(journal, Store(self.files), self.clock, self.log, BUILD)
+        asyncio.run(self.t.replay())
         self.outbox = self.t.outbox
         self.outbox.set_endpoint(HERE)
         return self.t

@@ -87,9 +87,10 @@ class _Life:
         self.store = Store(files)
         journal = Journal(files, self.log)
         self.transactions = Transactions(journal, self.store, self.clock, self.log)
+        self.loop = asyncio.new_event_loop()
+        self.loop.run_until_complete(self.transactions.replay())
         self.transactions.outbox.set_endpoint(1)
         self.profiles = ProfileStore(Store(files, "profiles"), self.clock, self.log)
-        self.loop = asyncio.new_event_loop()
         self.energy = 21_000_000
         self.count = 0
 
