@@ -15,8 +15,9 @@ import threading
 import pytest
 
 from host_tests.pty_board import PtyBoard
-from tools import board, flash, runtimes
+from tools import board, board_facts, flash, image, runtimes
 from tools.board import Board, Trouble
+from tools.image import esptool
 
 pytestmark = [pytest.mark.micropython, pytest.mark.xdist_group("flash")]
 
@@ -56,7 +57,7 @@ def index(tmp_path_factory):
 
 
 def options(**words):
-    given = {"back": False, "all": True, "index": None, "platform": "linux"}
+    given = {"back": False, "all": True, "index": None, "platform": "linux", "files": False}
     return argparse.Namespace(**{**given, **words})
 
 
@@ -140,24 +141,159 @@ def test_no_network_for_mip(pty_board):
 
 
 def test_no_room(pty_board, index, monkeypatch):
-    facts = flash.target_facts
-    monkeypatch.setattr(flash, "target_facts", lambda b: (*facts(b)[:3], 100000, "x"))
+    facts = board_facts.look_at
+    monkeypatch.setattr(board_facts, "look_at", lambda b: facts(b)._replace(free=100000))
     with pytest.raises(Trouble, match="no room: 97 KB are free"):
         run(pty_board, index=index)
 
 
+GOOD = board_facts.Facts(
+    "esp32", (1, 25, 0), 6, 2000000, "Generic ESP32 module with SPIRAM with ESP32",
+    "ESP32_GENERIC-SPIRAM", True, 4 << 20, 0x200000,
+)  # fmt: skip
+
+
 def test_the_board_must_be_the_right_one():
-    good = ("esp32", (1, 25, 0), 6, 2000000, "Generic ESP32 module with ESP32")
-    flash.check(good, "esp32")
-    for at, value, words in (
-        (0, "rp2", "no ESP32"),
-        (1, (1, 24, 1), "1.24 on the board is too old"),
-        (2, 5, ".mpy files of version 5"),
+    board_facts.check(GOOD, "esp32")
+    board_facts.check_files(GOOD)
+    for changes, words in (
+        ({"platform": "rp2"}, "no ESP32"),
+        ({"version": (1, 24, 1)}, "1.24 on the board is too old"),
+        ({"mpy": 5}, ".mpy files of version 5"),
+        ({"flash": 2 << 20}, "2 MB of flash are too little"),
     ):
-        facts = list(good)
-        facts[at] = value
         with pytest.raises(Trouble, match=words):
-            flash.check(tuple(facts), "esp32")
+            facts = GOOD._replace(**changes)
+            board_facts.check(facts, "esp32")
+            board_facts.check_files(facts)
+
+
+def test_what_a_board_gets(tmp_path, monkeypatch):
+    monkeypatch.setattr(image, "BUILT", tmp_path)
+    stock = GOOD._replace(
+        machine="Generic ESP32 module with ESP32", build="ESP32_GENERIC", psram=False
+    )
+    ours = stock._replace(machine="Wallbridge on ESP32 with ESP32", build="wroom")
+    s3 = GOOD._replace(machine="Generic ESP32S3 module with ESP32S3", flash=8 << 20)
+    other = stock._replace(machine="ESP32C3 module with ESP32C3", build="ESP32_GENERIC_C3")
+    for facts in (GOOD, s3):
+        assert board_facts.image_for(facts) is None
+    for facts, words in (
+        (stock, "no PSRAM, and a stock .*`make image BOARD=wroom`.*--erase --board wroom"),
+        (ours, "in this board's image: `make image BOARD=wroom`"),
+        (other, "an esp32c3 without PSRAM can't be the station"),
+    ):
+        with pytest.raises(Trouble, match=words) as trouble:
+            board_facts.image_for(facts)
+        assert "\n" not in str(trouble.value)
+
+    for name in image.BOARDS:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / image.FIRMWARE).write_bytes(b"an image")
+    files_at = {name: image.file_system(board) for name, board in image.BOARDS.items()}
+    assert board_facts.image_for(ours._replace(files_at=files_at["wroom"])) == "wroom"
+    wrover = GOOD._replace(files_at=files_at["wrover"])
+    assert board_facts.image_for(wrover) == "wrover"
+    assert board_facts.image_for(wrover, files=True) is None
+    assert board_facts.image_for(s3._replace(files_at=files_at["s3"])) == "s3"
+    for facts, words in (
+        (stock, "stored goes.*--erase --board wroom"),  # its file system is elsewhere
+        (s3._replace(flash=4 << 20), "needs 8 MB of flash, this board has 4"),
+    ):
+        with pytest.raises(Trouble, match=words):
+            board_facts.image_for(facts)
+
+
+CHIP = """
+HEAP_DATA = 4
+def idf_heap_info(kind):
+    return [(113792, 41000, 26000, 9000), (16072, 9000, 8000, 100)]
+class Partition:
+    TYPE_DATA = 1
+    @staticmethod
+    def find(kind, label):
+        return [Partition()]
+    def info(self):
+        return (1, 129, 0x350000, 0xb0000, "vfs", False)
+"""
+
+
+@pytest.fixture
+def bare_chip(pty_board, monkeypatch, tmp_path):
+    """The board has no PSRAM, and its flash is divided as our images do."""
+    library = pty_board.flash / "lib"
+    library.mkdir()
+    (library / "esp32.py").write_text(CHIP)
+    (library / "esp.py").write_text("def flash_size():\n    return 4 << 20\n")
+    monkeypatch.setattr(board_facts, "chip", lambda facts: "esp32")
+    built = tmp_path / "image"
+    monkeypatch.setattr(image, "BUILT", built)
+    return pty_board
+
+
+def test_a_stock_image_without_psram_is_refused(bare_chip):
+    with pytest.raises(Trouble, match="no PSRAM.*make image BOARD=wroom"):
+        run(bare_chip)
+    assert sorted(path.name for path in bare_chip.flash.iterdir()) == ["lib"]
+
+
+def test_an_image_is_written_with_esptool(bare_chip, monkeypatch, tmp_path):
+    """What esptool does is put in its place: the firmware, as if it were frozen."""
+    (image.BUILT / "wroom").mkdir(parents=True)
+    (image.BUILT / "wroom" / image.FIRMWARE).write_bytes(b"an image")
+    for path in ("a/firmware/net/old.mpy", "b/firmware/old.mpy", "state/kept", "boot.txt"):
+        (bare_chip.flash / path).parent.mkdir(parents=True, exist_ok=True)
+        (bare_chip.flash / path).write_bytes(b"slot=b")
+    ran = []
+
+    def writes(words):
+        ran.append(words)
+        with Board(bare_chip.port):  # the port is free
+            pass
+        for name, data in flash.application(True).items():
+            (bare_chip.flash / "lib" / name).parent.mkdir(parents=True, exist_ok=True)
+            (bare_chip.flash / "lib" / name).write_bytes(data)
+        for name in ("logging.py", "aiohttp/__init__.py"):
+            (bare_chip.flash / "lib" / name).parent.mkdir(exist_ok=True)
+            (bare_chip.flash / "lib" / name).write_bytes((runtimes.STANDINS / name).read_bytes())
+        for name, data in flash.started().items():
+            (bare_chip.flash / name).write_bytes(data)
+        with Board(bare_chip.port) as target:  # as esptool resets it at its end
+            target.enter()
+            target.reset()
+
+    monkeypatch.setattr(esptool, "run", writes)
+    monkeypatch.setattr(esptool, "command", lambda: ["esptool"])
+    said = run(bare_chip)
+    assert ran == [image.arguments("wroom", bare_chip.port)]
+    assert "4 MB of flash, without PSRAM, " in said[1]
+    assert any(line.startswith("  pilot: ") for line in said), said
+    assert not (bare_chip.flash / "a").exists() and not (bare_chip.flash / "b").exists()
+    assert (bare_chip.flash / "state" / "kept").exists()
+
+
+def test_without_esptool_nothing_is_changed(bare_chip, monkeypatch):
+    (image.BUILT / "wroom").mkdir(parents=True)
+    (image.BUILT / "wroom" / image.FIRMWARE).write_bytes(b"an image")
+    (bare_chip.flash / "a").mkdir()
+    monkeypatch.setattr(esptool.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(esptool.shutil, "which", lambda name: None)
+    with pytest.raises(Trouble, match="pip install esptool"):
+        run(bare_chip)
+    assert (bare_chip.flash / "a").exists()
+
+
+def test_an_erased_board_gets_an_image(bare_chip, monkeypatch):
+    ran = []
+    monkeypatch.setattr(esptool, "run", ran.append)
+    monkeypatch.setattr(flash, "selftest", lambda target, say: ran.append("selftest"))
+    with pytest.raises(Trouble, match="no image yet: `make image BOARD=wroom`"):
+        flash.erase(bare_chip.port, "wroom", lambda line: None)
+    (image.BUILT / "wroom").mkdir(parents=True)
+    (image.BUILT / "wroom" / image.FIRMWARE).write_bytes(b"an image")
+    flash.erase(bare_chip.port, "wroom", lambda line: None)
+    erased = ["--chip", "esp32", "--port", bare_chip.port, "erase-flash"]
+    assert ran == [erased, image.arguments("wroom", bare_chip.port), "selftest"]
 
 
 def test_no_board(tmp_path):

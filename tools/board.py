@@ -78,11 +78,21 @@ class Board:
     def __init__(self, port: str, say=print):
         self.port = port
         self.say = say
+        self._open()
+
+    def _open(self):
         try:  # mpremote's transport does not tell why it can't open a port
-            serial.serial_for_url(port, baudrate=115200, exclusive=True).close()
-            self.transport = SerialTransport(port, timeout=SILENT_S)
+            serial.serial_for_url(self.port, baudrate=115200, exclusive=True).close()
+            self.transport = SerialTransport(self.port, timeout=SILENT_S)
         except (OSError, TransportError) as error:
-            raise Trouble(why(port, error)) from None
+            raise Trouble(why(self.port, error)) from None
+
+    @contextlib.contextmanager
+    def released(self):
+        """The port is another program's meanwhile."""
+        self.close()
+        yield
+        self._open()
 
     def close(self):
         """Lets go of the port."""

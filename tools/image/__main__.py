@@ -121,7 +121,7 @@ def build(name: str, given: str | None = None, say=print) -> None:
     say("The first time, which erases all that the board has stored:")
     say(f"    esptool --chip {board.chip} --port PORT erase-flash")
     say("Then, and each time:")
-    say("    esptool " + " ".join(image.esptool(name, "PORT")))
+    say("    esptool " + " ".join(image.arguments(name, "PORT")))
     say("or `make flash PORT=...`, which does that and runs the self-test.")
 
 
