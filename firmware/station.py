@@ -6,7 +6,6 @@ import firmware
 from firmware.base import runtime
 from firmware.base.journal import Journal
 from firmware.base.runtime import const
-from firmware.base.store import Store
 from firmware.charging.evse import Evse
 from firmware.charging.faults import Faults
 from firmware.charging.limits import Limits
@@ -26,6 +25,7 @@ from firmware.ocpp.transaction_sender import TransactionSender
 from firmware.ocpp.transfers import Transfers
 from firmware.sensing.modbus import Master
 from firmware.smart_charging.controller import LimitController
+from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
 from firmware.transactions.transactions import Transactions
 
@@ -93,7 +93,7 @@ class Station:
         self.transactions = Transactions(
             Journal(self.files, log("journal")), parts.store, clock, log("journal"), firmware.BUILD
         )
-        self.profiles = ProfileStore(Store(self.files, "profiles"), clock, log("profiles"))
+        self.profiles = ProfileStore(ProfileFiles(self.files), clock, log("profiles"))
         self.limit_controller = LimitController(
             self.evse,
             self.meter,

@@ -4,9 +4,10 @@ import pytest
 
 from firmware.base.store import Store
 from firmware.smart_charging import profile as records
+from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
 from host_tests.both.profiles_rig import MAX, NOW, Clock, Lines, Station, profile
-from host_tests.flash import Flash
+from host_tests.flash import REMOUNTED, STOCK, Flash
 from host_tests.test_profiles_oracle import run
 
 BLOCKS = 48
@@ -17,14 +18,17 @@ COLUMNS = (
 ).split()
 
 
-class Counting(Store):
-    """Counts what is written."""
+class Counting(ProfileFiles):
+    """Counts what is written, and has what a station's Store has."""
 
     writes = 0
 
-    def write(self, name, data):
+    def write(self, slot, record):
         self.writes += 1
-        super().write(name, data)
+        super().write(slot, record)
+
+    def read(self, slot):
+        return None if isinstance(slot, str) else super().read(slot)
 
 
 def content(store):
@@ -36,15 +40,15 @@ def content(store):
     return found
 
 
-def loaded(memory):
+def loaded(memory, geometry=REMOUNTED):
     """What a station finds that starts on this flash; and that it is the same at the next one."""
-    flash = Flash(memory=bytearray(memory))
+    flash = Flash(memory=bytearray(memory), geometry=geometry)
     log = Lines()
-    store = ProfileStore(Store(flash.mount(), "profiles"), Clock(), log)
+    store = ProfileStore(ProfileFiles(flash.mount()), Clock(), log)
     found = content(store)
     log_lines = list(log.lines)
     flash.unmount()
-    again = ProfileStore(Store(flash.mount(), "profiles"), Clock(), log)
+    again = ProfileStore(ProfileFiles(flash.mount()), Clock(), log)
     assert content(again) == found
     assert not log_lines, log_lines
     keys = [(again.table.ranks[slot], -again.table.levels[slot]) for slot in again.slots()]
@@ -103,6 +107,14 @@ def life(station):
     yield "flush", flush
     station.stop()
     yield "the transaction ends", wait(1)
+    for n in range(30, 44):
+        yield "small, which fills its files", put(profile(n - 20, level=n, identity=n))
+    for n in range(9):
+        for message in (large(9, level=107), profile(n, level=31, identity=31)):
+            yield "the same again", put(message)
+            yield "a minute, with tidying", wait(61)
+    yield "clear those of a level", lambda: run(station.clear(stackLevel=35))
+    yield "in its place", put(profile(8, level=35, identity=350))
     yield "clear one", lambda: run(station.clear(id=10))
     yield "clear some", lambda: run(station.clear(chargingProfilePurpose="TxDefaultProfile"))
     yield "one more", put(profile(10, level=1, identity=1))
@@ -122,11 +134,12 @@ def check(name, before, after, found):
         assert found in (before, after), name
 
 
-def test_a_power_cut_at_any_step():
-    flash = Flash(BLOCKS)
+@pytest.mark.parametrize("geometry", [STOCK, REMOUNTED])
+def test_a_power_cut_at_any_step(geometry):
+    flash = Flash(BLOCKS, geometry=geometry)
     flash.history = []
-    station = Station(Store(flash.mount(), "profiles"))
-    base = Flash(memory=bytearray(b"\xff" * len(flash.memory)))
+    station = Station(Counting(flash.mount()))
+    base = Flash(memory=bytearray(b"\xff" * len(flash.memory)), geometry=geometry)
     done = 0
     cuts = 0
     names = set()
@@ -138,29 +151,89 @@ def test_a_power_cut_at_any_step():
             done += 1
 
     replay(len(flash.history))
-    before = loaded(base.memory)
+    before = loaded(base.memory, geometry)
     for name, action in life(station):
         action()
-        after = loaded(flash.memory)
+        after = loaded(flash.memory, geometry)
         for cut in range(done, len(flash.history)):
             replay(cut)
             cuts += 1
             names.add(name)
             for half in (False, True):  # before this step, and in the middle of it
-                torn = Flash(memory=bytearray(base.memory), seed=cut)
+                torn = Flash(memory=bytearray(base.memory), seed=cut, geometry=geometry)
                 if half:
                     torn.tear(*flash.history[cut])
-                check(name, before, after, loaded(torn.memory))
+                check(name, before, after, loaded(torn.memory, geometry))
         replay(len(flash.history))
         before = after
         known = content(station.profiles)
-        written = ("flush", "five seconds", "a minute", "the transaction ends")
-        if name in written or "two" in name:
+        written = ("flush", "one", "a minute", "the transaction ends", "in its place")
+        if name in written or "two" in name or "small" in name or "tidying" in name:
             assert after == {n: item for n, item in known.items() if item[0].rank != records.TX}
         elif "clear" in name or "gone" in name:
             assert after.keys() <= known.keys(), (name, "came back")
     assert after == {}
     assert cuts > 120 and {"two at once", "two large at once", "flush"} <= names, (cuts, names)
+
+
+@pytest.mark.parametrize("geometry", [STOCK, REMOUNTED])
+def test_what_a_firmware_before_has_kept(geometry):
+    """It had a file for each profile. They are taken over at the start, wherever power fails."""
+    flash = Flash(BLOCKS, geometry=geometry)
+    station = Station()
+    old = Store(flash.mount(), "profiles")
+    for n in range(11):
+        limits = [(i * 60, n) for i in range(1 if n % 2 else 100)]
+        assert run(station.set(profile(limits, level=n, identity=n))) == "Accepted"
+    for slot, record in station.values.records():
+        old.write(str(slot), record)
+    expected = content(station.profiles)
+    flash.unmount()
+    begun = bytearray(flash.memory)
+    flash = Flash(memory=bytearray(begun), geometry=geometry)
+    flash.history = []
+    ProfileFiles(flash.mount())
+    base = Flash(memory=begun, geometry=geometry)
+    for cut, step in enumerate(flash.history):
+        for half in (False, True):
+            torn = Flash(memory=bytearray(base.memory), seed=cut, geometry=geometry)
+            if half:
+                torn.tear(*step)
+            assert loaded(torn.memory, geometry) == expected
+        base.apply(*step)
+    assert not [name for name in flash.files.listdir("profiles") if name.isdigit()]
+    assert len(flash.history) > 15
+
+
+def test_a_damaged_record_is_no_profile_and_the_others_stay():
+    flash = Flash(BLOCKS)
+    station = Station(Counting(flash.mount()))
+    for n in range(8):
+        assert run(station.set(large(n, level=n))) == "Accepted"
+    assert run(station.set(profile(10, level=100, identity=100))) == "Accepted"
+    whole = flash.files
+    names = []
+    for folder in ("profiles", "profiles/segments0", "profiles/segments1"):
+        names += [f"{folder}/{name}" for name in whole.listdir(folder) if "seg" not in name]
+    assert len(names) == 3  # two segments and a small one
+    for name in names:
+        with whole.open(name, "rb") as f:
+            data = f.read()
+        for at in (0, 5, 100, len(data) // 2, len(data) - 1):
+            again = Flash(memory=bytearray(flash.memory))
+            damaged = bytearray(data)
+            damaged[at % len(data)] ^= 64
+            with again.mount().open(name, "wb") as f:
+                f.write(damaged)
+            again.unmount()
+            store = ProfileStore(ProfileFiles(again.mount()), Clock(), Lines())
+            if at != 5:  # what says how long a record is, says where the next one begins
+                assert len(store.slots()) >= 7, (name, at)
+            for slot in store.slots():
+                assert store.record(slot)
+            assert run(store.install(bytearray(station.profiles.record(0))))
+            again.unmount()
+            assert loaded(again.memory) == content(store)
 
 
 @pytest.mark.parametrize("periods", [1, 100])
@@ -169,7 +242,7 @@ def test_a_profile_every_ten_seconds_for_a_day(purpose, periods):
     """8640 profiles, and clearing in between: a flash of 100,000 erases a block outlives it."""
     hours = 24 if periods == 1 else 4
     flash = Flash(256)  # a megabyte: a quarter of the device's
-    store = Counting(flash.mount(), "profiles")
+    store = Counting(flash.mount())
     station = Station(store)
     station.start()
     begun = sum(flash.erases)
@@ -193,7 +266,7 @@ def test_a_profile_every_ten_seconds_for_a_day(purpose, periods):
 def test_an_erase_at_a_time():
     """An erase stops the CPU with the permit on: between two of them the pilot is looked at."""
     flash = Flash(256)
-    station = Station(Store(flash.mount(), "profiles"))
+    station = Station(Counting(flash.mount()))
     most = before = 0
 
     def look():
@@ -229,7 +302,7 @@ def test_an_erase_at_a_time():
 
 def test_the_full_set_fits_a_megabyte():
     flash = Flash(256)
-    station = Station(Store(flash.mount(), "profiles"))
+    station = Station(Counting(flash.mount()))
     for n in range(200):
         assert run(station.set(large(n, level=n))) == "Accepted"
     station.profiles.flush()
@@ -241,8 +314,8 @@ def test_the_full_set_fits_a_megabyte():
 
 def test_a_flash_that_is_full():
     flash = Flash(12)
-    station = Station(Store(flash.mount(), "profiles"))
-    results = [run(station.set(large(n, level=n))) for n in range(20)]
+    station = Station(Counting(flash.mount()))
+    results = [run(station.set(large(n, level=n))) for n in range(40)]
     assert "Rejected" in results
     accepted = results.count("Accepted")
     assert len(station.profiles.slots()) == accepted

@@ -14,7 +14,7 @@ from firmware.ocpp import update
 from firmware.ocpp.handlers import firmware_management
 from firmware.ocpp.transfers import Transfers
 from host_tests.both import bundles, test_ota
-from host_tests.flash import Flash
+from host_tests.flash import REMOUNTED, STOCK, Flash
 from tools.runtimes import ROOT
 
 BOOT = compile((ROOT / "boot.py").read_text(), "boot.py", "exec")
@@ -138,8 +138,8 @@ def put(files, tree):
             f.write(data)
 
 
-def fresh():
-    flash = Flash(48)
+def fresh(geometry=REMOUNTED):
+    flash = Flash(48, geometry=geometry)
     files = flash.mount()
     put(files, OLD | BEFORE)
     slots.Slots(files).write_boot(slot="a", trial="0", tries="0")
@@ -368,18 +368,19 @@ def test_flashed_by_wire_meanwhile(phase, running, tmp_path):
 
 
 @pytest.mark.parametrize("works", [True, False])
-def test_cut_at_every_step(works, running, tmp_path):
+@pytest.mark.parametrize("geometry, least", [(STOCK, 60), (REMOUNTED, 40)])
+def test_cut_at_every_step(geometry, least, works, running, tmp_path):
     """The power fails in the middle of each step of the flash in turn."""
-    flash = fresh()
+    flash = fresh(geometry)
     start = bytearray(flash.memory)
     flash.history = []
     assert life(flash.files, tmp_path, running, works=works)[:3] == ALL[:3]
     history = flash.history
-    assert len(history) > 60
+    assert len(history) > least
     memory = start
     ends = set()
     for cut, step in enumerate(history):
-        torn = Flash(memory=bytearray(memory), seed=cut)
+        torn = Flash(memory=bytearray(memory), seed=cut, geometry=geometry)
         torn.tear(*step)
         files = torn.mount()
         asked = Store(files).read("update") is not None

@@ -1,11 +1,11 @@
 """The installed charging profiles: their fields in RAM, their records in flash.
 
-A record (see profile.py) is a value of the Store, named by its slot. The newest records wait in
-RAM, 2 KB at most, so that one replaced soon after it came costs no write of its own: a slot is
-written 5 s after its profile came, and a minute after it was last written at the earliest. Each
-write may cost an erase, which stops the CPU: there is one at a time, and others run in between. A
-power cut loses what waits; the profile that it was to replace is there then. TxProfiles are only
-written to make room, since no transaction outlives a restart.
+A record (see profile.py) is in flash before its profile counts as installed. But one that replaces
+what was written less than a minute ago waits in RAM, since the flash wears, and is written when
+the minute is over, if it was not replaced meanwhile. Each write may cost an erase, which stops the
+CPU: there is one at a time, and others run in between. A power cut loses what waits; the profile
+that it was to replace is there then. TxProfiles wait, too, and are only written to make room,
+since no transaction outlives a restart. At most 2 KB wait.
 """
 
 import asyncio
@@ -145,19 +145,22 @@ class ProfileTable:
 
 
 _WAITING_BYTES = 2048
-_WRITE_AFTER_MS = 5000
 _WRITE_APART_MS = 60000
 _REMOVED_AT_ONCE = 5  # TxProfiles of transactions that are over
+_CLEARED_AT_ONCE = 20
+# Bytes of flash that are not tidied up: without a transaction, and with one.
+_GARBAGE = 8192
+_GARBAGE_WHILE_CHARGING = 65536
 _SECONDS = 65536  # when a slot was written is kept modulo this
 
 
 class ProfileStore:
-    """Installs, removes and keeps profiles. `table` has their fields; `values` is a Store of its
-    own, from which they are loaded."""
+    """Installs, removes and keeps profiles. `table` has their fields; `files` are the
+    ProfileFiles from which they are loaded."""
 
-    def __init__(self, values, clock, log):
+    def __init__(self, files, clock, log):
         self.table = ProfileTable()
-        self._values = values
+        self._files = files
         self._clock = clock
         self.log = log
         self._newest = 0  # when the newest profile was received, s since EPOCH
@@ -173,11 +176,14 @@ class ProfileStore:
     def _load(self):
         """Fills the table with what is in flash. TxProfiles are over, and go."""
         sequences = {}
-        for slot in self._slots_in_flash():
-            record = self._values.read(str(slot)) or b""
-            fields = profile.unpack_profile(record) if profile.is_whole(record) else None
-            if fields is None or fields.rank == profile.TX:
-                self._values.remove(str(slot))
+        over = []
+        for slot, record in self._files.records():
+            if not record or not profile.is_whole(record):
+                over.append(slot)
+                continue
+            fields = profile.unpack_profile(record)
+            if fields.rank == profile.TX:
+                over.append(slot)
                 continue
             received, sequence = profile.receipt(record)
             self._newest = max(self._newest, received)
@@ -185,22 +191,14 @@ class ProfileStore:
             # Of two that exclude each other, the older was to be removed when the power failed.
             replaced = self.table.replaced_by(fields)
             if any(sequences[other] > sequence for other in replaced):
-                self._values.remove(str(slot))
+                over.append(slot)
                 continue
             for other in replaced:
-                self.remove(other)
+                self.table.remove(other)
+                over.append(other)
             self.table.place(slot, fields)
             sequences[slot] = sequence
-
-    def _slots_in_flash(self):
-        """The slots that have a value; what has another name is removed."""
-        slots = bytearray()
-        for name in self._values.names():
-            if name.isdigit() and int(name) < MAX_PROFILES:
-                slots.append(int(name))
-            else:
-                self._values.remove(name)
-        return slots
+        self._forget(over)
 
     # what is installed
 
@@ -215,7 +213,7 @@ class ProfileStore:
 
     def record(self, slot: int):
         """A profile's record; None, and the log says so, when it is lost."""
-        record = self._waiting.get(slot) or self._values.read(str(slot))
+        record = self._waiting.get(slot) or self._files.read(slot)
         if not record and slot in self.slots():  # else it was removed meanwhile
             identity = self.table.identity(slot)
             self.log.error("profile %d is lost: its file is damaged", identity)
@@ -262,52 +260,77 @@ class ProfileStore:
             await asyncio.sleep(0)  # a write may just have taken its time
             replaced = self.table.replaced_by(fields)
             slot = self._slot_for(replaced)
-            others = [other for other in self._waiting if other != slot]
-            size = len(record) + sum([len(self._waiting[other]) for other in others])
-            if slot is not None and size <= _WAITING_BYTES:
-                break
-            if slot is None or not self._write(others[0]):
+            if slot is None:
                 self.log.warning("no room for one more")
                 return False
+            pause_ms = self._pause_ms(slot) if replaced else 0
+            waits = pause_ms > 0 or fields.rank == profile.TX
+            others = [other for other in self._waiting if other != slot]
+            size = len(record) + sum([len(self._waiting[other]) for other in others])
+            if not waits or size <= _WAITING_BYTES:
+                break
+            if not self._write(others[0]):
+                return False
+        received = max(self._newest, self.now())
+        profile.set_receipt(record, received, self._sequence + 1)
+        if not waits and not self._put(slot, record):
+            return False
+        self._newest = received
         self._sequence += 1
-        self._newest = max(self._newest, self.now())
-        profile.set_receipt(record, self._newest, self._sequence)
         self.table.place(slot, fields)
         self._cleaned_for = None
-        self._waiting[slot] = record
-        if fields.rank == profile.TX:
-            self._due_ms.pop(slot, None)
-            self._values.remove(str(slot))  # or what it replaced would be back after a restart
-        elif slot not in self._due_ms:
-            self._due_ms[slot] = self._clock.ms() + self._pause_ms(slot)
+        if waits:
+            self._waiting[slot] = record
+            if fields.rank == profile.TX:
+                self._due_ms.pop(slot, None)
+                self._forget((slot,))  # or what it replaced would be back after a restart
+            elif slot not in self._due_ms:
+                self._due_ms[slot] = self._clock.ms() + pause_ms
         if len(replaced) > 1:
-            self._write(slot)  # first there is the new one, then no more old one
+            if slot in self._waiting:
+                self._write(slot)  # first there is the new one, then no more old one
             self.remove(replaced[0])
         return True
 
     def remove(self, slot: int) -> None:
         """Removes the profile in a slot."""
-        self._waiting.pop(slot, None)
-        self._due_ms.pop(slot, None)
-        self.table.remove(slot)
-        self._values.remove(str(slot))
+        self._remove((slot,))
+
+    def _remove(self, slots):
+        for slot in slots:
+            self._waiting.pop(slot, None)
+            self._due_ms.pop(slot, None)
+            self.table.remove(slot)
+        self._forget(slots)
+
+    def _forget(self, slots):
+        """Takes records out of the flash."""
+        try:
+            self._files.remove(slots)
+        except OSError as why:
+            self.log.error("charging profiles may come back after a restart: %s", why)
 
     async def clear(self, matches) -> bool:
-        """Removes the profiles for whose slots `matches(slot)` is true, one at a time. Returns
+        """Removes the profiles for whose slots `matches(slot)` is true, some at a time. Returns
         whether there was one."""
         removed = False
         await asyncio.sleep(0)
-        for slot in self.slots():
-            if slot in self.slots() and matches(slot):  # others run in between
-                self.remove(slot)
+        slots = self.slots()
+        while slots:
+            # others have run in between
+            some = [slot for slot in slots[:_CLEARED_AT_ONCE] if slot in self.slots()]
+            some = [slot for slot in some if matches(slot)]
+            slots = slots[_CLEARED_AT_ONCE:]
+            if some:
+                self._remove(some)
                 removed = True
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)
         return removed
 
     def maintain(self, running) -> None:
-        """To be called about each second: writes a record that has waited long enough, and removes
-        TxProfiles of transactions that are over, some at a time. `running` is the running
-        Transaction or None."""
+        """To be called about each second: writes a record that has waited long enough or tidies
+        the flash, and removes TxProfiles of transactions that are over, some at a time. `running`
+        is the running Transaction or None."""
         number = transaction_number(running)
         if number != self._cleaned_for and self._remove_ended(number):
             self._cleaned_for = number
@@ -315,21 +338,23 @@ class ProfileStore:
         for slot in self._due_ms:
             if self._due_ms[slot] <= now:
                 self._write(slot)
-                break
+                return
+        try:
+            self._files.tidy(_GARBAGE_WHILE_CHARGING if running else _GARBAGE)
+        except OSError as why:
+            self.log.error("no room to tidy the charging profiles: %s", why)
 
     def _remove_ended(self, number):
         """Removes TxProfiles of other transactions than this one; returns whether none is left."""
         table = self.table
-        left = _REMOVED_AT_ONCE
+        ended = []
         for slot in table.connector_order:
-            if table.ranks[slot] > profile.TX:
+            if table.ranks[slot] > profile.TX or len(ended) > _REMOVED_AT_ONCE:
                 break
             if table.transactions[slot] != number:
-                if not left:
-                    return False
-                self.remove(slot)
-                left -= 1
-        return True
+                ended.append(slot)
+        self._remove(ended[:_REMOVED_AT_ONCE])
+        return len(ended) <= _REMOVED_AT_ONCE
 
     # writing
 
@@ -340,24 +365,30 @@ class ProfileStore:
                 break
 
     def _write(self, slot):
-        """False: the flash did not take it; it goes on waiting."""
+        """Writes a record that waits. False: the flash did not take it; it goes on waiting."""
+        if self._put(slot, self._waiting[slot]):
+            return True
+        self._due_ms[slot] = self._clock.ms() + _WRITE_APART_MS
+        return False
+
+    def _put(self, slot, record):
+        """Writes a record; False, and the log says so: the flash does not take it."""
         try:
-            self._values.write(str(slot), self._waiting[slot])
+            self._files.write(slot, record)
         except OSError as why:
             self.log.error("the flash does not take a charging profile: %s", why)
-            self._due_ms[slot] = self._clock.ms() + _WRITE_APART_MS
             return False
         self._written_s[slot] = self._now_s()
-        self._waiting.pop(slot)
+        self._waiting.pop(slot, None)
         self._due_ms.pop(slot, None)
         return True
 
     def _pause_ms(self, slot):
-        """How long a new record waits for being written."""
+        """How long a new record waits for being written; 0: it does not."""
         if not self._written_s[slot]:
-            return _WRITE_AFTER_MS
+            return 0
         age_ms = (self._now_s() - self._written_s[slot]) % _SECONDS * 1000
-        return max(_WRITE_AFTER_MS, _WRITE_APART_MS - age_ms)
+        return max(0, _WRITE_APART_MS - age_ms)
 
     def _now_s(self):
         return max(1, self._clock.ms() // 1000 % _SECONDS)

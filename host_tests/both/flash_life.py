@@ -15,6 +15,7 @@ from firmware.base.store import Store
 from firmware.metering import measurands
 from firmware.ocpp import schemas
 from firmware.smart_charging.profile import pack_record, periods
+from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
 from firmware.transactions.transactions import Transactions
 
@@ -121,7 +122,7 @@ class Station:
         self.t = Transactions(journal, self.store, self.clock, self.log, BUILD)
         asyncio.run(self.t.replay())
         self.t.outbox.set_endpoint(endpoint)
-        self.profiles = ProfileStore(Store(files, "profiles"), self.clock, self.log)
+        self.profiles = ProfileStore(ProfileFiles(files), self.clock, self.log)
 
     def profile(self):
         """The periods of the installed TxDefaultProfile; None without one."""

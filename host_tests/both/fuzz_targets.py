@@ -834,8 +834,8 @@ def profiles_seeds():
 
 def profiles(data):
     """A charging profile's record with a good checksum."""
-    from firmware.base.store import Store
     from firmware.smart_charging.controller import ProfileLimit
+    from firmware.smart_charging.profile_files import ProfileFiles
     from firmware.smart_charging.store import ProfileStore
     from host_tests.both.memory_files import MemoryFiles
 
@@ -843,7 +843,7 @@ def profiles(data):
     for slot, content in (("0", profiles_seeds()[0]), ("1", data), ("17", data), ("x", data)):
         files.data["profiles/" + slot] = _sealed(content)
     clock = Clock()
-    store = ProfileStore(Store(files, "profiles"), clock, Log())
+    store = ProfileStore(ProfileFiles(files), clock, Log())
     limit = ProfileLimit(store, clock)
     found = []
     for _ in range(2):

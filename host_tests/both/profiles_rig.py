@@ -39,7 +39,7 @@ class Clock:
 
 
 class Values:
-    """A Store in RAM that counts, and is full when told so."""
+    """ProfileFiles, and the station's Store, in RAM. It counts, and is full when told so."""
 
     def __init__(self):
         self.values = {}
@@ -58,11 +58,16 @@ class Values:
         self.writes += 1
         self.values[name] = bytes(data)
 
-    def remove(self, name):
-        self.values.pop(name, None)
+    def remove(self, slots):
+        for slot in slots:
+            self.values.pop(slot, None)
 
-    def names(self, prefix=""):
-        return sorted(name for name in self.values if name.startswith(prefix))
+    def records(self):
+        for slot in sorted(name for name in self.values if isinstance(name, int)):
+            yield slot, self.values[slot]
+
+    def tidy(self, garbage):
+        return False
 
 
 class Lines:

@@ -5,7 +5,7 @@ import sys
 
 from host_tests.virtual import Skip
 
-BLOCKS = 28
+BLOCKS = 36
 
 
 def test_cut_at_any_step_of_a_life():
@@ -17,17 +17,21 @@ def test_cut_at_any_step_of_a_life():
     from host_tests.both.vfs_flash import Flash
 
     memory = bytearray(BLOCKS * 4096)
+
+    def torn(memory, seed):
+        return Flash(BLOCKS, memory, seed, remounted=True)
+
     base = Flash(BLOCKS)
-    flash = Flash(BLOCKS)
+    flash = Flash(BLOCKS, remounted=True)
     flash.history = []
     life = Life(flash)
     life.run(40)
     flash.memory = None
     trials = 0
     for cut in range(life.total):
-        if cut >= life.marks[0][0] and cut % 12 == 5:
+        if cut >= life.marks[0][0] and cut % 6 == 5:
             memory[:] = base.memory
-            life.trial(cut, lambda memory, seed: Flash(BLOCKS, memory, seed), memory)
+            life.trial(cut, torn, memory)
             trials += 1
             gc.collect()
         base.apply(*flash.history[cut])

@@ -11,17 +11,19 @@ BLOCK = 4096
 
 class Flash:
     """`memory` survives; `history` takes (block, offset, data) of each step, data None for an
-    erase; `erases` counts those of each block."""
+    erase; `erases` counts those of each block. `remounted`: as the firmware mounts it, not as
+    MicroPython's images do."""
 
     mounted = None
 
-    def __init__(self, blocks=32, memory=None, seed=0, mtime=False):
+    def __init__(self, blocks=32, memory=None, seed=0, mtime=False, remounted=False):
         self.memory = memory or bytearray(b"\xff" * (blocks * BLOCK))
         self.blocks = len(self.memory) // BLOCK
         self.erases = [0] * self.blocks
         self.history = None
         self.seed = seed
         self.mtime = mtime
+        self.remounted = remounted
 
     # what VfsLfs2 calls
 
@@ -65,10 +67,12 @@ class Flash:
 
     def mount(self):
         self.unmount()
-        options = {"readsize": 32, "progsize": 32, "lookahead": 32, "mtime": self.mtime}
+        options = {"readsize": 32, "progsize": 32, "lookahead": 32}
+        if self.remounted:
+            options = {"readsize": 512, "progsize": 32, "lookahead": 64}
         if all(byte == 255 for byte in memoryview(self.memory)[:64]):
             vfs.VfsLfs2.mkfs(self, readsize=32, progsize=32, lookahead=32)
-        vfs.mount(vfs.VfsLfs2(self, **options), "/flash")
+        vfs.mount(vfs.VfsLfs2(self, mtime=self.mtime, **options), "/flash")
         Flash.mounted = self
         self.files = Files("/flash")
         return self.files

@@ -23,9 +23,11 @@ from firmware.base.store import Store
 from firmware.metering import measurands
 from firmware.ocpp import schemas
 from firmware.smart_charging.profile import pack_record
+from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
 from firmware.transactions.transactions import Transactions
-from host_tests.flash import BLOCK, GEOMETRY, Flash
+from host_tests import flash as flashes
+from host_tests.flash import BLOCK, Flash
 from tools.bench import messages
 
 BLOCKS = 512
@@ -79,7 +81,9 @@ class _Log:
     error = info = debug = warning
 
 
-class _Life:
+class Life:
+    """What the station's storage does, on these files."""
+
     def __init__(self, files):
         self.clock = _Clock()
         self.log = _Log(self.clock)
@@ -90,7 +94,7 @@ class _Life:
         self.loop = asyncio.new_event_loop()
         self.loop.run_until_complete(self.transactions.replay())
         self.transactions.outbox.set_endpoint(1)
-        self.profiles = ProfileStore(Store(files, "profiles"), self.clock, self.log)
+        self.profiles = ProfileStore(ProfileFiles(files), self.clock, self.log)
         self.energy = 21_000_000
         self.count = 0
 
@@ -157,13 +161,12 @@ class _Life:
 
 def measure(days: int) -> dict[str, float]:
     """Erases a day in all, those of the worst block, programs a day, years until it is worn."""
-    # it reads in larger pieces than the device, which changes nothing of what it writes
-    flash = Flash(BLOCKS, read_size=GEOMETRY["cache_size"])
+    flash = Flash(BLOCKS)
     files = flash.mount()
     for number in range(SLOTS_KB // 25):
         with files.open(f"module{number}", "wb") as f:
             f.write(bytes(25 * 1024))
-    life = _Life(files)
+    life = Life(files)
     before = list(flash.erases)
     programs = flash.programs
     for _ in range(days):
@@ -171,7 +174,7 @@ def measure(days: int) -> dict[str, float]:
     life.loop.close()
     erases = [now - then for now, then in zip(flash.erases, before)]
     moving = BLOCKS - SLOTS_KB * 1024 // BLOCK - 4
-    worst = max((max(erases) - GEOMETRY["block_cycles"]) / days, sum(erases) / days / moving)
+    worst = max((max(erases) - flashes.CYCLES) / days, sum(erases) / days / moving)
     return {
         "erases": sum(erases) / days,
         "worst": worst,

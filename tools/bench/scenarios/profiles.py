@@ -11,11 +11,12 @@ import asyncio
 import gc
 import os
 
-from firmware.base.store import Files, Store
+from firmware.base.store import Files
 from firmware.ocpp import schemas
 from firmware.ocpp.handlers import composite_schedule, smart_charging
 from firmware.smart_charging.controller import ProfileLimit
 from firmware.smart_charging.profile import EPOCH, pack_record
+from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
 from tools.bench import reference
 
@@ -45,14 +46,14 @@ class Clock:
         return NOW
 
 
-class Counting(Store):
+class Counting(ProfileFiles):
     """Counts what is read."""
 
     reads = 0
     octets = 0
 
-    def read(self, name):
-        data = super().read(name)
+    def read(self, slot):
+        data = super().read(slot)
         self.reads += 1
         self.octets += len(data or b"")
         return data
@@ -158,17 +159,18 @@ def least(best, took):
 
 def empty(folder):
     """Removes what an earlier run left."""
-    try:
-        for name in os.listdir(folder):
-            os.remove(folder + "/" + name)
-    except OSError:
-        pass
+    for part in ("/segments0", "/segments1", ""):
+        try:
+            for name in os.listdir(folder + part):
+                os.remove(folder + part + "/" + name)
+        except OSError:
+            pass  # it is not there, or a folder
 
 
 async def measure(folder, recipe, count, size, unit, holds):
     """Installs a set and prints its figures; returns the time of a composite schedule."""
     empty(folder + "/profiles")
-    values = Counting(Files(folder), "profiles")
+    values = Counting(Files(folder))
     station = Station(values)
     for n in range(count):
         gc.collect()

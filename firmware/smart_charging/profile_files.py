@@ -1,0 +1,312 @@
+"""The records of charging profiles in flash: in few files, and with few erases.
+
+A record is kept in a frame, its numbers little-endian:
+    u32   the frame's number, which counts up: of two frames of a slot the later one holds
+    u8    the profile's slot
+    u16   the length of the record
+    ...   the record (see profile.py)
+    u32   CRC-32 of all this
+
+Frames are appended to segments, files that fit a block of the flash: that costs one erase, however
+many profiles there are. A small frame goes first into a file of its own, one of a few that are
+overwritten: LittleFS keeps those among its metadata, where a write costs a tenth of an erase. When
+they are taken, what is in them goes into a segment together. The first of those files tells, a bit
+for each, which slots have profiles: in the others no frame counts that is not later. `tidy`
+removes a segment in which nothing counts any more, and moves what counts in one with little of it.
+"""
+
+import binascii
+from array import array
+from struct import pack, unpack
+
+from firmware.base.runtime import const
+from firmware.base.store import Store
+
+_HEAD = "<IBH"
+_HEAD_BYTES = const(7)
+_CRC_BYTES = const(4)
+_SEGMENT_BYTES = const(4096)  # a block of the flash
+_SMALL_FILES = const(8)
+_SMALL_BYTES = const(400)  # of each of them; at most 512, LittleFS's limit
+_SMALL_BYTES_IN_ALL = const(1200)  # else their metadata would be rewritten too often
+_FOLDERS = const(2)  # of segments: LittleFS's work on a folder grows with the square of its files
+_IN_USE = const(0)  # the number of that file; small files follow, and then the segments
+_MOST_SLOTS = const(256)
+_SLOTS_AT_ONCE = const(16)  # by which the arrays grow
+_CONVERTED_TOGETHER = const(4)  # the largest fit a segment
+
+
+def _crc(head, record):
+    return binascii.crc32(record, binascii.crc32(head))
+
+
+def _frame(number, slot, record):
+    head = pack(_HEAD, number, slot, len(record))
+    return head + record + pack("<I", _crc(head, record))
+
+
+class ProfileFiles:
+    """The records of profiles by their slots, 0 to 255, in a folder of `files`. What `write` and
+    `remove` did is safe when they return; they raise OSError, and all is as before, when the
+    flash is full."""
+
+    def __init__(self, files, folder: str = "profiles"):
+        self._files = files
+        self._folder = folder + "/"
+        self._number = 0  # of the newest frame
+        self._segments = []  # the numbers of these files, ascending
+        self._sizes = {}  # of each segment, bytes; _SEGMENT_BYTES where nothing may be appended
+        self._file_of = array("I")  # for each slot: the number of the file that its frame is in,
+        self._offset_of = array("H")  # where it begins there,
+        self._size_of = array("H")  # and its bytes; 0 where a slot has none
+        self._tidy_to = None  # there is no more garbage than so many bytes, or it can't be helped
+        files.mkdir(folder)
+        for number in range(_FOLDERS):
+            files.mkdir(self._segment_folder(number))
+        self._find_segments()
+        self._find_frames()
+        self._convert()
+
+    # at start-up
+
+    def _find_segments(self):
+        for folder in range(_FOLDERS):
+            for name in self._files.listdir(self._segment_folder(folder)):
+                self._segments.append(int(name, 16))
+        self._segments.sort()
+
+    def _find_frames(self):
+        """Finds out which frames there are, and which of them count."""
+        in_use = b""
+        in_use_at = 0  # the number of the newest frame at that time
+        for number, _, size in self._heads(_IN_USE):
+            in_use = self._read(_IN_USE, 0, size) or b""
+            in_use_at = self._number = number if in_use else 0
+        numbers = array("I")  # of the frame of each slot
+        for file in list(range(1, _SMALL_FILES + 1)) + self._segments:
+            offset = 0
+            for number, slot, size in self._heads(file):
+                self._number = max(self._number, number)
+                self._make_room(slot)
+                while len(numbers) <= slot:
+                    numbers.append(0)
+                is_there = number > in_use_at or in_use[slot >> 3] >> (slot & 7) & 1
+                if is_there and number >= numbers[slot]:
+                    numbers[slot] = number
+                    self._place(slot, file, offset, size)
+                offset += size
+            if file > _SMALL_FILES:
+                is_sound = self._files.size(self._path(file)) == offset
+                self._sizes[file] = offset if is_sound else _SEGMENT_BYTES
+
+    def _heads(self, file):
+        """Yields (number, slot, bytes) of a file's frames, as their heads tell."""
+        try:
+            with self._files.open(self._path(file), "rb") as f:
+                left = self._files.size(self._path(file))
+                offset = 0
+                while left >= _HEAD_BYTES:
+                    f.seek(offset)
+                    number, slot, size = unpack(_HEAD, f.read(_HEAD_BYTES))
+                    size += _HEAD_BYTES + _CRC_BYTES
+                    if size > left:  # what is there is no frame
+                        break
+                    yield number, slot, size
+                    offset += size
+                    left -= size
+        except OSError:
+            pass  # it was never written
+
+    def _convert(self):
+        """Takes over what a firmware before this one has kept, a file for each profile. Whatever
+        it finds of that after a power cut was not taken over yet, or was and is to be removed."""
+        old = Store(self._files, self._folder[:-1])
+        names = [name for name in old.names() if name.isdigit()]
+        while names:
+            together = names[:_CONVERTED_TOGETHER]
+            frames = []
+            for name in together:
+                slot = int(name)
+                record = old.read(name)
+                is_one = record and len(record) < _SEGMENT_BYTES and slot < _MOST_SLOTS
+                if is_one and not self.has(slot):
+                    self._number += 1
+                    frames.append((slot, _frame(self._number, slot, record)))
+            if frames:
+                self._append(frames)
+            for name in together:
+                old.remove(name)
+            names = names[_CONVERTED_TOGETHER:]
+
+    # what is there
+
+    def has(self, slot: int) -> bool:
+        """Whether there is a record of a slot."""
+        return slot < len(self._size_of) and self._size_of[slot] > 0
+
+    def records(self):
+        """Yields (slot, its record, or None where that is damaged) for all of them."""
+        for file in list(range(1, _SMALL_FILES + 1)) + self._segments:
+            for slot in range(len(self._file_of)):
+                if self._size_of[slot] and self._file_of[slot] == file:
+                    yield slot, self.read(slot)
+
+    def read(self, slot: int) -> bytes | None:
+        """The record of a slot; None: there is none, or it is damaged."""
+        if not self.has(slot):
+            return None
+        return self._read(self._file_of[slot], self._offset_of[slot], self._size_of[slot])
+
+    def _read(self, file, offset, size):
+        try:
+            with self._files.open(self._path(file), "rb") as f:
+                f.seek(offset)
+                head = f.read(_HEAD_BYTES)
+                record = f.read(size - _HEAD_BYTES - _CRC_BYTES)
+                crc = f.read(_CRC_BYTES)
+        except OSError:
+            return None
+        return record if crc == pack("<I", _crc(head, record)) else None
+
+    # changes
+
+    def write(self, slot: int, record: bytes | bytearray) -> None:
+        """Keeps a record instead of the one that the slot has had."""
+        self._number += 1  # also where the flash does not take it: it may have half of it
+        self._make_room(slot)
+        frame = _frame(self._number, slot, record)
+        if len(frame) <= _SMALL_BYTES:
+            file = self._small_file(slot, len(frame))
+            self._overwrite(file, frame)
+            self._place(slot, file, 0, len(frame))
+        else:
+            self._append([(slot, frame)])
+        self._tidy_to = None
+
+    def remove(self, slots) -> None:
+        """Forgets the records of these slots, in one step."""
+        removed = [slot for slot in slots if self.has(slot)]
+        if not removed:
+            return
+        in_use = bytearray(_MOST_SLOTS // 8)
+        for slot in range(len(self._size_of)):
+            if self._size_of[slot] and slot not in removed:
+                in_use[slot >> 3] |= 1 << (slot & 7)
+        self._overwrite(_IN_USE, _frame(self._number, 0, in_use))
+        for slot in removed:
+            self._size_of[slot] = 0
+        self._tidy_to = None
+
+    def _small_file(self, slot, size):
+        """The small file that a frame of so many bytes of this slot may overwrite. Where there is
+        no room for one more, what is in the others goes into a segment."""
+        free = list(range(1, _SMALL_FILES + 1))
+        others = []
+        own = 0
+        for other in range(len(self._file_of)):
+            file = self._file_of[other]
+            if self._size_of[other] and file <= _SMALL_FILES:
+                free.remove(file)
+                if other == slot:
+                    own = file
+                else:
+                    others.append(other)
+                    size += self._size_of[other]
+        if size <= _SMALL_BYTES_IN_ALL and (own or free):
+            return own or free[0]
+        self._move(others)
+        return own or 1
+
+    def _move(self, slots):
+        """Appends the frames of these slots to a segment."""
+        frames = []
+        for slot in slots:
+            with self._files.open(self._path(self._file_of[slot]), "rb") as f:
+                f.seek(self._offset_of[slot])
+                frames.append((slot, f.read(self._size_of[slot])))
+        self._append(frames)
+
+    def _append(self, frames):
+        """Appends (slot, frame), one or several, to a segment: one erase."""
+        size = sum([len(frame) for _, frame in frames])
+        file = self._segments[-1] if self._segments else _SMALL_FILES
+        if file == _SMALL_FILES or self._sizes[file] + size > _SEGMENT_BYTES:
+            file += 1
+            self._segments.append(file)
+            self._sizes[file] = 0
+        try:
+            with self._files.open(self._path(file), "ab") as f:
+                for _, frame in frames:
+                    f.write(frame)
+        except OSError:
+            self._sizes[file] = _SEGMENT_BYTES  # nobody knows what is in it now
+            raise
+        for slot, frame in frames:
+            self._make_room(slot)
+            self._place(slot, file, self._sizes[file], len(frame))
+            self._sizes[file] += len(frame)
+
+    def _overwrite(self, file, frame):
+        with self._files.open(self._path(file), "wb") as f:
+            f.write(frame)
+
+    # making room
+
+    def tidy(self, garbage: int) -> bool:
+        """One short step towards no more garbage than so many bytes. False: there is nothing to be
+        done. Raises OSError when the flash is full."""
+        if self._tidy_to is not None and self._tidy_to <= garbage:
+            return False
+        counting = {}  # bytes that count, of each segment
+        for file in self._segments:
+            counting[file] = 0
+        for slot in range(len(self._file_of)):
+            if self._size_of[slot] and self._file_of[slot] > _SMALL_FILES:
+                counting[self._file_of[slot]] += self._size_of[slot]
+        wasted = 0
+        least = _SEGMENT_BYTES // 2
+        chosen = None
+        for file in self._segments:
+            if not counting[file]:
+                self._remove_segment(file)
+                return True
+            wasted += self._sizes[file] - counting[file]
+            if counting[file] <= least and file != self._segments[-1]:
+                least = counting[file]
+                chosen = file
+        self._tidy_to = garbage  # also where there is no room for it: not before something changes
+        if wasted <= garbage or chosen is None:
+            return False
+        file_of = self._file_of
+        size_of = self._size_of
+        slots = [s for s in range(len(file_of)) if size_of[s] and file_of[s] == chosen]
+        self._move(slots)
+        self._tidy_to = None
+        return True
+
+    def _remove_segment(self, file):
+        self._files.remove(self._path(file))
+        self._segments.remove(file)
+        self._sizes.pop(file)
+
+    # where a slot's frame is
+
+    def _path(self, file):
+        if file <= _SMALL_FILES:
+            return "%ssmall%d" % (self._folder, file)
+        return "%s/%x" % (self._segment_folder(file % _FOLDERS), file)
+
+    def _segment_folder(self, number):
+        return "%ssegments%d" % (self._folder, number)
+
+    def _make_room(self, slot):
+        while len(self._file_of) <= slot:
+            more = [0] * _SLOTS_AT_ONCE
+            self._file_of.extend(array("I", more))
+            self._offset_of.extend(array("H", more))
+            self._size_of.extend(array("H", more))
+
+    def _place(self, slot, file, offset, size):
+        self._file_of[slot] = file
+        self._offset_of[slot] = offset
+        self._size_of[slot] = size
