@@ -27,6 +27,13 @@ class Machine:
     def reset():
         raise Reset
 
+    class RTC:
+        """Its memory is a file beside the flash."""
+
+        def memory(self, data):
+            with open("../rtc", "wb") as file:
+                file.write(data)
+
 
 class Repl:
     def __init__(self):

@@ -11,6 +11,8 @@ import http.server
 import json
 import os
 import threading
+import time
+import tty
 
 import pytest
 
@@ -69,6 +71,9 @@ def run(target, **words):
 
 
 def test_a_first_flash_a_second_and_a_changed_one(pty_board, index, monkeypatch):
+    own = pty_board.flash / "lib" / "aiorepl.py"  # somebody's, by mip
+    own.parent.mkdir()
+    own.write_bytes(b"mine = 1")
     state = pty_board.flash / "state" / "store"
     state.mkdir(parents=True)
     (state / "keys").write_bytes(b"kept")
@@ -80,7 +85,9 @@ def test_a_first_flash_a_second_and_a_changed_one(pty_board, index, monkeypatch)
     assert (pty_board.flash / "boot.txt").read_text().split()[0] == "slot=a"
     assert any("slot a:" in line for line in said), said
     assert any(line.startswith("  pilot: ") for line in said), said  # the station's self-test
-    assert (state / "keys").read_bytes() == b"kept"
+    assert (state / "keys").read_bytes() == b"kept" and own.read_bytes() == b"mine = 1"
+    # no reset of the tool's counts as a crash
+    assert (pty_board.flash.parent / "rtc").read_bytes() == b"0 ok"
 
     # again: nothing is sent, and no package index is asked
     assert any(
@@ -112,6 +119,12 @@ def test_a_first_flash_a_second_and_a_changed_one(pty_board, index, monkeypatch)
     assert "slot=a" in (pty_board.flash / "boot.txt").read_text()
     assert b"boot: slot a\n" in pty_board.said[-3000:]
 
+    # but not to a slot that is whole no more
+    (pty_board.flash / "b" / "firmware" / "app.mpy").unlink()
+    with pytest.raises(Trouble, match="slot b is not whole"):
+        run(pty_board, back=True)
+    assert "slot=a" in (pty_board.flash / "boot.txt").read_text()
+
 
 def test_a_slot_that_does_not_start_is_left_again(pty_board, index, monkeypatch):
     run(pty_board, index=index)
@@ -121,6 +134,36 @@ def test_a_slot_that_does_not_start_is_left_again(pty_board, index, monkeypatch)
     with pytest.raises(Trouble, match="back at slot a"):
         run(pty_board)
     assert "slot=a" in (pty_board.flash / "boot.txt").read_text()
+
+
+def test_a_cable_that_is_pulled_leaves_no_slot_to_go_back_to(pty_board, index, monkeypatch):
+    run(pty_board, index=index)
+    changed = {**flash.application(True), "firmware/extra.mpy": b"M\x06\x00\x1f\x00"}
+    monkeypatch.setattr(flash, "application", lambda everything: changed)
+    put = Board.put
+
+    def pulled(self, name, data):
+        if name == "b/firmware/extra.mpy":
+            raise Trouble("lost the board")
+        put(self, name, data)
+
+    monkeypatch.setattr(Board, "put", pulled)
+    with pytest.raises(Trouble, match="lost the board"):
+        run(pty_board)
+    monkeypatch.setattr(Board, "put", put)
+    with pytest.raises(Trouble, match="slot b is not whole"):
+        run(pty_board, back=True)
+    said = run(pty_board)  # and it goes on where it was
+    assert any("slot b" in line and ", 1 of them sent" in line for line in said), said
+    assert run(pty_board, back=True)
+
+
+def test_what_an_update_has_filled_is_whole_by_its_manifest():
+    digest = "0" * 64
+    head = b"WALLBRIDGE 1 99 256\n" + bytes(range(256))
+    text = f"version 1.0\nfile firmware/app.mpy 12 {digest}\n".encode()
+    assert flash.unpacked(head + text) == {"firmware/app.mpy": digest}
+    assert flash.unpacked(b"") == flash.unpacked(b"WALLBRIDGE") == flash.unpacked(head) == {}
 
 
 def test_what_arrives_damaged_is_not_started(pty_board, index, monkeypatch):
@@ -321,6 +364,51 @@ def test_a_board_that_says_nothing(monkeypatch):
             silent.enter()
     os.close(master)
     os.close(slave)
+
+
+class Starting(threading.Thread):
+    """A board that starts: what is typed meanwhile it answers all at once, when it has."""
+
+    def __init__(self, busy_s):
+        super().__init__(daemon=True)
+        self.busy_s = busy_s
+        self.master, self.slave = os.openpty()
+        tty.setraw(self.slave)
+        self.asked = []
+        self.start()
+
+    def run(self):
+        os.write(self.master, b"boot: slot a\r\n")
+        time.sleep(self.busy_s)
+        typed = b""
+        while True:
+            try:
+                typed += os.read(self.master, 100)
+            except OSError:
+                return
+            while b"\r\n" in typed:
+                line, _, typed = typed.partition(b"\r\n")
+                self.asked.append(line.decode())
+                reply = {b"status": b'{"status": "Available"}', b"selftest": b"pilot: ok, 12 V"}
+                os.write(self.master, line + b"\r\n" + reply[line] + b"\r\nok\r\n")
+
+    def close(self):
+        os.close(self.slave)
+        os.close(self.master)
+
+
+@pytest.mark.parametrize("again_s", [10, 0.5])
+def test_the_self_test_that_is_shown_is_no_earlier_answer(monkeypatch, again_s):
+    monkeypatch.setattr(board, "AGAIN_S", again_s)
+    monkeypatch.setattr(board, "QUIET_S", 0.5)
+    station = Starting(3)
+    said = []
+    with Board(os.ttyname(station.slave)) as target:
+        flash.selftest(target, said.append)
+    assert said == ["the station runs; its self-test:", "  pilot: ok, 12 V"]
+    assert station.asked.count("selftest") == 1
+    assert station.asked.count("status") == 1 or again_s < 1
+    station.close()
 
 
 class Console:

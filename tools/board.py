@@ -15,7 +15,7 @@ import sys
 import time
 
 import serial
-from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 from serial.tools import list_ports
 
@@ -23,12 +23,23 @@ CHUNK = 512  # bytes of a file in one command: the board holds it as text and as
 QUIET_S = 2
 SILENT_S = 5  # a board that says nothing for so long in the middle of something is gone
 ENTER_S = 10
+RUN_S = 60  # code that runs on the board may be silent for so long: littlefs may take its time
+AGAIN_S = 10  # a station that starts keeps what is typed: it is asked again only after so long
+# Without the first a reset would be a crash, of which a few in a row end in the safe state
+# (boot.py).
+RESET = """
+import machine
+if hasattr(machine, "RTC"):
+    machine.RTC().memory(b"0 ok")
+machine.reset()
+"""
 # The station's watchdog can't be stopped, but made patient; the reset at the end ends that.
 PATIENCE = """
 import machine
 if hasattr(machine, "WDT"):
     machine.WDT(timeout=3600000)
 """
+PROMPTS = (">>> ", "--> ")  # Python's, aiorepl's
 PASSWORD = "WALLBRIDGE_PASSWORD"  # the environment's variable with the console's password
 
 
@@ -107,9 +118,9 @@ class Board:
 
     # the station's console
 
-    def lines(self, seconds: float):
+    def lines(self, seconds: float, prompts=PROMPTS[:1]):
         """Yields the lines that come until the board has been silent for so long (or has talked
-        for a minute); the last one may be a prompt without its end."""
+        for a minute), or until it prompts; the last one may be without its end."""
         line = b""
         port = self.transport.serial
         end = time.monotonic() + seconds
@@ -125,7 +136,7 @@ class Board:
                         line = b""
                     else:
                         line += data
-                        if line == b">>> ":
+                        if line.decode(errors="replace") in prompts:
                             break
         finally:
             port.timeout = SILENT_S
@@ -140,9 +151,28 @@ class Board:
         """A command at the console: (lines of the reply, "ok", "error: WHY", ">>>", or "" when
         nobody answered). Log lines may be among them. `each` is called with every line."""
         self.type(command)
-        found = []
-        for line in self.lines(seconds):
-            if line == "ok" or line.startswith(("error:", ">>>")):
+        return self._reply(command, seconds, each)
+
+    def ask_at_start(self, command: str, longest_s: float) -> tuple[list[str], str]:
+        """As `ask`, of a station that is starting: waits for its answer, and returns only when it
+        has answered all that was typed. Its console may be busy for long, and answers then."""
+        said = list(self.lines(QUIET_S, PROMPTS))  # what is typed before may be lost
+        end = time.monotonic() + longest_s
+        answer = ""
+        asked = 0
+        while not answer and time.monotonic() < end:
+            self.type(command)
+            asked += 1
+            lines, answer = self._reply(command, AGAIN_S, prompts=PROMPTS)
+            said += lines
+        if asked > 1:  # it may answer to all of them
+            said += self.lines(QUIET_S)
+        return said, answer
+
+    def _reply(self, command, seconds, each=None, prompts=PROMPTS[:1]):
+        found: list[str] = []
+        for line in self.lines(seconds, prompts):
+            if line == "ok" or line.startswith(("error:", ">>>")) or line + " " in prompts:
                 return found, line
             if line == command or line.startswith("login *"):
                 continue  # the station's echo
@@ -209,14 +239,14 @@ class Board:
                 each(text.decode().rstrip("\r"))
 
         try:
-            said = self.transport.exec(code, data_consumer=consume if each else None)
-        except TransportExecError as error:
-            last = error.error_output.strip().rsplit("\n", 1)[-1]
-            if "ENOSPC" in last or "Errno 28" in last:
-                raise Trouble("no room: the board's file system is full") from None
-            raise Trouble(f"the board says: {last}") from None
+            said, wrong = self.transport.exec_raw(code, RUN_S, consume if each else None)
         except (TransportError, OSError) as error:
             raise Trouble(f"lost the board: {error}; plug it in again, and start again") from None
+        if wrong:
+            last = wrong.decode(errors="replace").strip().rsplit("\n", 1)[-1]
+            if "ENOSPC" in last or "Errno 28" in last:
+                raise Trouble("no room: the board's file system is full")
+            raise Trouble(f"the board says: {last}")
         return said.decode().replace("\r\n", "\n") if said else ""
 
     def value(self, code: str):
@@ -237,7 +267,7 @@ class Board:
     def reset(self) -> None:
         """Starts the board afresh, as its reset button does; the station's console is next."""
         with contextlib.suppress(TransportError, OSError):
-            self.transport.exec_raw_no_follow("import machine\nmachine.reset()")
+            self.transport.exec_raw_no_follow(RESET)
         self.transport.in_raw_repl = False
 
 

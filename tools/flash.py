@@ -23,11 +23,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from firmware.base import manifest  # noqa: E402
 from tools import board, board_facts, image, runtimes  # noqa: E402
 from tools.board import Board, Trouble  # noqa: E402
 from tools.image import esptool  # noqa: E402
 
 LIBRARIES = tuple(runtimes.manifest()[1])
+BUNDLE = "bundle"  # in a slot that an update has filled: what it was filled from
+WHOLE = "whole"  # in a slot: the `summary` of all its files, once they have been verified
 LIBRARY_FILES = "lib.json"  # on the board: their files' SHA-256
 BLOCK = 4096  # what a file takes of the flash at least
 SPARE = 128 * 1024  # for the journal, profiles and keys of a station's life
@@ -109,6 +112,22 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def summary(files: dict[str, str]) -> bytes:
+    """One hash for all files of a slot; `files` is path to SHA-256."""
+    return sha256("".join(f"{name} {files[name]}\n" for name in sorted(files)).encode()).encode()
+
+
+def unpacked(head: bytes) -> dict[str, str]:
+    """What should be in a slot that an update has filled: path to SHA-256, from the file BUNDLE
+    in it (firmware/base/bundle.py). Empty where that says nothing."""
+    line, _, rest = head.partition(b"\n")
+    try:
+        lines = io.BytesIO(rest[int(line.split()[3]) :])
+        return {entry.path: entry.sha256 for entry in manifest.entries(manifest.read_lines(lines))}
+    except (IndexError, ValueError, manifest.BadBundle):
+        return {}
+
+
 def application(everything: bool = False) -> dict[str, bytes]:
     """What goes into a slot: path to content, compiled."""
     try:
@@ -143,11 +162,13 @@ class Flash:
 
         def each(line):
             name, digest, size = line.rsplit(" ", 2)
+            self.progress(f"looking at {name}")
             self.there[name] = digest, int(size)
 
         self.board.run(TOOLS)
         names = ("a", "b", "lib", "boot.py", "main.py", "boot.txt")
         self.board.run("for n in %r: walk(n)" % (names,), each)
+        self.progress("")
 
     def words(self) -> dict[str, str]:
         """boot.txt (see boot.py)."""
@@ -161,8 +182,22 @@ class Flash:
         return {
             name[2:]: digest
             for name, (digest, _) in self.there.items()
-            if name.startswith(slot + "/")
+            if name.startswith(slot + "/") and name != slot + "/" + WHOLE
         }
+
+    def check_whole(self, slot: str) -> None:
+        """Raises Trouble for a slot that was filled by half, by this tool or by an update."""
+        held = self.holds(slot)
+        if not held:
+            raise Trouble(f"there is nothing in slot {slot} to go back to")
+        if self.board.get(slot + "/" + WHOLE) == summary(held):
+            return
+        listed = unpacked(self.board.get(slot + "/" + BUNDLE) or b"")
+        if not listed or any(held.get(name) != digest for name, digest in listed.items()):
+            raise Trouble(
+                f"slot {slot} is not whole: it was filled by half, or changed since; the board "
+                "stays as it is. Flash instead"
+            )
 
     def switch(self, slot: str, words: dict) -> None:
         """Starts this slot from the next reset on, in one step."""
@@ -239,13 +274,17 @@ class Flash:
                 f"no room: {free // 1024} KB are free, {need // 1024} KB are needed "
                 f"({SPARE // 1024} KB of them for what the station stores)"
             )
+        if slot + "/" + WHOLE in self.there:
+            self.board.run(f"os.remove({slot + '/' + WHOLE!r})")
         for name in held:
             if name not in files:
+                self.progress(f"removing {name}")
                 self.board.run(f"os.remove({slot + '/' + name!r})")
         for name in sorted({name.rsplit("/", 1)[0] for name in change}):
             self.board.run(f"folders({slot + '/' + name + '/'!r})")
         old = "b" if slot == "a" else "a"
         for name in local:
+            self.progress(f"copying {name}")
             self.board.run(f"copy({old + '/' + name!r}, {slot + '/' + name!r})")
         total = sum(len(files[name]) for name in send) or 1
         done = 0
@@ -253,14 +292,21 @@ class Flash:
             self.progress(f"{done * 100 // total:3} %  {number}/{len(send)}  {name}")
             self.board.put(slot + "/" + name, files[name])
             done += len(files[name])
-        self.progress("")
         self.verify(slot, wanted)
+        self.board.put(slot + "/" + WHOLE, summary(wanted))
         return len(send)
 
     def verify(self, slot: str, wanted: dict[str, str]) -> None:
         """Every file of the slot is what was meant, by its SHA-256."""
         found = {}
-        self.board.run(f"walk({slot!r})", lambda line: found.update([line.rsplit(" ", 2)[:2]]))
+
+        def each(line):
+            name, digest, _ = line.rsplit(" ", 2)
+            self.progress(f"verifying {name}")
+            found[name] = digest
+
+        self.board.run(f"walk({slot!r})", each)
+        self.progress("")
         wanted = {slot + "/" + name: digest for name, digest in wanted.items()}
         for name in sorted(set(found) | set(wanted)):
             if found.get(name) != wanted.get(name):
@@ -322,8 +368,7 @@ def erase(port: str, name: str, say=print) -> None:
 def go_back(work: Flash, running: str) -> str:
     """The slot that ran before."""
     other = "b" if running == "a" else "a"
-    if not work.holds(other):
-        raise Trouble(f"there is nothing in slot {other} to go back to")
+    work.check_whole(other)
     return other
 
 
@@ -372,9 +417,9 @@ def selftest(target: Board, say) -> None:
     said, prompts, answer = [], 0, ""
     end = time.monotonic() + STARTS_S
     while time.monotonic() < end and prompts < 3:  # at Python's prompt: it has ended
-        lines, answer = target.ask("status", 1)
+        lines, answer = target.ask_at_start("status", end - time.monotonic())
         said += lines
-        if any(line.startswith("-->") for line in lines):
+        if answer.startswith("-->"):
             say("the station runs; aiorepl has the console's place: there is no self-test")
             return
         prompts += answer.startswith(">>>")
