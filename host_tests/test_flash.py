@@ -151,8 +151,12 @@ def test_a_cable_that_is_pulled_leaves_no_slot_to_go_back_to(pty_board, index, m
     with pytest.raises(Trouble, match="lost the board"):
         run(pty_board)
     monkeypatch.setattr(Board, "put", put)
+    with Board(pty_board.port) as target:
+        flash.selftest(target, lambda line: None)  # it has started again
     with pytest.raises(Trouble, match="slot b is not whole"):
         run(pty_board, back=True)
+    with Board(pty_board.port) as target:
+        flash.selftest(target, lambda line: None)
     said = run(pty_board)  # and it goes on where it was
     assert any("slot b" in line and ", 1 of them sent" in line for line in said), said
     assert run(pty_board, back=True)
