@@ -4,9 +4,9 @@ the device."""
 import asyncio
 
 from firmware.base import runtime
-from firmware.base.clock import Clock
 from firmware.base.log import Log, Logbook
 from firmware.base.store import Files, Store
+from firmware.base.times import Clock
 from firmware.charging import models
 from firmware.net import tls
 from firmware.sensing.meters import RegisterMap

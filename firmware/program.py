@@ -1,9 +1,9 @@
 """Runs stations one after the other until one ends for good."""
 
+import firmware.parts
 import firmware.station
 from firmware.base import log, runtime
 from firmware.console.console import Console
-from firmware.parts import Parts
 
 # How a station ended, and OCPP's reason for the transaction that it may have left open.
 _RESTART_REASONS = {"reset": "SoftReset", "hard reset": "HardReset"}
@@ -14,14 +14,14 @@ def run(options):
     on the device, None where a signal has ended the program. The permit is off afterwards, in any
     case."""
     log.to_stderr()
-    parts = Parts(options)
+    parts = firmware.parts.Parts(options)
     try:
         return runtime.run(serve(parts))
     finally:  # also when no task got the chance to
         parts.board.permit(False)
 
 
-async def serve(parts: Parts, read=None, write=None) -> str:
+async def serve(parts: firmware.parts.Parts, read=None, write=None) -> str:
     """Runs stations and returns how the last one ended; on the device there is only one, since
     every reset is the chip's. `read` and `write` are the console's, by default stdin and stdout;
     see `Console`."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware import command_line, program
+from firmware import command_line, parts, program
 from host_tests import virtual
 from tools import frozen, runtimes
 from tools.central import House
@@ -112,8 +112,8 @@ class Rig:
             self._typed = asyncio.Queue()
             self._said = asyncio.Queue()
             self._text = ""
-            parts = program.Parts(command_line.parse(self.words()))
-            work = program.serve(parts, self._typed.get, self._write)
+            station_parts = parts.Parts(command_line.parse(self.words()))
+            work = program.serve(station_parts, self._typed.get, self._write)
             self.task = asyncio.create_task(work)
             return
         folder, environment = runtimes.MPY, runtimes.environment()

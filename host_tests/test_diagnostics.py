@@ -21,7 +21,7 @@ from pyftpdlib.servers import FTPServer
 
 from firmware.base import runtime as firmware_runtime
 from firmware.net import dial
-from firmware.ocpp import diagnostics_file, transfers
+from firmware.ocpp import diagnostics, transfers
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.test_transfer_http import der
 
@@ -284,7 +284,7 @@ def test_what_only_a_device_knows(monkeypatch):
         clock=types.SimpleNamespace(ms=lambda: 5000),
         rpc=types.SimpleNamespace(active_ms=3000),
     )
-    assert "wifi=192.0.2.7, -61 dBm" in list(diagnostics_file._network(station))
+    assert "wifi=192.0.2.7, -61 dBm" in list(diagnostics._network(station))
 
 
 def test_lines_of_a_time_only(tmp_path):

@@ -3,8 +3,7 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firmware.base.journal import Journal
-from firmware.base.packed_ints import pack_ints, unpack_ints
+from firmware.base.journal import Journal, pack_ints, unpack_ints
 from host_tests.both.memory_files import MemoryFiles
 from host_tests.flash import Flash
 

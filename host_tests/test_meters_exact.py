@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from firmware.base.clock import Clock
+from firmware.base.times import Clock
 from firmware.board.simulated import meter_slave
 from firmware.sensing import meters, modbus
 from host_tests import virtual

@@ -12,7 +12,7 @@ from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from firmware.base.clock import Clock
+from firmware.base.times import Clock
 from firmware.board.serial_pc import SerialPort
 from firmware.metering.meter import Meter
 from firmware.sensing import meters
@@ -271,7 +271,7 @@ async def test_the_meter_goes_silent_and_comes_back():
 
 SCRIPT = """
 import asyncio, json, sys
-from firmware.base.clock import Clock
+from firmware.base.times import Clock
 from firmware.base.log import Log
 from firmware.board.serial_pc import SerialPort
 from firmware.metering.meter import Meter

@@ -171,7 +171,7 @@ virtual.run(session())
 def test_an_operation_is_its_fields_a_function_and_a_row(tmp_path):
     tree = Tree(tmp_path / "tree")
     row = '    "SetLight.req": (("colour", "red|green|off", REQUIRED),),'
-    tree.put_before("firmware/ocpp/messages.py", '    "Reset.req": ', row)
+    tree.put_before("firmware/ocpp/schemas.py", '    "Reset.req": ', row)
     (tree.folder / "firmware/ocpp/handlers/light.py").write_text(
         '''"""SetLight: an operation that OCPP does not know."""
 
@@ -182,7 +182,7 @@ async def SetLight(station, payload):
 '''
     )
     name = "firmware/ocpp/handlers/dispatch.py"
-    tree.put_before(name, "    maintenance,", "    light,")
+    tree.put_before(name, "    reserve_now,", "    light,")
     tree.put_before(name, '    "Reset": ', '    "SetLight": light.SetLight,')
     assert tree.run("-c", OPERATION, str(tmp_path)).splitlines() == [
         '[3, "0", {"status": "Accepted"}]',

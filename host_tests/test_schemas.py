@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firmware.ocpp import CallError, messages, schemas
+from firmware.ocpp import CallError, schemas
 from host_tests.both import sent_messages
 from host_tests.ocpp_messages import (
     FROM_STATION,
@@ -29,7 +29,7 @@ from host_tests.ocpp_messages import (
     validator,
 )
 
-RECEIVED = messages.MESSAGES
+RECEIVED = schemas.MESSAGES
 SENT = sent_messages.MESSAGES
 ALL = {**RECEIVED, **SENT}
 CODES = {
@@ -161,7 +161,7 @@ def test_the_station_knows_what_the_guide_lists_and_no_more():
     assert names(RECEIVED, "conf") == set(FROM_STATION)
     assert names(SENT, "req") == {*FROM_STATION, *NOT_SUPPORTED}
     assert names(SENT, "conf") == {*TO_STATION, *NOT_SUPPORTED}
-    assert {*messages.NOT_SUPPORTED} == {*NOT_SUPPORTED}
+    assert {*schemas.NOT_SUPPORTED} == {*NOT_SUPPORTED}
 
 
 @settings(max_examples=300, deadline=None)

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware.base import runtime
-from firmware.net import dial, read_ahead, websocket
+from firmware.net import dial, receiving, websocket
 from firmware.net.websocket import Closed
 from host_tests import virtual
 from host_tests.both.test_websocket import (
@@ -320,7 +320,7 @@ class FedLink:
         self.reader = asyncio.StreamReader()
         self.out = b""
         self.transport = self
-        self.link = websocket.WebSocket(read_ahead.ReadAhead(self.reader), self, limit, 30)
+        self.link = websocket.WebSocket(receiving.ReadAhead(self.reader), self, limit, 30)
 
     def write(self, data):
         self.out += data

@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 import firmware  # noqa: E402
 from firmware.base.bundle import UNSIGNED  # noqa: E402
-from firmware.base.rsa import verify  # noqa: E402
+from firmware.base.manifest import verify  # noqa: E402
 from firmware.base.store import Files, Store  # noqa: E402
 from tools import runtimes  # noqa: E402
 

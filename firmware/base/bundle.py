@@ -13,7 +13,7 @@ import asyncio
 import binascii
 import hashlib
 
-from firmware.base import manifest, rsa
+from firmware.base import manifest
 from firmware.base.manifest import BadBundle
 from firmware.base.runtime import const
 
@@ -84,7 +84,7 @@ class Unpacker:
         complete."""
         try:
             with self.files.open(self.slot + _HEAD_FILE, "rb") as f:
-                head = f.read(_MAX_FIRST_LINE + rsa.KEY_BYTES)
+                head = f.read(_MAX_FIRST_LINE + manifest.KEY_BYTES)
         except OSError:
             return  # there is nothing
         self._read_first_line(head)
@@ -158,7 +158,7 @@ class Unpacker:
         words = line.split(b" ") if line.startswith(b"WALLBRIDGE 1 ") else []
         if len(words) != 4 or not words[2].isdigit():
             raise BadBundle("this is no bundle, or one for a later firmware")
-        if int(words[2]) > _MAX_MANIFEST or words[3] not in (b"0", b"%d" % rsa.KEY_BYTES):
+        if int(words[2]) > _MAX_MANIFEST or words[3] not in (b"0", b"%d" % manifest.KEY_BYTES):
             raise BadBundle("its manifest or signature is too large")
         self._manifest_size = int(words[2])
         self._head_size = len(line) + 1 + int(words[3])
@@ -194,7 +194,7 @@ class Unpacker:
             if not signature:
                 raise BadBundle("it is not signed")
             digest = await self._digest(name, self._head_size)
-            if not await rsa.verify(self._key, signature, digest):
+            if not await manifest.verify(self._key, signature, digest):
                 raise BadBundle("it is not signed by the one whose key this station has")
         with self.files.open(self.slot + name, "rb") as f:
             f.seek(self._head_size)

@@ -11,7 +11,7 @@ phases a one-phase station hangs on is not its to tell. A frequency has no unit 
 
 from collections import namedtuple
 
-from firmware.base.packed_ints import pack_ints, unpack_ints
+from firmware.base.journal import pack_ints, unpack_ints
 from firmware.base.runtime import const
 
 # `decimals`: how many the integers of a reading hold, in `unit` ("" for none); `values`: what to

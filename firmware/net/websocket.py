@@ -4,8 +4,8 @@ import asyncio
 
 from firmware.base import runtime, sockets
 from firmware.base.runtime import const
-from firmware.net import dial, read_ahead, websocket_handshake
-from firmware.net.long_message import LongMessage
+from firmware.net import dial, receiving, websocket_handshake
+from firmware.net.receiving import LongMessage
 from firmware.net.url import parse_url
 
 # Close codes (RFC 6455, 7.4.1).
@@ -121,7 +121,7 @@ async def connect(
     key = websocket_handshake.new_key()
     request = websocket_handshake.request(place, headers, key, protocol)
     reader, writer = await dial.dial(place.host, place.port, tls, request, timeout_s, addresses)
-    incoming = read_ahead.ReadAhead(reader)
+    incoming = receiving.ReadAhead(reader)
     is_open = False
     try:
         await websocket_handshake.check_answer(incoming, key, protocol, limit, timeout_s)
@@ -142,7 +142,7 @@ class WebSocket:
         self.closed = None
         self.pongs = 0
         self.timeout_s = timeout_s
-        self._incoming = incoming  # a read_ahead.ReadAhead
+        self._incoming = incoming  # a receiving.ReadAhead
         self._writer = writer
         self._limit = limit  # bytes of a message
         self._buffer = memoryview(bytearray(min(limit, _SHORT)))  # for a short message
@@ -228,7 +228,7 @@ class WebSocket:
             if self._left:
                 space = self._space()
                 count = self._incoming.take_into(space)
-                if not count and self._left < read_ahead.SIZE:
+                if not count and self._left < receiving.SIZE:
                     await self._incoming.need(1)  # with what follows the frame, if it is there
                 elif not count:
                     count = await self._incoming.read_into(space)

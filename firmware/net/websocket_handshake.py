@@ -53,7 +53,7 @@ def request(url, headers, key: str, protocol: str) -> bytes:
 
 
 async def check_answer(incoming, key: str, protocol: str, limit: int, timeout_s: int) -> None:
-    """Takes the server's answer from a read_ahead.ReadAhead, headers of `limit` bytes at most.
+    """Takes the server's answer from a receiving.ReadAhead, headers of `limit` bytes at most.
     Raises Refused when it is no WebSocket for us, else OSError."""
     try:
         await asyncio.wait_for(_check_answer(incoming, key, protocol, limit), timeout_s)

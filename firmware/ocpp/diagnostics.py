@@ -4,10 +4,14 @@ While the central system waits to hear how it ends, the store has a mark: after 
 told UploadFailed.
 """
 
+import asyncio
+import sys
 from collections import namedtuple
 
+from firmware.base import runtime, times
+from firmware.charging import faults
 from firmware.net.url import TRANSFER_SCHEMES, parse_url
-from firmware.ocpp import diagnostics_file
+from firmware.ocpp import keys
 from firmware.ocpp.transfers import DIAGNOSTICS_STATUS, STORED_DIAGNOSTICS
 
 # Its statuses (OCPP 7.24).
@@ -83,7 +87,115 @@ class DiagnosticsJob:
         from firmware.net.transfer import FileBody  # with HTTP and FTP: only a transfer needs them
 
         files = self.station.files
-        await diagnostics_file.write(self.station, _FILE, request.first, request.last)
+        await write(self.station, _FILE, request.first, request.last)
         with files.open(_FILE, "rb") as f:
             body = FileBody(f, files.size(_FILE))
             await self.transfers.upload(request.url, request.file_name, body)
+
+
+async def write(station, name: str, first: str, last: str) -> None:
+    """Makes the file `name` in the station's flash. `first` and `last`: the date-times between
+    which log lines are wanted, "" for no limit. Others run between the sections,
+    and after each line of the log."""
+    station.logbook.save()
+    sections = (
+        ("station", _station),
+        ("connector", _connector),
+        ("transactions", _transactions),
+        ("configuration", _configuration),
+        ("memory", _memory),
+        ("network", _network),
+    )
+    with station.files.open(name, "wb") as f:
+        for title, lines in sections:
+            f.write(("[%s]\n" % title).encode())
+            try:
+                for line in lines(station):
+                    f.write((line + "\n").encode())
+            except Exception as error:  # what is broken must not keep the rest from being told
+                f.write(runtime.trace(error).encode())
+            f.write(b"\n")
+            await asyncio.sleep(0)
+        f.write(b"[log]\n")
+        await station.logbook.copy(f, first, last)
+
+
+def _station(station):
+    epoch = station.clock.epoch()
+    yield "time=" + (times.text(epoch) if epoch else "unknown")
+    yield "uptime_s=%d" % (station.clock.ms() // 1000)
+    yield "started_after=" + station.session.restart_reason
+    yield "version=" + station.version
+    yield "python=" + sys.version
+    yield "model=" + station.reference.name
+    yield "meter=%s, %s" % (station.meter.model or "unknown", station.meter.error or "answers")
+    yield "registration=" + station.registration.status
+    yield "safe_state=%s" % station.in_safe_state
+    crashes = station.board.crash_record()
+    if crashes:
+        yield "crashes=" + crashes
+    for part in sorted(station.log.counts):  # since the start
+        yield "warnings.%s=%d" % (part, station.log.counts[part])
+    for message in station.transfers.statuses:
+        yield "%s=%s" % (message, station.transfers.status(message))
+
+
+def _connector(station):
+    evse = station.evse
+    yield "status=%s %s" % (station.notifier.status, station.notifier.info)
+    yield "operative=%s" % station.session.operative
+    yield "reserved=%s" % (station.session.reservation is not None)
+    for name in "pilot plugged contactor locked duty phases offered_ma".split():
+        yield "%s=%s" % (name, getattr(evse, name))
+    for name, ma in sorted(evse.limits.all().items()):
+        yield "limit.%s_ma=%s" % (name, ma)
+    for code in evse.faults.active:
+        since = (station.clock.ms() - evse.faults.since(code)) // 1000
+        yield "fault=%s %s, for %d s" % (code, faults.row(code).info, since)
+    reading = station.meter.last or {}
+    for name in sorted(reading):
+        yield "meter.%s=%s" % (name, reading[name])
+    yield "tic=%s" % ("detected" if station.tic.detected else "not detected")
+
+
+def _transactions(station):
+    running = station.session.transaction
+    if running:
+        yield "running=%s, meter_start=%d" % (running.transaction_id, running.meter_start)
+    yield "pending=%d" % station.transactions.outbox.pending
+    for line in station.transactions.outbox.listing():
+        yield line
+    for line in station.profiles.listing():
+        yield "profile: " + line
+
+
+def _configuration(station):
+    for key in keys.rows():
+        yield "%s=%s" % (key.name, station.config.shown(key))
+
+
+def _memory(station):
+    memory = runtime.memory()
+    yield "heap_free=%d" % memory.heap_free
+    if memory.chip_free is not None:
+        yield "chip_free=%d, the largest block %d" % (memory.chip_free, memory.chip_largest)
+        yield "memory_low=%s" % station.transfers.memory_is_low
+    if memory.psram_free is not None:
+        yield "psram_free=%d" % memory.psram_free
+    yield "flash_free=%d" % station.files.free()
+    yield "journal_bytes=%d" % station.transactions.journal.size
+
+
+def _network(station):
+    connection = station.connection
+    yield "link=" + connection.state
+    yield "connections=%d" % connection.connections
+    if runtime.DEVICE:
+        from firmware.net import wifi  # only the device has MicroPython's `network`
+
+        yield "wifi=%s" % wifi.describe()[1]
+    if connection.lost_ms is not None:
+        yield "lost_for_s=%d" % ((station.clock.ms() - connection.lost_ms) // 1000)
+    yield "silent_for_s=%d" % ((station.clock.ms() - station.rpc.active_ms) // 1000)
+    for host, port in connection.addresses.reached():
+        yield "reached=%s:%s" % (host, port)

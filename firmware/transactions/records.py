@@ -1,6 +1,6 @@
 """What the journal's records say: the one owner of their kinds and of their bytes.
 
-A payload is packed integers (base/packed_ints.py), then bytes where the table says so. Stations in
+A payload is packed integers (base/journal.py), then bytes where the table says so. Stations in
 the field have journals that were written so: change nothing, only ever append.
 
 START, VALUES and STOP are events. They begin with
@@ -28,7 +28,7 @@ kind        then
 
 from collections import namedtuple
 
-from firmware.base.packed_ints import pack_ints, unpack_ints
+from firmware.base.journal import pack_ints, unpack_ints
 from firmware.metering import measurands
 
 # Indices into it are in the journal: only ever append.

@@ -8,7 +8,7 @@ may only be known later (event_times.py).
 
 import asyncio
 
-from firmware.base.packed_ints import pack_ints, unpack_ints
+from firmware.base.journal import pack_ints, unpack_ints
 from firmware.base.runtime import const
 from firmware.metering import measurands
 from firmware.transactions.event_times import EventTimes

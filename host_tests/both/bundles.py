@@ -8,7 +8,7 @@ import hashlib
 import os
 import sys
 
-from firmware.base import rsa
+from firmware.base.manifest import SHA256_DIGEST_INFO
 from firmware.base.store import Files
 
 _N = """
@@ -37,7 +37,7 @@ KEY = _number(_N)
 
 
 def sign(manifest):
-    padded = b"\x00\x01" + b"\xff" * 202 + b"\x00" + rsa.SHA256_DIGEST_INFO
+    padded = b"\x00\x01" + b"\xff" * 202 + b"\x00" + SHA256_DIGEST_INFO
     padded += hashlib.sha256(manifest).digest()
     number = pow(int.from_bytes(padded, "big"), int.from_bytes(_number(_D), "big"),
                  int.from_bytes(KEY, "big"))  # fmt: skip

@@ -449,12 +449,12 @@ def websocket(data):
 
 
 async def _websocket(data):
-    from firmware.net import read_ahead, websocket
+    from firmware.net import receiving, websocket
 
     verdicts = []
     for step in (0, 1 + len(data) % 7):
         stream = Stream(data, step)
-        link = websocket.WebSocket(read_ahead.ReadAhead(stream), stream, 600, 5)
+        link = websocket.WebSocket(receiving.ReadAhead(stream), stream, 600, 5)
         got: list = []
         try:
             while True:
@@ -505,10 +505,10 @@ def handshake_seeds():
 
 def handshake(data):
     """A server's answer to the opening handshake."""
-    from firmware.net import read_ahead, websocket_handshake
+    from firmware.net import receiving, websocket_handshake
 
     async def main():
-        incoming = read_ahead.ReadAhead(Stream(data, 1 + len(data) % 50))
+        incoming = receiving.ReadAhead(Stream(data, 1 + len(data) % 50))
         key = "dGhlIHNhbXBsZSBub25jZQ=="
         try:
             await websocket_handshake.check_answer(incoming, key, "ocpp1.6", 700, 5)
@@ -743,8 +743,7 @@ class Clock:
 
 
 def records_seeds():
-    from firmware.base.journal import Record, encode
-    from firmware.base.packed_ints import pack_ints
+    from firmware.base.journal import Record, encode, pack_ints
 
     return [
         encode(Record(1, 1, b"abc"))

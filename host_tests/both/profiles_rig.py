@@ -5,7 +5,7 @@ import json
 from firmware.base import runtime, times
 from firmware.charging.limits import Limits
 from firmware.ocpp import schemas
-from firmware.ocpp.handlers import composite_schedule, smart_charging
+from firmware.ocpp.handlers import smart_charging
 from firmware.smart_charging.controller import LimitController
 from firmware.smart_charging.profile import EPOCH, NEVER
 from firmware.smart_charging.store import ProfileStore
@@ -171,7 +171,7 @@ class Station:
         if unit:
             payload["chargingRateUnit"] = unit
         schemas.check("GetCompositeSchedule", "req", payload)
-        answer = await composite_schedule.GetCompositeSchedule(self, payload)
+        answer = await smart_charging.GetCompositeSchedule(self, payload)
         schedule = answer.get("chargingSchedule")
         if schedule:
             schedule["chargingSchedulePeriod"] = list(schedule["chargingSchedulePeriod"])

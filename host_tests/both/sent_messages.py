@@ -2,7 +2,7 @@
 support. Tests check what goes out against it."""
 
 from firmware.ocpp import CallError, schemas
-from firmware.ocpp.messages import OPTIONAL, REQUIRED
+from firmware.ocpp.schemas import OPTIONAL, REQUIRED
 
 
 def check(action: str, direction: str, payload) -> None:

@@ -1,7 +1,6 @@
 """The journal: order, restarts, damage, compaction, a full flash."""
 
-from firmware.base.journal import Journal
-from firmware.base.packed_ints import pack_ints, unpack_ints
+from firmware.base.journal import Journal, pack_ints, unpack_ints
 from host_tests.both.memory_files import MemoryFiles
 
 

@@ -2,7 +2,7 @@
 
 from firmware.ocpp import configuration, keys
 from firmware.ocpp.configuration import Configuration
-from firmware.ocpp.handlers import configuration_keys
+from firmware.ocpp.handlers import core
 from firmware.ocpp.security import Security
 
 
@@ -160,7 +160,7 @@ async def test_all_keys_are_told():
     station.mid = station.last = station.phases = 1
     station.detected = False
     station.max_ma = 32000
-    answer = await configuration_keys.GetConfiguration(station, {})
+    answer = await core.GetConfiguration(station, {})
     told = {key["key"]: key["value"] for key in answer["configurationKey"]}
     assert len(told) > 40 and told["HeartbeatInterval"] == "60" and told["CpoName"] == ""
     assert (told["IMaxUser"], told["TICdetection"], told["MeterType"]) == ("32", "false", "1")

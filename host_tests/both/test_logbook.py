@@ -2,8 +2,8 @@
 
 import asyncio
 
-from firmware.base.clock import Clock
 from firmware.base.log import Log, Logbook
+from firmware.base.times import Clock
 from host_tests.both import bundles
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from firmware.base.clock import Clock
+from firmware.base.times import Clock
 from firmware.board.simulated import meter_slave
 from firmware.metering.meter import Meter
 from firmware.sensing import meters, modbus

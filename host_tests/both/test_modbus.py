@@ -1,6 +1,6 @@
 """The Modbus RTU master against scripted lines; the frames are those of the field notes."""
 
-from firmware.base.clock import Clock
+from firmware.base.times import Clock
 from firmware.sensing import modbus
 from firmware.sensing.modbus import Master, ModbusError
 from host_tests.both.meter_wire import Wire

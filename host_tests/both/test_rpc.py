@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from firmware.base.clock import Clock
+from firmware.base.times import Clock
 from firmware.ocpp import Answer, CallError, LinkDown, Unanswered, json_writer
 from firmware.ocpp.rpc import Rpc
 from host_tests.both import sent_messages

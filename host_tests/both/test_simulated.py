@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-from firmware.base.clock import Clock as RealClock
+from firmware.base.times import Clock as RealClock
 from firmware.board.simulated.board import Board
 from firmware.sensing import modbus, tic
 from firmware.sensing.meters import RegisterMap

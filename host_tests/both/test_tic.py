@@ -2,8 +2,8 @@
 
 import asyncio
 
-from firmware.base.clock import Clock
 from firmware.base.log import Log
+from firmware.base.times import Clock
 from firmware.board.simulated import tic_encoder
 from firmware.sensing import tic
 from firmware.sensing.tic import HISTORIQUE, OFF, STANDARD, Decoder, house_facts, value

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from firmware.base import runtime
-from firmware.base.clock import Clock
+from firmware.base.times import Clock
 from host_tests.virtual import free_port
 
 

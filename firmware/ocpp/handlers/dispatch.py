@@ -7,11 +7,8 @@ It refuses a call by raising CallError.
 
 from firmware.ocpp import CallError, Unanswered
 from firmware.ocpp.handlers import (
-    composite_schedule,
-    configuration_keys,
+    core,
     firmware_management,
-    maintenance,
-    remote_transactions,
     reserve_now,
     smart_charging,
     trigger_message,
@@ -19,17 +16,17 @@ from firmware.ocpp.handlers import (
 from firmware.ocpp.registration import REJECTED
 
 HANDLERS = {
-    "RemoteStartTransaction": remote_transactions.RemoteStartTransaction,
-    "RemoteStopTransaction": remote_transactions.RemoteStopTransaction,
-    "UnlockConnector": maintenance.UnlockConnector,
-    "Reset": maintenance.Reset,
-    "DataTransfer": maintenance.DataTransfer,
+    "RemoteStartTransaction": core.RemoteStartTransaction,
+    "RemoteStopTransaction": core.RemoteStopTransaction,
+    "UnlockConnector": core.UnlockConnector,
+    "Reset": core.Reset,
+    "DataTransfer": core.DataTransfer,
     "TriggerMessage": trigger_message.TriggerMessage,
-    "GetConfiguration": configuration_keys.GetConfiguration,
-    "ChangeConfiguration": configuration_keys.ChangeConfiguration,
+    "GetConfiguration": core.GetConfiguration,
+    "ChangeConfiguration": core.ChangeConfiguration,
     "SetChargingProfile": smart_charging.SetChargingProfile,
     "ClearChargingProfile": smart_charging.ClearChargingProfile,
-    "GetCompositeSchedule": composite_schedule.GetCompositeSchedule,
+    "GetCompositeSchedule": smart_charging.GetCompositeSchedule,
     "ReserveNow": reserve_now.ReserveNow,
     "CancelReservation": reserve_now.CancelReservation,
     "GetDiagnostics": firmware_management.GetDiagnostics,

@@ -13,7 +13,7 @@ import os
 
 from firmware.base.store import Files
 from firmware.ocpp import schemas
-from firmware.ocpp.handlers import composite_schedule, smart_charging
+from firmware.ocpp.handlers import smart_charging
 from firmware.smart_charging.controller import ProfileLimit
 from firmware.smart_charging.profile import EPOCH, pack_record
 from firmware.smart_charging.profile_files import ProfileFiles
@@ -104,7 +104,7 @@ async def longest(holds, work):
 
 
 async def ask(station, asked, answer):
-    given = await composite_schedule.GetCompositeSchedule(station, asked)
+    given = await smart_charging.GetCompositeSchedule(station, asked)
     schedule = given["chargingSchedule"]
     schedule["chargingSchedulePeriod"] = list(schedule["chargingSchedulePeriod"])
     answer.append(given)
