@@ -16,7 +16,7 @@ from firmware import provisioning
 from firmware.base.store import Files, Store
 from firmware.ocpp.configuration import Configuration
 from host_tests.pty_board import PtyBoard
-from tools import provision, runtimes
+from tools import board_facts, provision, runtimes
 from tools.board import Board, Trouble
 
 SECRETS = ("password-of-17-ch", "wifi-of-the-house", "open-sesame")
@@ -118,6 +118,8 @@ def test_good_answers_become_the_files_that_the_device_reads(folder):
         ({"board": "toaster"}, "no such board"),
         ({"pins__permit": "6"}, "no pin for this"),
         ({"pins__permit": "-"}, "must be fitted"),
+        ({"board": "wrover", "pins__meter_rx": "16"}, "no pin for this: the PSRAM's"),
+        ({"board": "s3", "pins__permit": "35"}, "no pin for this: the PSRAM's"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_written(folder, words, why):
@@ -334,6 +336,59 @@ def test_what_is_typed_anew_wins(folder):
     assert made["state/store/auth-old"] is None
     torn = now[:-1]
     assert provision.overruled(torn, GOOD, GOOD) == ({}, [])  # the station does not read it either
+
+
+CHIP = """
+HEAP_DATA = 4
+def idf_heap_info(kind):
+    return [(113792, 41000, 26000, 9000), (4177920, 4000000, 3900000, 3800000)]
+class Partition:
+    TYPE_DATA = 1
+    @staticmethod
+    def find(kind, label):
+        return []
+"""
+
+
+@pytest.mark.micropython
+def test_the_chip_says_which_pins_it_has(pty_board, folder, person, monkeypatch):
+    library = pty_board.flash / "lib"
+    library.mkdir()
+    (library / "esp32.py").write_text(CHIP)
+    (library / "esp.py").write_text("def flash_size():\n    return 4 << 20\n")
+    monkeypatch.setattr(board_facts, "chip", lambda facts: "esp32")
+
+    def written(given=None):
+        path = None
+        if given is not None:
+            path = folder / "house.json"
+            path.write_text(json.dumps({**given, "ca": "ca.pem"}))
+        args = argparse.Namespace(file=path, overrule=False)
+        with Board(pty_board.port) as target:
+            provision.provision(target, args, lambda line: None)
+        return json.loads((pty_board.flash / "provision.json").read_text())
+
+    assert written(GOOD)["board"] == "wrover"
+    for words, why in (
+        ({"board": "devkit"}, "devkit is for the chip esp32, and this is esp32.psram: take wrov"),
+        ({"board": "s3", "pins": {}}, "take wrover"),
+        ({"pins": {"meter_rx": "16"}}, "pins: meter_rx: 16 is no pin for this: the PSRAM's"),
+    ):
+        with pytest.raises(Trouble, match=why):
+            written({**GOOD, **words})
+    (pty_board.flash / "provision.json").unlink()
+    person.typed = {
+        "The commercial": ["Evh5A07N2C7"],
+        "The most": ["20"],
+        "The board": ["devkit", ""],
+    }
+    assert written()["board"] == "wrover"
+    assert [words for words in person.prompts if words.startswith("The board")][1].endswith(
+        "devkit, wrover or s3 [wrover]: "
+    )
+    monkeypatch.setattr(board_facts, "chip", lambda facts: "esp32c3")
+    with pytest.raises(Trouble, match="no pin table for the chip esp32c3.psram"):
+        written(GOOD)
 
 
 @pytest.mark.micropython

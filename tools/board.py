@@ -33,6 +33,7 @@ if hasattr(machine, "RTC"):
     machine.RTC().memory(b"0 ok")
 machine.reset()
 """
+IN_USE_S = 1  # other programs look at a new port, too, for a moment
 # The station's watchdog can't be stopped, but made patient; the reset at the end ends that.
 PATIENCE = """
 import machine
@@ -92,11 +93,17 @@ class Board:
         self._open()
 
     def _open(self):
-        try:  # mpremote's transport does not tell why it can't open a port
-            serial.serial_for_url(self.port, baudrate=115200, exclusive=True).close()
-            self.transport = SerialTransport(self.port, timeout=SILENT_S)
-        except (OSError, TransportError) as error:
-            raise Trouble(why(self.port, error)) from None
+        end = time.monotonic() + IN_USE_S
+        while True:
+            try:  # mpremote's transport does not tell why it can't open a port
+                serial.serial_for_url(self.port, baudrate=115200, exclusive=True).close()
+                self.transport = SerialTransport(self.port, timeout=SILENT_S)
+                return
+            except (OSError, TransportError) as error:
+                reason = why(self.port, error)
+                if "in use" not in reason or time.monotonic() > end:
+                    raise Trouble(reason) from None
+                time.sleep(0.1)
 
     @contextlib.contextmanager
     def released(self):

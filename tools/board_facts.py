@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections import namedtuple
 
+from firmware.board import pins
 from tools import image
 from tools.board import Board, Trouble
 
@@ -63,6 +64,13 @@ def check(facts: Facts, platform: str) -> None:
 def chip(facts: Facts) -> str:
     """The chip's name, as esptool has it."""
     return facts.machine.split(" ")[-1].lower()
+
+
+def full_name(facts: Facts) -> str:
+    """The chip's name as the firmware has it (firmware/base/runtime.py); "" without one."""
+    if not facts.flash:
+        return ""
+    return chip(facts) + (pins.PSRAM if facts.psram else "")
 
 
 def image_for(facts: Facts, files: bool = False) -> str | None:

@@ -1,7 +1,8 @@
 """make provision PORT=...: tells a board its Wi-Fi, model, circuit, identity, keys, CA and pins.
 
 Asks, or reads a file (`--file house.toml`, or .json): the entries of `firmware/provisioning.py`,
-and `ca` and `update_key` as paths on this computer. Everything is checked before anything is
+and `ca` and `update_key` as paths on this computer. The board's chip says which pins it has, and
+those of its flash and PSRAM are refused. Everything is checked before anything is
 written; what is secret is never shown. `--check` only checks, `--out FOLDER` writes to a folder
 instead.
 
@@ -23,10 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from firmware import provisioning  # noqa: E402
+from firmware.board import pins  # noqa: E402
 from firmware.charging import models  # noqa: E402
 from firmware.net import tls  # noqa: E402
 from firmware.ocpp import keys  # noqa: E402
-from tools import board, flash  # noqa: E402
+from tools import board, board_facts, flash  # noqa: E402
 from tools.board import Board, Trouble  # noqa: E402
 
 CA = "ca.der"
@@ -73,7 +75,7 @@ keys.TICmode|TIC: 0 automatic, 1 historique, 2 standard, 3 none|0
 tic_pause_s|A lost TIC pauses the charge after so many s; 0: never|600
 switch_s|The rest of a vehicle whose phases are switched, s|60
 ntp|Who tells the time without a central system|
-board|The board: devkit or wrover|devkit
+board|The board, which says what its pins are: devkit, wrover or s3|devkit
 pins|What differs from its pins, as NAME=PIN NAME=PIN (docs/wiring.md)|
 keys.ConsolePassword|*A password for the serial console|
 """
@@ -85,20 +87,23 @@ def place(given: dict, name: str) -> tuple[dict, str]:
     return (given.setdefault(group, {}), leaf) if dot else (given, leaf)
 
 
-def ask(before: dict, typed: set | None = None) -> dict:
+def ask(before: dict, typed: set | None = None, chip: str = "") -> dict:
     """Asks everything, each answer until it can be; `before` is what the board has now, and stays
-    where nothing is typed. The names of what was typed are added to `typed`."""
+    where nothing is typed. The names of what was typed are added to `typed`. `chip`: as in
+    `files`."""
     given = json.loads(json.dumps(before))
     print("Enter takes the value in brackets, - leaves an entry out.")
     try:
         while True:
             for line in QUESTIONS.strip().split("\n"):
                 name, question, default = line.split("|")
-                while not _answer(given, before, name, question, default, typed):
+                if name == "board" and chip:
+                    default = pins.board_for(chip)
+                while not _answer(given, before, name, question, default, typed, chip):
                     pass
             given = {name: value for name, value in given.items() if value != {}}
             try:
-                files(given, Path(), before)
+                files(given, Path(), before, chip)
                 return given
             except Trouble as trouble:
                 print(f"  {trouble}; once more:")
@@ -106,7 +111,7 @@ def ask(before: dict, typed: set | None = None) -> dict:
         raise Trouble("the answers ended too soon: nothing was written") from None
 
 
-def _answer(given, before, name, question, default, typed) -> bool:
+def _answer(given, before, name, question, default, typed, chip) -> bool:
     """Asks one question; whether what was answered can be."""
     secret = question[0] == "*"
     into, leaf = place(given, name)
@@ -131,7 +136,7 @@ def _answer(given, before, name, question, default, typed) -> bool:
         if name == "pins" and "board" in given:
             alone["board"] = given["board"]
         try:
-            checked_files(alone, Path(), before)
+            checked_files(alone, Path(), before, chip)
         except Trouble as trouble:
             print(f"  {trouble}")
             return False
@@ -158,10 +163,13 @@ def read(path: Path) -> dict:
     return given
 
 
-def files(given: dict, folder: Path, before: dict | None = None) -> dict[str, bytes | None]:
+def files(
+    given: dict, folder: Path, before: dict | None = None, chip: str = ""
+) -> dict[str, bytes | None]:
     """The board's files, checked, None for one that goes; paths in `given` are relative to
-    `folder`. What is named as in `before` is on the board already. Trouble says what is wrong."""
-    made, checked = checked_files(given, folder, before or {})
+    `folder`. What is named as in `before` is on the board already. `chip`: the board's, as
+    `firmware.base.runtime.chip` names it; "" where it is not known. Trouble says what is wrong."""
+    made, checked = checked_files(given, folder, before or {}, chip)
     try:
         whole(checked, given)
     except ValueError as error:
@@ -169,7 +177,7 @@ def files(given: dict, folder: Path, before: dict | None = None) -> dict[str, by
     return made
 
 
-def checked_files(given: dict, folder: Path, before: dict) -> tuple:
+def checked_files(given: dict, folder: Path, before: dict, chip: str) -> tuple:
     """The files, and what the device makes of them. Each entry is checked by itself."""
     given = json.loads(json.dumps(given))
     made: dict[str, bytes | None] = {}
@@ -191,7 +199,7 @@ def checked_files(given: dict, folder: Path, before: dict) -> tuple:
         elif ca != before.get("ca"):
             made[CA] = authority((folder / Path(ca).expanduser()).read_bytes())
             given["ca"] = CA
-        checked = provisioning.check(given)
+        checked = provisioning.check(given, chip)
     except OSError as error:
         raise Trouble(f"{error.filename}: {error.strerror}") from None
     except (ValueError, TypeError) as error:
@@ -295,9 +303,16 @@ def provision(target: Board, args, say=print) -> dict:
         made = files(given, args.file.parent)
     with target.maintenance():
         before = present(target)
+        chip = board_facts.full_name(board_facts.look_at(target))
+        try:
+            fitting = pins.board_for(chip) if chip else ""
+        except ValueError as error:
+            raise Trouble(str(error)) from None
         if not args.file:
-            given = ask(before, typed)
-            made = files(given, Path(), before)
+            given = ask(before, typed, chip)
+        if fitting:
+            given.setdefault("board", fitting)
+        made = files(given, args.file.parent if args.file else Path(), before, chip)
         if given.get("aiorepl") and target.run(AIOREPL).strip() != "True":
             raise Trouble(
                 "aiorepl: the board does not have it: mpremote mip install aiorepl, then again"
