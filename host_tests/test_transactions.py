@@ -33,9 +33,14 @@ class Station:
         self.outbox = self.t.outbox
         self.outbox.set_endpoint(HERE)
 
+    def start(self, tag, meter, reservation=None, data=b""):
+        asyncio.run(self.t.retention.make_room_for_transaction())
+        return self.t.start(1, tag, meter, reservation, self.clock.now, data)
+
     def values(self, energy):
         reading = {**READING, "energy": energy}
         self.clock.now += 30000
+        asyncio.run(self.t.retention.make_room_for_values())
         return self.t.values("Sample.Periodic", reading, measurands.ALL, self.clock.now, 16000)
 
     def send(self):
@@ -43,6 +48,7 @@ class Station:
         while message := self.outbox.head():
             sent.append((message.action, payload_of(message)))
             self.outbox.delivered({"transactionId": 5})
+            asyncio.run(self.outbox.tidy())
         return sent
 
     def hog(self, leave=0):
@@ -63,7 +69,7 @@ def registers(sent):
 @pytest.mark.parametrize("before", [0, 5, 20, 50])
 def test_a_running_transaction_ends_well_on_a_flash_without_a_free_block(before):
     s = Station(reserve=16384)
-    s.t.start(1, "T", 1000, None, s.clock.now)
+    s.start("T", 1000)
     for n in range(before):
         assert s.values(1001 + n)
     s.hog()
@@ -72,13 +78,13 @@ def test_a_running_transaction_ends_well_on_a_flash_without_a_free_block(before)
         s.values(1101 + n)
     s.t.stop("Local", 2000, s.clock.now)
     with pytest.raises(OSError):
-        s.t.start(1, "T", 2000, None, s.clock.now)
+        s.start("T", 2000)
     s.boot()
     assert s.t.interrupted is None
     assert registers(s.send()) == [("S", 1000), ("E", 2000)]
     s.boot()
     s.files.remove("hog")
-    s.t.start(1, "T", 2000, None, s.clock.now)
+    s.start("T", 2000)
     assert s.values(2001)
 
 
@@ -88,7 +94,7 @@ def test_a_small_flash_fills_with_transactions_and_empties_again():
     expected = []
     while True:
         try:
-            s.t.start(1, "04A1B2C3D4E5F6", meter, None, s.clock.now)
+            s.start("04A1B2C3D4E5F6", meter)
         except OSError:
             break
         for n in range(1, 10):
@@ -114,7 +120,7 @@ def test_a_small_flash_fills_with_transactions_and_empties_again():
 
 def test_a_value_costs_a_tenth_of_an_erase():
     s = Station(512)
-    s.t.start(1, "04A1B2C3D4E5F6", 1000, None, s.clock.now)
+    s.start("04A1B2C3D4E5F6", 1000)
     s.send()
     before = sum(s.flash.erases)
     for n in range(500):
@@ -132,7 +138,7 @@ def test_a_value_costs_a_tenth_of_an_erase():
 def test_values_fit_a_slot_that_littlefs_keeps_among_its_metadata():
     data = measurands.pack({**READING, "energy": 99_999_999, "reactive": 9999}, 16000, 127)
     s = Station()
-    s.t.start(1, "X" * 20, 99_999_999, 99999, s.clock.now, data)
+    s.start("X" * 20, 99_999_999, 99999, data)
     sizes = [s.files.size(f"journal/tail/{name}") for name in s.files.listdir("journal/tail")]
     s.values(99_999_999)
     sizes += [s.files.size(f"journal/tail/{name}") for name in s.files.listdir("journal/tail")]

@@ -288,42 +288,43 @@ class Journal:
                 return index
         return None
 
-    def compact(self, index: int, is_needed) -> int:
+    def compaction(self, index: int, is_needed):
         """Rewrites one segment (not the newest) with those records that `is_needed(record)` is
-        true of, and joins it to the one before where both fit. Returns the bytes won. Raises
-        OSError when there is no room for the copy; nothing is lost then."""
+        true of, and joins it to the one before where both fit: as a generator, which yields often,
+        so that others can have their turns. Records may be appended meanwhile, but one compaction
+        has to end before the next begins. Returns the bytes won. Raises OSError when there is no
+        room for the copy; nothing is lost then, nor where it is not gone through to its end."""
         files = self._files
         base = into = self.segments[index]
         old_size = files.size(self._path(base))
-        last = 0  # position of the segment before
+        before = self.segments[index - 1] if index else base
+        joined = []  # the records of the segment before, as they are in its file
+        last = 0  # the position of the newest of them
         if index:
-            into = self.segments[index - 1]
-            for record, _ in self.segment_records(into):
+            size_before = files.size(self._path(before))
+            for record, _ in self.segment_records(before):
                 last = record.position
+                if size_before < self._segment_size:
+                    joined.append(encode(record))
+                yield
         needed = []
-        size = 0
         for record, _ in self.segment_records(base):
             # what is not later than that was left by a cut between the two steps below
             if record.position > last and is_needed(record):
-                needed.append(record.position)
-                size += _HEAD + len(record.payload) + _CHECKSUM
-        size_before = files.size(self._path(into)) if size and into != base else 0
-        if not size_before or size_before + size > self._segment_size:
-            into = base
-        else:
+                needed.append(encode(record))
+            yield
+        if needed and joined and _size(joined) + _size(needed) <= self._segment_size:
+            into = before
             old_size += size_before
+            needed = joined + needed
+        size = _size(needed)
         if size == old_size:
             return 0
-        if size:
+        if needed:
             copy = self._folder + "tmp"
             with files.open(copy, "wb") as f:
-                if into != base:
-                    for record, _ in self.segment_records(into):
-                        f.write(encode(record))
-                for record, _ in self.segment_records(base):
-                    if record.position in needed:
-                        f.write(encode(record))
-            size = files.size(copy)
+                for data in needed:
+                    f.write(data)
             files.rename(copy, self._path(into))
         if into != base or not size:
             files.remove(self._path(base))
@@ -332,3 +333,8 @@ class Journal:
         self.size += size - old_size
         self.measure_room()
         return old_size - size
+
+
+def _size(pieces):
+    """The bytes of all of them."""
+    return sum([len(piece) for piece in pieces])

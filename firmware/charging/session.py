@@ -323,6 +323,7 @@ class Session:
     async def _start_transaction(self, waiting):
         """Begins the transaction of whose idTag waits, if the meter answers and the car is there
         still."""
+        await self._wait_for(self.transactions.retention.make_room_for_transaction())
         reading = await self._read_meter(_METER_MS)
         if reading is None or not self.evse.plugged or self.authorization is not waiting:
             return  # no energy is given away unmeasured; the meter's fault says the rest
@@ -372,6 +373,7 @@ class Session:
             if not self.config.on("UnlockConnectorOnEVSideDisconnect"):
                 self.cable_locked_for_id_tag = running.id_tag
         self._stopped.set()
+        await self._wait_for(self.transactions.retention.tidy_after_stop())
         self.log.info("transaction stopped: %s, %d Wh", reason, energy - running.meter_start)
 
     async def _recover_transaction(self):
@@ -385,14 +387,19 @@ class Session:
         self.transactions.recover(self.restart_reason, energy, reach)
 
     async def _read_meter(self, wait_ms):
-        """`Meter.read_now`. A meter that says nothing, or takes its time, takes longer than the
-        turn that the supervisor gives this task: it is told that this is a wait, and no hang-up.
-        What makes the waits end is the meter's task, which is watched for itself."""
-        reading = asyncio.create_task(self.meter.read_now(wait_ms))
+        """`Meter.read_now`. What makes the waits end is the meter's task, which is watched for
+        itself."""
+        return await self._wait_for(self.meter.read_now(wait_ms))
+
+    async def _wait_for(self, work):
+        """Awaits what may take longer than the turn that the supervisor gives this task, as a
+        meter that says nothing does: it is told that this is a wait, and no hang-up."""
+        task = asyncio.create_task(work)
         try:
-            while not reading.done():
+            await asyncio.sleep(0)  # there may be nothing to wait for
+            while not task.done():
                 self.alive = True
                 await self.clock.sleep_ms(_ALIVE_MS)
-            return await reading
+            return await task
         finally:
-            reading.cancel()
+            task.cancel()

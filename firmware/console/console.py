@@ -126,7 +126,7 @@ class Console:
         cancelled = None  # a reset: the reply is written to its end, without waiting for room
         for part in ([""] if self._torn else (), lines, last):
             for line in part:
-                line += "\n"
+                line = "" if line is None else line + "\n"  # None: it is not found yet
                 pause = len(line) // _BYTES_MS + 1 if runtime.DEVICE else 0
                 left = _LOST_MS
                 self._torn = True

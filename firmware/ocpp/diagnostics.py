@@ -111,7 +111,9 @@ async def write(station, name: str, first: str, last: str) -> None:
             f.write(("[%s]\n" % title).encode())
             try:
                 for line in lines(station):
-                    f.write((line + "\n").encode())
+                    if line is not None:
+                        f.write((line + "\n").encode())
+                    await asyncio.sleep(0)
             except Exception as error:  # what is broken must not keep the rest from being told
                 f.write(runtime.trace(error).encode())
             f.write(b"\n")

@@ -31,6 +31,7 @@ class Sampler:
     async def run(self) -> None:
         """The task: takes what is due, once a second of station time or when something changed."""
         while True:
+            await self.station.transactions.retention.make_room_for_values()
             self._take_due()
             self.alive = True
             await self.station.clock.wait(self._wake, 1000)

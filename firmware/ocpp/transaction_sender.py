@@ -26,9 +26,11 @@ class TransactionSender:
             for _ in range(_STATUS_TURNS):
                 await asyncio.sleep(0)
             self.wake.clear()
-            message = self._outbox.head(station.connection.endpoint_id)
+            await self._outbox.look_up_head(station.connection.endpoint_id)
+            message = self._outbox.head()
             if message:
                 await self._send(message)
+                await self._outbox.tidy()
             else:
                 await self.wake.wait()
 

@@ -5,6 +5,7 @@ began; it is sent to no other. It is built from the journal when it is sent, the
 and after a restart.
 """
 
+import asyncio
 import json
 from collections import namedtuple
 
@@ -26,6 +27,7 @@ from firmware.transactions.records import (
 )
 from firmware.transactions.retention import Retention
 
+_RECORDS_AT_ONCE = 8  # are read before others have a turn
 _FULL_RETRY_MS = 10000  # a message is sent again when the flash could not note its answer
 
 # A transaction whose STOP is not recorded yet; `start`: the position of its START.
@@ -137,18 +139,28 @@ class Outbox:
 
     # delivering
 
+    async def look_up_head(self, endpoint_id: int) -> None:
+        """To be awaited before `head`: looks for the message, which may lie behind many of another
+        endpoint's, while others have their turns."""
+        queue = self._deliver_to(endpoint_id)
+        if queue and not self._head:
+            count = 0
+            for _ in self._search_head():
+                count += 1
+                if count % _RECORDS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
     def head(self, endpoint_id: int | None = None) -> Message | None:
         """The oldest undelivered message of the endpoint, the same until `delivered` or `failed`.
         None: there is none, or its time is unknown since the clock is."""
-        if endpoint_id is not None:
-            self.endpoint_id = endpoint_id
-        queue = self.queues.get(self.endpoint_id)
-        if not queue or not self.endpoint_id:
+        queue = self._deliver_to(self.endpoint_id if endpoint_id is None else endpoint_id)
+        if not queue:
             return None
-        if queue is not self.reading:
-            self._read_queue(queue)
         self._event_times.date_boots()
-        if not self._head and not self._find_head():
+        if not self._head:
+            for _ in self._search_head():
+                pass
+        if not self._head:
             lost = queue.drop_all()
             if lost:
                 self._log.error("%d messages were damaged and are lost", lost)
@@ -157,6 +169,14 @@ class Outbox:
         if self._event_times.epoch(self._head.stamp) is None:
             return None
         return Message(self, self._head)
+
+    def _deliver_to(self, endpoint_id):
+        """From now on this endpoint's messages are delivered; its queue, None without one."""
+        self.endpoint_id = endpoint_id
+        queue = self.queues.get(endpoint_id) if endpoint_id else None
+        if queue and queue is not self.reading:
+            self._read_queue(queue)
+        return queue
 
     def is_head(self, position: int) -> bool:
         """Whether the record there is that of the message to be sent next."""
@@ -195,6 +215,11 @@ class Outbox:
         self._log.error("%s given up after %d attempts", self._head.action, queue.failures)
         self._move_on(UNKNOWN_TRANSACTION_ID, True)
 
+    async def tidy(self) -> None:
+        """To be awaited after `delivered` and `failed`: makes room in the journal."""
+        if self.reading:
+            await self.retention.tidy(self.reading)
+
     def _read_queue(self, queue):
         """From now on this queue is delivered."""
         self.save()
@@ -202,15 +227,16 @@ class Outbox:
         self.reading = queue
         self._head = None
         self._bookmark = Bookmark()
-        self._read_from = queue.needed_from
+        self._read_from = queue.first_owed
         self._schedule_attempt()
 
     def _schedule_attempt(self):
         pause_ms = self.retry_s * 1000 * self.reading.failures
         self.next_attempt_ms = self._clock.ms() + pause_ms
 
-    def _find_head(self):
-        """Reads on to the next message; whether there is one."""
+    def _search_head(self):
+        """Reads on to the next message, if there is one: a generator that yields for each record
+        on the way."""
         queue = self.reading
         for event in read_events(self._journal, self._read_from, self._bookmark):
             if (
@@ -220,9 +246,9 @@ class Outbox:
             ):
                 self._head = event
                 self._read_from = event.position
-                return True
+                return
+            yield
         self._read_from = self._journal.next
-        return False
 
     def _move_on(self, transaction_id, is_given_up):
         """The head is delivered or given up; flash says so before the next one goes."""
@@ -253,7 +279,6 @@ class Outbox:
         self.next_attempt_ms = 0
         if isinstance(event, StopRecord):
             self.retention.sweep_again()
-        self.retention.sweep(queue)
 
     # keeping
 
@@ -278,8 +303,13 @@ class Outbox:
 
     def listing(self):
         """Yields the lines of the console's `queue`, oldest first: what was given up, marked so,
-        until `clear_given_up`; and what waits, for whichever endpoint."""
+        until `clear_given_up`; and what waits, for whichever endpoint. None in between is no line:
+        it took a while to look for the next one."""
+        count = 0
         for record in read(self._journal):
+            count += 1
+            if count % _RECORDS_AT_ONCE == 0:
+                yield None
             if isinstance(record, GivenUpRecord):
                 if record.position > self.cleared:
                     line = _line(record.event, record.epoch, record.transaction_id)

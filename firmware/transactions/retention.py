@@ -4,6 +4,9 @@ Segments of the journal are swept from the oldest on: so a START goes before its
 before the STATE that says it is delivered, wherever the power fails.
 """
 
+import asyncio
+
+from firmware.base.runtime import const
 from firmware.transactions.records import (
     ClearedRecord,
     Event,
@@ -16,9 +19,12 @@ from firmware.transactions.records import (
     parse,
 )
 
+_RECORDS_AT_ONCE = const(8)  # are looked at before others have a turn
+
 
 class Retention:
-    """Drops the records that are not needed, a segment of the journal at a time."""
+    """Drops the records that are not needed, a segment of the journal at a time, while others
+    have their turns."""
 
     def __init__(self, journal, outbox, log):
         self._journal = journal
@@ -28,6 +34,8 @@ class Retention:
         self._swept = 0
         self._thinned = 0
         self._full = False  # and that was logged
+        self._queue_to_tidy = None  # see `tidy_after_stop`
+        self._compacting = asyncio.Lock()
 
     def sweep_again(self) -> None:
         """Something is not needed any more that may lie in any segment."""
@@ -43,10 +51,51 @@ class Retention:
         self._thinned = min(self._thinned, first)
         if not stop.endpoint_id:
             self.sweep_again()
-            self.sweep(self._outbox.queues[0])
+            self._queue_to_tidy = self._outbox.queues[0]
 
-    def sweep(self, queue) -> bool:
+    async def tidy_after_stop(self) -> None:
+        """To be awaited after a transaction's end: where no delivery will, this tidies."""
+        if self._queue_to_tidy:
+            await self.tidy(self._queue_to_tidy)
+            self._queue_to_tidy = None
+
+    async def tidy(self, queue) -> bool:
         """Tidies the next segment of which this queue owes nothing more; whether there was one."""
+        async with self._compacting:
+            return await self._sweep(queue)
+
+    async def make_room_for_transaction(self) -> None:
+        """To be awaited before a transaction begins: makes room to record it to its end, if need
+        be."""
+        self._journal.measure_room()
+        if self.has_room_for_transaction():
+            return
+        async with self._compacting:
+            while not self.has_room_for_transaction() and await self._thin():
+                pass
+
+    def has_room_for_transaction(self) -> bool:
+        """Whether a transaction that begins now can be recorded to its end, for which half of the
+        reserve is."""
+        return self._journal.room >= -self._journal.reserve // 2
+
+    async def make_room_for_values(self) -> None:
+        """To be awaited before meter values are recorded: old ones make room if need be."""
+        if self._journal.room <= 0:
+            async with self._compacting:
+                await self._thin()
+
+    def has_room_for_values(self) -> bool:
+        """Whether there is room for meter values."""
+        full = self._journal.room <= 0
+        if full and not self._full:
+            self._log.error("the flash is full: no meter values are kept")
+        self._full = full
+        return not full
+
+    # one at a time: `_compacting` is held
+
+    async def _sweep(self, queue):
         journal = self._journal
         index = journal.full_segment(self._swept)
         if index is None:
@@ -55,55 +104,44 @@ class Retention:
         if queue.pending and following > queue.first_owed:
             return False
         self._swept = following
-        self._compact(index, self._is_needed)
+        await self._compact(index, self._is_needed)
         return True
 
-    def room_for_transaction(self) -> bool:
-        """Whether a transaction that begins now can be recorded to its end. Makes room if need
-        be: half of the reserve is for its end."""
-        journal = self._journal
-        journal.measure_room()
-        least = -journal.reserve // 2
-        while journal.room < least and self._thin():
-            pass
-        return journal.room >= least
-
-    def room_for_values(self) -> bool:
-        """Whether there is room for meter values, which old ones make if need be."""
-        if self._journal.room <= 0:
-            self._thin()
-        full = self._journal.room <= 0
-        if full and not self._full:
-            self._log.error("the flash is full: no meter values are kept")
-        self._full = full
-        return not full
-
-    def _thin(self):
+    async def _thin(self):
         """Makes room in the next segment that may have some: drops what is delivered, else the
         periodic values of old transactions. False when there is nothing left to drop."""
         reading = self._outbox.reading
-        if reading and self.sweep(reading):
+        if reading and await self._sweep(reading):
             return True
         index = self._journal.full_segment(self._thinned)
         if index is None:
             return False
         self._thinned = self._journal.segments[index + 1]
-        dropped = []  # the queues whose messages they were
-        if self._compact(index, lambda record: not self._is_old(record, dropped)) and dropped:
-            for queue in dropped:
-                queue.drop_message()
-            self._log.error("the flash is full: %d old MeterValues are dropped", len(dropped))
+        dropped = []  # (queue, position) of the messages
+        if await self._compact(index, lambda record: not self._is_old(record, dropped)):
+            count = 0
+            for queue, position in dropped:
+                if position >= queue.first_owed:  # it was not delivered meanwhile
+                    queue.drop_message()
+                    count += 1
+            if count:
+                self._log.error("the flash is full: %d old MeterValues are dropped", count)
         return True
 
-    def _compact(self, index, is_needed):
+    async def _compact(self, index, is_needed):
+        """Whether it was done."""
         if not self._outbox.save():  # what only the records that go say
             return False
+        turn = 0
         try:
-            self._journal.compact(index, is_needed)
-            return True
+            for _ in self._journal.compaction(index, is_needed):
+                turn += 1
+                if turn % _RECORDS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
         except OSError as why:
             self._log.error("no room to tidy the journal: %s", why)
             return False
+        return True
 
     def _is_needed(self, record):
         outbox = self._outbox
@@ -147,5 +185,5 @@ class Retention:
             return False
         queue = outbox.queues.get(record.endpoint_id)
         if queue and record.position >= queue.first_owed:
-            dropped.append(queue)
+            dropped.append((queue, record.position))
         return True

@@ -23,7 +23,8 @@ _PROGRESS = "progress"  # in the store: the register between two records
 
 class Transactions:
     """`running`: the transaction or None. `interrupted`: the one that a power cut or restart left
-    open; `recover` closes it. `outbox`: what central systems are owed because of them.
+    open; `recover` closes it. `outbox`: what central systems are owed because of them;
+    `retention`: which makes room.
     `is_replayed`: whether the journal has been read, see `replay`. `build`: Unix seconds before
     which no clock is believed."""
 
@@ -35,7 +36,7 @@ class Transactions:
         self._log = log
         self.event_times = EventTimes(journal, clock, log, build)
         self.outbox = Outbox(journal, self.event_times, clock, log)
-        self._retention = self.outbox.retention
+        self.retention = self.outbox.retention
         self.running = None
         self.interrupted = None
         self.is_replayed = False
@@ -106,13 +107,14 @@ class Transactions:
         at_ms: int,
         data: bytes = b"",
     ) -> Transaction:
-        """Records a StartTransaction. `data`: the Begin values for StopTransaction, packed
-        (`measurands.pack`), empty where it shall carry none. Raises OSError when the flash could
-        not take the transaction's end: then nothing may start."""
+        """Records a StartTransaction; `retention.make_room_for_transaction` goes before. `data`:
+        the Begin values for StopTransaction, packed (`measurands.pack`), empty where it shall
+        carry none. Raises OSError when the flash could not take the transaction's end: then
+        nothing may start."""
         self.recover("PowerLoss")
         if self.running:
             raise ValueError("a transaction is running")
-        if not self._retention.room_for_transaction():
+        if not self.retention.has_room_for_transaction():
             raise OSError(_ENOSPC, "the flash is full of undelivered transactions")
         outbox = self.outbox
         begin_values = data if outbox.endpoint_id else b""
@@ -130,16 +132,16 @@ class Transactions:
         offered_ma: int | None = None,
         stop_mask: int = 0,
     ) -> bool:
-        """Records values: `mask` for a MeterValues message, `stop_mask` for the running
-        transaction's StopTransaction. False when nothing was: no such value in the reading, no
-        central system, or the flash is full."""
+        """Records values; `retention.make_room_for_values` goes before. `mask` for a MeterValues
+        message, `stop_mask` for the running transaction's StopTransaction. False when nothing
+        was: no such value in the reading, no central system, or the flash is full."""
         transaction = self.running
         endpoint_id = transaction.endpoint_id if transaction else self.outbox.endpoint_id
         if not endpoint_id or not measurands.pack(reading, offered_ma, mask):
             mask = 0
         if not (stop_mask and transaction and transaction.takes_sample()):
             stop_mask = 0
-        if (mask or stop_mask) and self._retention.room_for_values():
+        if (mask or stop_mask) and self.retention.has_room_for_values():
             wanted = mask | stop_mask | (measurands.ENERGY if transaction else 0)
             values = measurands.pack(reading, offered_ma, wanted)
             connector = transaction.connector if transaction else 1
@@ -178,7 +180,8 @@ class Transactions:
         id_tag: str | None = None,
         data: bytes = b"",
     ) -> None:
-        """Records the StopTransaction of the running transaction. `data`: its End values for
+        """Records the StopTransaction of the running transaction; `retention.tidy_after_stop`
+        follows. `data`: its End values for
         StopTransaction, packed. Raises OSError when the flash is full."""
         stamp = self._stamp(at_ms)
         self._record_stop(self.running, stamp, reason, meter_stop, id_tag, data)
@@ -191,7 +194,7 @@ class Transactions:
         body = StopRecord.pack(meter_stop, reason, transaction.sample_count, id_tag, data)
         event = self.outbox.record(StopRecord, stamp, transaction, body)
         self.running = self.interrupted = None
-        self._retention.transaction_stopped(event)
+        self.retention.transaction_stopped(event)
 
     def _stamp(self, at_ms):
         """The stamp of a moment; never back within a transaction."""

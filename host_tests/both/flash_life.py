@@ -148,6 +148,7 @@ class Station:
                 t.outbox.failed()
             else:
                 t.outbox.delivered(answer)
+            asyncio.run(t.outbox.tidy())
             most -= 1
 
 
@@ -195,6 +196,7 @@ class Life:
         data = measurands.pack(reading, None, begin)
         self.s.t.outbox.set_endpoint(self.endpoint)
         tag = "TAG%d" % (self.wh % 97)
+        asyncio.run(self.s.t.retention.make_room_for_transaction())
         self.s.t.start(1, tag, self.wh, reservation, self.s.clock.ms(), data)
         self.note("StartTransaction", before)
 
@@ -205,6 +207,7 @@ class Life:
         for _ in range(count):
             self.pass_time()
             before = self.step()
+            asyncio.run(self.s.t.retention.make_room_for_values())
             self.s.t.values(context, self.reading(), MASK, self.s.clock.ms(), 16000, stop_mask)
             self.note("MeterValues", before)
 
@@ -212,6 +215,7 @@ class Life:
         self.pass_time()
         before = self.step()
         self.s.t.stop(reason, self.wh, self.s.clock.ms(), id_tag)
+        asyncio.run(self.s.t.retention.tidy_after_stop())
         self.note("StopTransaction", before)
 
     def note(self, action, before):
@@ -424,7 +428,7 @@ class Life:
             flash = flash.again()
             real[0] += 60000
         t = self.aftermath(flash, central, real, endpoint, wh)
-        given_up = [line for line in t.outbox.listing() if line.startswith("given up")]
+        given_up = [line for line in t.outbox.listing() if line and line.startswith("given up")]
         assert len(given_up) == t.outbox.given_up
         figures = {}
         for line in given_up:

@@ -68,7 +68,7 @@ def test_a_charge_online():
         "idTag": "OTHER",
     }
     assert s.outbox.delivered({"idTagInfo": {"status": "Accepted"}}) == {"status": "Accepted"}
-    assert s.outbox.pending == 0 and list(s.outbox.listing()) == []
+    assert s.outbox.pending == 0 and s.listing() == []
     assert calls == [1, 1, 1]
 
 
@@ -206,7 +206,7 @@ def test_the_interval_grows_and_the_message_is_given_up():
     assert s.outbox.given_up == 1
     s.stop(1002)
     assert short(s.send()) == [("V", 1001, -1), ("E", 1002, -1)]
-    (line,) = s.outbox.listing()
+    (line,) = s.listing()
     head, _, figures = line.partition(" StartTransaction ")
     assert head == "given up after 4 attempts:"
     assert json.loads(figures) == {
@@ -247,7 +247,7 @@ def test_a_stop_given_up_keeps_its_figures():
     s.outbox.head()
     s.outbox.failed()
     for _ in range(2):
-        (line,) = [line for line in s.outbox.listing() if line.startswith("given up")]
+        (line,) = [line for line in s.listing() if line.startswith("given up")]
         assert json.loads(line.partition("StopTransaction ")[2]) == {
             "transactionId": 5,
             "meterStop": 1234,
@@ -283,16 +283,16 @@ def test_clearing_what_was_given_up():
         s.outbox.failed()
         s.stop(1000 + n)
         s.send()
-    assert s.outbox.given_up == 3 == len(list(s.outbox.listing()))
+    assert s.outbox.given_up == 3 == len(s.listing())
     assert s.outbox.clear_given_up() == 3
     s.start(2000)
     s.outbox.head()
     s.outbox.failed()
     s.boot()
-    assert s.outbox.given_up == 1 and len(list(s.outbox.listing())) == 1
+    assert s.outbox.given_up == 1 and len(s.listing()) == 1
     assert s.outbox.clear_given_up() == 1
     s.boot()
-    assert s.outbox.given_up == 0 and list(s.outbox.listing()) == [] or s.t.interrupted
+    assert s.outbox.given_up == 0 and s.listing() == [] or s.t.interrupted
 
 
 def test_an_answer_to_nothing_is_ignored():

@@ -241,10 +241,49 @@ def test_given_up_ones_survive_the_tidying():
         s.send()
     assert len(s.t.journal.segments) <= 3
     s.boot()
-    assert list(s.outbox.listing())[0].startswith("given up")
+    assert s.listing()[0].startswith("given up")
     s.outbox.clear_given_up()
     for n in range(300):
         s.values(3001 + n)
         s.send()
     s.boot()
     assert s.outbox.given_up == 0
+
+
+def test_records_come_in_while_the_journal_is_tidied():
+    s = Station(limit=20000, reserve=4000, segment_size=600)
+    s.start()
+    for n in range(MANY // 4):
+        s.wait(30)
+        s.values(1001 + n)
+    sent = []
+    recorded = []  # registers, meanwhile
+
+    async def record():
+        while True:
+            await s.t.retention.make_room_for_values()
+            reading = {"energy": 2001 + len(recorded)}
+            assert s.t.values("Trigger", reading, ENERGY, s.clock.now)
+            recorded.append(reading["energy"])
+            await asyncio.sleep(0)
+
+    async def deliver():
+        recorder = asyncio.create_task(record())
+        while s.outbox.pending and len(recorded) < 300:
+            await s.outbox.look_up_head(s.outbox.endpoint_id)
+            message = s.outbox.head()
+            sent.append((message.action, await message.payload()))
+            s.outbox.delivered({"transactionId": 5, "idTagInfo": {}})
+            await s.outbox.tidy()
+        recorder.cancel()
+
+    asyncio.run(deliver())
+    assert len(recorded) > 10
+    pending = s.outbox.pending
+    s.outbox.save()
+    s.boot()
+    assert s.outbox.pending == pending
+    registers = [register for _, register, _ in short(sent + s.send(5))]
+    assert registers[0] == 1000 and registers == sorted(set(registers))
+    assert registers[1 : MANY // 4 + 1] == list(range(1001, 1001 + MANY // 4))
+    assert registers[MANY // 4 + 1 :] == recorded

@@ -23,7 +23,7 @@ def test_before_the_clock_is_known_nothing_is_sent_and_all_is_dated_afterwards()
     s.wait(30)
     s.values(1001)
     assert s.outbox.pending == 2 and s.outbox.head() is None
-    assert "not known yet" in list(s.outbox.listing())[0]
+    assert "not known yet" in s.listing()[0]
     s.wait(20)
     s.clock.set(NOW + 60)
     s.wait(30)
@@ -119,7 +119,7 @@ def test_messages_go_to_no_other_central_system():
     assert s.outbox.head() is None
     s.start(1100)
     assert short(s.send(2)) == [("S", 1100, None)]
-    assert [line[-28:] for line in s.outbox.listing()] == ["(for another central system)"] * 2
+    assert [line[-28:] for line in s.listing()] == ["(for another central system)"] * 2
     s.boot()
     assert short(s.send()) == [("V", 1001, 1), ("E", 1002, 1)]
     s.outbox.set_endpoint(5)
@@ -143,7 +143,7 @@ def test_without_a_central_system_there_is_nothing_to_deliver():
             s.wait(10)
             assert not s.values(1000 + n * 10 + i, ENERGY, "Sample.Periodic", ENERGY)
         s.stop(1009 + n * 10)
-    assert s.outbox.pending == 0 and s.outbox.head() is None and list(s.outbox.listing()) == []
+    assert s.outbox.pending == 0 and s.outbox.head() is None and s.listing() == []
     assert len(s.t.journal.segments) < 3
     s.start(5000)
     s.wait(70)

@@ -77,14 +77,17 @@ class Station:
         self.epoch += seconds
 
     def start(self, meter=1000, tag="TAG", reservation=None, data=b""):
+        asyncio.run(self.t.retention.make_room_for_transaction())
         return self.t.start(1, tag, meter, reservation, self.clock.now, data)
 
     def values(self, energy, mask=ENERGY, context="Sample.Periodic", stop_mask=0):
         reading = {"energy": energy, "power": 70000}
+        asyncio.run(self.t.retention.make_room_for_values())
         return self.t.values(context, reading, mask, self.clock.now, 16000, stop_mask)
 
     def stop(self, meter, reason="Local", tag=None):
         self.t.stop(reason, meter, self.clock.now, tag)
+        asyncio.run(self.t.retention.tidy_after_stop())
 
     def send(self, identity=42, most=1000):
         """Delivers; returns (action, payload) of each."""
@@ -95,7 +98,12 @@ class Station:
                 break
             sent.append((message.action, payload_of(message)))
             self.outbox.delivered({"transactionId": identity, "idTagInfo": {"status": "Accepted"}})
+            asyncio.run(self.outbox.tidy())
         return sent
+
+    def listing(self):
+        """The lines of the console's `queue`."""
+        return [line for line in self.outbox.listing() if line is not None]
 
 
 def payload_of(message):

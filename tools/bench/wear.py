@@ -101,6 +101,7 @@ class Life:
     def deliver(self):
         while self.transactions.outbox.head():
             self.transactions.outbox.delivered({"transactionId": 123456})
+            self.loop.run_until_complete(self.transactions.outbox.tidy())
 
     def wait(self, seconds):
         """Energy flows; a profile comes every 10 s."""
@@ -146,6 +147,7 @@ class Life:
             self.energy += 20
             t.progress(self.energy, self.clock.now)
         t.stop("EVDisconnected", self.energy, self.clock.now)
+        self.loop.run_until_complete(t.retention.tidy_after_stop())
         t.outbox.set_endpoint(1)
 
     def day(self):
