@@ -80,8 +80,9 @@ else:
 
     json_text = json.JSONEncoder(separators=(",", ":")).encode  # dumps would make it each time
 
-    def const(value: int) -> int:
-        """MicroPython's compiler puts the number where a `_NAME = const(number)` is used."""
+    def const(value):
+        """MicroPython's compiler puts the value, an integer or a text, wherever the NAME of
+        `NAME = const(value)` is used."""
         return value
 
     def ticks_ms() -> int:

@@ -13,13 +13,15 @@ RESERVED = "Reserved"
 UNAVAILABLE = "Unavailable"
 FAULTED = "Faulted"
 
-# The contactor has 3 s from B to C, and so has a transaction to begin: the status stays so long.
+# The contactor has 3 s to close after the pilot's change from B to C, and a transaction has 3 s to
+# begin. Until then the status stays as it was.
 _CLOSING_MS = 3000
-UNPLUGGED = "EV side disconnected"  # the info (OCPP 4.9) of a transaction without its car
+UNPLUGGED = "EV side disconnected"  # the info (OCPP 4.9) while a transaction runs without a car
 
 
 def status(evse, session, before: str, ms: int) -> str:
-    """Of connector 1. `before` is the status until now, `ms` the station's time."""
+    """The ChargePointStatus of connector 1. `evse` is an Evse, `session` a Session, `before` the
+    status until now, `ms` the station's time."""
     running = session.transaction
     if evse.faults.active:
         return FAULTED

@@ -1,7 +1,8 @@
-"""The sequence of power (IEC 61851-1): pilot, lock, permit, contactor, and what stops them.
+"""The control step (IEC 61851-1): it reads the pilot and drives lock, permit and contactor.
 
-Every sample (20 ms) makes one `step`. Fast to open: the first confirmed reading that is not C
-drops the permit. Slow to close: C under PWM, half a second long, the plug locked, nothing wrong.
+There is one `step` for each sample (every 20 ms). The contactor opens fast: the first confirmed
+reading that is not C drops the permit. It closes slowly: the pilot must be in C under PWM for half
+a second, the plug locked, and no fault present.
 """
 
 from firmware.base.runtime import const
@@ -14,20 +15,22 @@ STATE_F = 0  # per mille: steady -12 V
 BROKEN_OFF = None  # in place of per mille: CP is disconnected from the vehicle
 
 _SAMPLE_MS = const(20)
-_IDLE_MS = const(500)  # the longest pause: a wish is noticed within it
-_GAP_MS = const(60)  # after so long without a sample, one reading is enough to open
-_CLOSE_MS = const(500)  # agreement to close
+_IDLE_MS = const(500)  # the longest pause, in which a wish may wait
+_GAP_MS = const(60)  # after a pause as long as this, one reading is enough to open
+_CLOSE_MS = const(500)  # how long readings must agree before the contactor closes
 _CHANGE_MS = const(5000)  # between changes of the duty
-_LOAD_MS = const(6000)  # after the offer is withdrawn the contactor opens under load
-_AGAIN_MS = const(5000)  # after the contactor opened by itself while the vehicle went on asking
-_F_MS = const(500)  # pulse of state F
-_WAKE_AFTER_MS = const(30000)  # offered so long and never asked for: the vehicle may sleep
-_WAKE_MS = const(4000)  # break of CP that wakes it
-_SETTLE_MS = const(100)  # after a break or F: no reading counts
+_LOAD_MS = const(6000)  # so long after the offer ended, the contactor opens even under load
+_AGAIN_MS = const(5000)  # the pause before closing again, if the contactor opened by itself
+_F_MS = const(500)  # the length of a pulse of state F
+_WAKE_AFTER_MS = const(30000)  # a vehicle that ignores the offer for so long may be asleep
+_WAKE_MS = const(4000)  # the length of the break of CP that wakes it
+_SETTLE_MS = const(100)  # readings so soon after a break or state F do not count
 
 
 class Evse:
-    """The facts, read each step; `has_changed` tells whether one of them did:
+    """The electrical side of the connector.
+
+    The facts, which each step renews; `has_changed` tells whether one of them changed:
 
     `pilot` "A" to "F", `pilot_since` ms (also when the offer begins), `plugged`, `contactor` (the
     mirror contact), `locked`, `duty` (per mille as driven; 1000 in a break), `offered_ma`,
@@ -36,9 +39,9 @@ class Evse:
     The wishes: `enabled` (energy may flow), `limits`, `want_phases` (1 or 3), `hold_lock` (locked
     without energy too). A wish is noticed within half a second.
 
-    `ms` is the station's time, `socket` False for an attached cable (no lock, no PP), `phases`
-    what the station is connected to, `switch_ms` how long the vehicle is left alone after its
-    phases were switched (field notes: 15 to 120 s).
+    `ms()` gives the station's time. `socket` is False for an attached cable, which has no lock and
+    no PP. `phases` is the number of mains phases. `switch_ms` is how long the vehicle rests after
+    its phases were switched (field notes: 15 to 120 s).
     """
 
     alive = False  # for the station's supervisor
@@ -74,11 +77,11 @@ class Evse:
         self._reading = "A"  # the newest reading of the pilot
         self._reading_since = now  # since when the readings agree
         self._agreeing = 0  # how many do
-        self._not_c = 0  # readings that aren't C since two in a row that are
+        self._not_c = 0  # how many readings were not C, since two in a row were C
         self._unreadable_until = 0  # until then readings of the pilot don't count
         self._permitted = False  # the permit for the contactor
-        self._cause_ms = 0  # when the cause of a fault was there last
-        self._open_until = 0  # the contactor does not close before
+        self._cause_ms = 0  # when the cause of a fault was last present
+        self._open_until = 0  # the contactor does not close before this time
         self._duty_ms = now - _CHANGE_MS  # when the duty changed last
         self._forced_until = 0  # end of a break of CP or of a pulse of F, 0 for none
         self._wake_ms = 0  # when to try to wake the vehicle, 0 for never
@@ -98,7 +101,7 @@ class Evse:
             self.log.debug("%s: %s", name, value)
 
     def step(self) -> int:
-        """Takes one sample and does what it calls for. Returns the ms to the next one needed."""
+        """Takes one sample and acts on it. Returns in how many ms the next one is needed."""
         board = self.board
         self.alive = True
         board.read()
@@ -123,7 +126,8 @@ class Evse:
     # The vehicle
 
     def _read_pilot(self, now):
-        """The pilot: two readings agree, or C for half a second."""
+        """Takes on a new state of the pilot: after two readings that agree, or C for half a
+        second."""
         if self._forced_until or now < self._unreadable_until:
             self._agreeing = 0
             return
@@ -156,10 +160,10 @@ class Evse:
             if self.lock:
                 self.lock.allow_tries()
 
-    # What can be wrong
+    # The causes of faults
 
     def _watch_board(self, now):
-        """The causes of faults that the board shows."""
+        """Tells `faults` which causes the board shows."""
         board = self.board
         set_cause = self.faults.set_cause
         set_cause(codes.LEAKAGE, board.residual_trip, now)
@@ -168,7 +172,7 @@ class Evse:
         set_cause(codes.RELAY, board.contactor != self._permitted, now)
         if self._agreeing:
             set_cause(codes.PILOT, self._reading not in ("A", "B", "C", "D"), now)
-        if self.lock:  # what is plugged into a socket is a cable with its own limit
+        if self.lock:  # a cable that is plugged into a socket has a limit of its own
             ma = pilot.pp_limit(board.pp_ohm)
             set_cause(codes.CABLE, self.plugged and not ma, now)
             least = self.limits.get("cable")
@@ -181,45 +185,49 @@ class Evse:
             set_cause(codes.TEMPERATURE, hot, now)
             if ddeg < 600:
                 self.limits.set("temperature", None)
-            elif ddeg >= 650:  # 15 A, and 1 A less for each degree more, until it has cooled
+            elif (
+                ddeg >= 650
+            ):  # 15 A at 65 degC, 1 A less for each degree more, until it has cooled
                 ma = max(MIN_MA, MIN_MA + (74 - ddeg // 10) * 1000)
                 self.limits.set("temperature", min(ma, self.limits.get("temperature") or ma))
 
     def check_reading(self, values: dict) -> None:
-        """A reading of the charger's meter: the voltages and currents have their limits."""
+        """Checks the voltages and currents of a reading of the charger's meter."""
         now = self.ms()
-        alike = values.get("power", 0) * 100 // 253 // self.phases  # a meter that knows no current
-        amps = max(values.get("i1", alike), values.get("i2", 0), values.get("i3", 0))
-        over = amps > (self.offered_ma + 500) * 11 // 10
+        # Stands in for the current of a meter that measures none: the power at 253 V.
+        alike_ma = values.get("power", 0) * 100 // 253 // self.phases
+        highest_ma = max(values.get("i1", alike_ma), values.get("i2", 0), values.get("i3", 0))
+        over = highest_ma > (self.offered_ma + 500) * 11 // 10
         self.faults.set_cause(codes.OVERCURRENT, over, now)
-        volts = [values["v%d" % n] for n in range(1, self.phases + 1) if "v%d" % n in values]
-        if volts:
-            high = max(volts)
-            low = min(volts)
+        voltages = [values["v%d" % n] for n in range(1, self.phases + 1) if "v%d" % n in values]
+        if voltages:  # mV
+            high = max(voltages)
+            low = min(voltages)
             over = high > 265000 or (None if high >= 253000 else False)
             under = low < 195000 or (None if low <= 207000 else False)
             self.faults.set_cause(codes.OVERVOLTAGE, over, now)
             self.faults.set_cause(codes.UNDERVOLTAGE, under, now)
 
     def set_meter_error(self, present: bool) -> None:
-        """The meter is lost or says what can't be (its owner decides when), or is well again."""
+        """Says whether the meter is lost or its values are impossible; the Meter decides that."""
         self.faults.set_cause(codes.METERING, present, self.ms())
 
     # The contactor
 
     def _decide_permit(self, now, offer):
+        """Whether the contactor may be closed from now on. `offer`: mA, see `_offer_ma`."""
         locked = not self.lock or self.lock.holds
         if not self.faults.nothing_wrong:
             self._cause_ms = now
         if self._permitted:
             unloaded = self._not_c > 1 or (self._not_c and self._gap_ms >= _GAP_MS)
-            late = not self.offered_ma and now - self._duty_ms >= _LOAD_MS
-            fell = self.contactor and not self.board.contactor  # the heartbeat came too late
+            late = not self.offered_ma and now - self._duty_ms >= _LOAD_MS  # the vehicle's 6 s
+            fell = self.contactor and not self.board.contactor  # the permit's heartbeat was late
             if unloaded or late or fell or self.faults.active or not locked or self._forced_until:
                 self._permitted = False
                 why = "under load" if late else "by itself" if fell else ""
                 self.log.info("opens: %s", self._reading if unloaded else why or self._reading)
-            if fell and self._reading == "C":  # else the window was faster than two readings
+            if fell and self._reading == "C":  # else it was the pilot window of the wiring
                 self._open_until = now + _AGAIN_MS
         elif locked and offer and self._asks_for_power(now):
             self._permitted = True
@@ -228,7 +236,8 @@ class Evse:
         return self._permitted
 
     def _asks_for_power(self, now):
-        """Whether the vehicle has been in C for long enough, under PWM and with all in order."""
+        """Whether the vehicle has asked for power (C under PWM) for long enough, while nothing
+        else changed."""
         since = max(self._reading_since, self._duty_ms, self._cause_ms)
         if self.lock:
             since = max(since, self.lock.pulsed_ms)
@@ -251,7 +260,7 @@ class Evse:
         return ma if ma >= MIN_MA else 0
 
     def _drive_pilot(self, now, offer):
-        """The pilot's output: breaks and F first, then the offer."""
+        """Drives the pilot: a break of CP or a pulse of F goes first, then the offer."""
         if self.faults.take_pulse() and self.plugged and not self._forced_until:
             self._force(STATE_F, now, _F_MS)
         if self._forced_until:
@@ -300,15 +309,15 @@ class Evse:
         self._set_fact("locked", self.lock.closed)
 
     async def unlock(self) -> bool:
-        """Unlocks once the contactor is open, which ending the transaction is for. Returns whether
-        the lock is open; False also for an attached cable, and after 15 s."""
+        """Unlocks the socket once the contactor is open; the caller has ended the transaction
+        before. Returns whether the lock is open: False after 15 s, and for an attached cable."""
         return await self.lock.unlock() if self.lock else False
 
     # The phases
 
     def _switch_phases(self, now):
-        """One phase or three: only with the contactor open, and with CP broken off where the
-        vehicle has had power, so that it begins anew."""
+        """Switches between one phase and three, only while the contactor is open. A vehicle that
+        has had power must begin anew, so CP is broken off meanwhile."""
         want = 3 if self.want_phases != 1 and self._mains_phases == 3 else 1
         if want == self._relay_phases or self.faults.active:
             if self.switching and not self._forced_until:
@@ -327,7 +336,7 @@ class Evse:
                 self._forced_until = now + self.switch_ms
 
     def _pause_ms(self, now):
-        """How long the next sample can wait: not, while something is about to change."""
+        """How many ms the next sample can wait: 20 while something is about to change."""
         if (
             (self._reading != self.pilot and not self._forced_until)
             or self._permitted != self.board.contactor

@@ -1,25 +1,28 @@
-"""The vendor error codes (guide page 17): detected, held, told and cleared."""
+"""The vendor error codes (guide page 17): when they are raised, held, reported and cleared."""
 
 from collections import namedtuple
 
-GROUND = "0x100206"
-OVERVOLTAGE = "0x200206"
-UNDERVOLTAGE = "0x200208"
-OVERCURRENT = "0x100213"
-TEMPERATURE = "0x100102"
-METERING = "0x10020F"
-LEAKAGE = "0x100215"
-CABLE = "0x100218"
-LOCK = "0x100205"
-PILOT = "0x100217"
-RELAY = "0x100208"
-TAMPER = "0x10020C"
+from firmware.base.runtime import const
 
-# The guide's columns: `code`, `info` (its description), `unplugging_recovers` (recoverable by
-# unplug gun), `needs_service` (need contact service). Ours: `error_code` is OCPP's errorCode,
-# `raise_ms` how long the cause is there until the code is raised, `clear_ms` how long it is gone
-# until that counts, `pulses_f` whether the car is told by a pulse of state F (the contactor may
-# not have opened, or the car does not keep to what it is told).
+GROUND = const("0x100206")
+OVERVOLTAGE = const("0x200206")
+UNDERVOLTAGE = const("0x200208")
+OVERCURRENT = const("0x100213")
+TEMPERATURE = const("0x100102")
+METERING = const("0x10020F")
+LEAKAGE = const("0x100215")
+CABLE = const("0x100218")
+LOCK = const("0x100205")
+PILOT = const("0x100217")
+RELAY = const("0x100208")
+TAMPER = const("0x10020C")
+
+# Columns of the guide: `code`, `info` (its description), `unplugging_recovers` (recoverable by
+# unplug gun), `needs_service` (need contact service).
+# Columns of ours: `error_code` is OCPP's errorCode. A cause must be present for `raise_ms` before
+# its code is raised, and absent for `clear_ms` before it counts as gone. `pulses_f`: the pilot
+# gives a pulse of state F, because the contactor may not have opened, or because the car does not
+# obey the offered current.
 VendorError = namedtuple(
     "VendorError",
     (
@@ -34,20 +37,20 @@ VendorError = namedtuple(
     ),
 )
 
-# Constants, which take no heap in a frozen image: a row gets its names when it is looked up.
+# The rows are constants, so that they stay in flash; `rows` gives the columns their names.
 _TABLE = (
-    ("0x100206", "Ground fault", True, True, "GroundFailure", 1000, 0, True),
-    ("0x200206", "Power Input over voltage", True, True, "OverVoltage", 1000, 60000, False),
-    ("0x200208", "Power input under voltage", True, True, "UnderVoltage", 3000, 60000, False),
-    ("0x100213", "Charging over current", True, True, "OverCurrentFailure", 7000, 0, True),
-    ("0x100102", "Cable over temperature", True, False, "HighTemperature", 500, 0, False),
-    ("0x10020F", "Metering chip data error", True, True, "PowerMeterFailure", 0, 0, False),
-    ("0x100215", "Current leakage fault", True, True, "GroundFailure", 0, 0, True),
-    ("0x100218", "Cable fault", True, True, "OtherError", 500, 0, False),
-    ("0x100205", "Electronic lock fault", True, True, "ConnectorLockFailure", 0, 0, False),
-    ("0x100217", "CP signal fault", True, True, "OtherError", 500, 0, False),
-    ("0x100208", "Relay fault", False, True, "PowerSwitchFailure", 500, 0, True),
-    ("0x10020C", "Tamper detected", True, False, "OtherError", 500, 0, False),
+    (GROUND, "Ground fault", True, True, "GroundFailure", 1000, 0, True),
+    (OVERVOLTAGE, "Power Input over voltage", True, True, "OverVoltage", 1000, 60000, False),
+    (UNDERVOLTAGE, "Power input under voltage", True, True, "UnderVoltage", 3000, 60000, False),
+    (OVERCURRENT, "Charging over current", True, True, "OverCurrentFailure", 7000, 0, True),
+    (TEMPERATURE, "Cable over temperature", True, False, "HighTemperature", 500, 0, False),
+    (METERING, "Metering chip data error", True, True, "PowerMeterFailure", 0, 0, False),
+    (LEAKAGE, "Current leakage fault", True, True, "GroundFailure", 0, 0, True),
+    (CABLE, "Cable fault", True, True, "OtherError", 500, 0, False),
+    (LOCK, "Electronic lock fault", True, True, "ConnectorLockFailure", 0, 0, False),
+    (PILOT, "CP signal fault", True, True, "OtherError", 500, 0, False),
+    (RELAY, "Relay fault", False, True, "PowerSwitchFailure", 500, 0, True),
+    (TAMPER, "Tamper detected", True, False, "OtherError", 500, 0, False),
 )
 
 _LATCH = "faults"  # the store's name for what survives a power cut
@@ -68,17 +71,18 @@ def row(code: str) -> VendorError:
 
 
 class Faults:
-    """What is wrong. `active` holds the codes, oldest first; any of them stops energy.
+    """The vendor error codes that are active. `active` holds them, oldest first; any of them stops
+    energy.
 
-    A code that unplugging recovers is held until the pilot is back in A with its cause gone. The
-    other (relay) survives power cuts until a `reset` with its cause gone.
+    A code that unplugging recovers ends when the pilot is in A and the cause is gone. The relay
+    fault survives power cuts, and ends at a `reset` when the cause is gone.
     """
 
     def __init__(self, log, store):
         self.log = log
         self.store = store
-        self._cause_since = {}  # code to ms: since when its cause is there
-        self._gone_since = {}  # code to ms: since when the cause of an active code seems gone
+        self._cause_since = {}  # code to ms: since when its cause is present
+        self._gone_since = {}  # code to ms: since when the cause of an active code is absent
         self._raised = {}  # code to ms
         self._events = []
         self._pulse_f = False  # a code that asks for state F was raised
@@ -90,19 +94,20 @@ class Faults:
 
     @property
     def nothing_wrong(self) -> bool:
-        """Neither a code nor a cause on its way to one: the contactor may close."""
+        """Whether no code is active and no cause is present: the contactor may close."""
         return not (self.active or self._cause_since)
 
     @property
     def cause_unconfirmed(self) -> bool:
-        """A cause is there, but not yet for long enough to raise its code."""
+        """Whether a cause is present, but not yet for long enough to raise its code."""
         return len(self._cause_since) > 0 and any(
             code not in self.active for code in self._cause_since
         )
 
     def set_cause(self, code: str, present: bool | None, now: int) -> None:
-        """Says whether a code's physical cause is there at `now` (ms). None: between the value
-        that raises it and the one that ends it, so it stays what it was."""
+        """Says whether a code's physical cause is present at `now` (ms). None: the measured value
+        lies between the threshold that raises the code and the one that ends it, so nothing
+        changes."""
         if present is None:
             present = code in self._cause_since and code in self.active
         if present:
@@ -138,8 +143,9 @@ class Faults:
         return pulse
 
     def update(self, unplugged: bool) -> None:
-        """After each step, once the permit has been set: writes what must survive, clears what
-        unplugging recovers."""
+        """To be called after each step, once the permit has been set: the permit does not wait for
+        the flash. Stores the codes that survive a power cut; clears those that unplugging
+        recovers, if `unplugged`."""
         if self._unsaved:
             self._unsaved = False
             held = [code for code in self.active if not row(code).unplugging_recovers]
@@ -151,7 +157,8 @@ class Faults:
             self._clear(True)
 
     def reset(self) -> None:
-        """A Reset: what unplugging does not recover ends here, unless its cause is there."""
+        """A Reset: clears the codes that unplugging does not recover, unless their cause is
+        present."""
         self._clear(False)
         self.update(False)
 
@@ -169,8 +176,8 @@ class Faults:
         return self._raised.get(code, 0)
 
     def drain(self):
-        """(code, raised) of what was raised (True) and cleared (False) since the last call,
-        oldest first."""
+        """The (code, is_raised) of each code that was raised (True) or cleared (False) since the
+        last call, oldest first."""
         if not self._events:
             return ()
         events = self._events

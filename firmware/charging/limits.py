@@ -1,23 +1,23 @@
-"""What bounds the offered current: the least of named limits, and which one it is."""
+"""The limits of the offered current: each has a name, and the lowest one counts."""
 
-_NOMINAL_V = 230  # by which power and current are one another
+_NOMINAL_V = 230  # converts power to current and back
 
 
 def current_ma(power_dw: int, phases: int) -> int:
-    """The mA on each of the phases that make this power, 0.1 W."""
+    """The current in mA on each of so many phases that makes this power, in 0.1 W."""
     return power_dw * 100 // (_NOMINAL_V * phases)
 
 
 def power_dw(ma: int, phases: int) -> int:
-    """The power in 0.1 W of so many mA on each of the phases."""
+    """The power in 0.1 W that a current of `ma` makes on each of so many phases."""
     return ma * _NOMINAL_V * phases // 100
 
 
 class Limits:
     """Limits in mA on each phase: imax_user, cable, tic, temperature, profile...
 
-    `limited_by` names the least of them, "" while there is none. Below 6000 mA no duty cycle
-    stands for it: charging pauses.
+    `limited_by` names the lowest of them, "" while there is none. No duty cycle can offer less
+    than 6000 mA: charging pauses below.
     """
 
     def __init__(self):
@@ -45,7 +45,8 @@ class Limits:
         return self._limits.get(name)
 
     def least(self) -> int:
-        """mA; 0 while no limit at all is known: a station that was never told offers nothing."""
+        """The lowest limit in mA; 0 while no limit is set, since a station that does not know its
+        circuit offers nothing."""
         return self._least
 
     def all(self) -> dict:

@@ -1,7 +1,8 @@
 """The lock of a socket: it keeps the plug in while energy may flow.
 
-Pulses until the feedback is as wished: five tries, a second apart, then a fault, and one try each
-ten seconds until one works. It never moves while the contactor is closed or may close.
+A pulse moves it. The pulse is repeated until the feedback agrees: five tries, a second apart. Then
+there is a fault, and one try every ten seconds until one works. The lock never moves while the
+contactor is closed or may close.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ _UNLOCK_S = const(15)
 
 
 class Lock:
-    """`closed`: the feedback at the newest step; `pulsed_ms`: when it was told to move last."""
+    """`closed` is the feedback at the newest step, `pulsed_ms` the time of the last pulse."""
 
     def __init__(self, board, log, faults, now: int):
         self.board = board
@@ -26,14 +27,14 @@ class Lock:
         self.pulsed_ms = now - _EVERY_MS
         self._wanted = False
         self._tries = 0
-        self._tried = True  # a pulse has followed the wish: feedback alone might be stuck
+        self._tried = True  # there was a pulse since the wish changed: the feedback can be stuck
         self._jammed = False
         self._unlock_asked = False
         self._unlock_done = asyncio.Event()
 
     @property
     def holds(self) -> bool:
-        """Whether the plug is surely locked: energy may flow."""
+        """Whether the plug is locked for certain, so that energy may flow."""
         return self.board.lock_closed and self._wanted and self._tried
 
     @property
@@ -42,12 +43,14 @@ class Lock:
         return self._wanted != self.closed
 
     def allow_tries(self) -> None:
-        """Another car, or another wish of a person: its tries are counted anew."""
+        """Counts the tries from zero again: there is another car, or a person wishes something
+        else."""
         self._tries = 0
 
     def step(self, now: int, loaded: bool, wish: bool, may_close: bool) -> None:
-        """Each sample. `loaded`: the contactor is closed or may close; `wish`: it is to be
-        locked; `may_close`: there is a plug, and nothing wrong that would keep it open."""
+        """To be called with each sample. `loaded`: the contactor is closed or may close. `wish`:
+        the plug is to be locked. `may_close`: there is a plug, and no fault that keeps the lock
+        open."""
         self.closed = closed = self.board.lock_closed
         if loaded:
             wanted = self._wanted
@@ -65,7 +68,7 @@ class Lock:
             self._unlock_asked = False
             self._unlock_done.set()
         if closed == wanted and self._tried and (probed or not self._jammed):
-            self._jammed = False  # once jammed, only a pulse that works says that it is well again
+            self._jammed = False  # a jammed lock is well again only after a pulse that works
             self._tries = 0
         elif waited < (_PROBE_MS if self._jammed and self._tries else _EVERY_MS):
             return
@@ -82,7 +85,7 @@ class Lock:
         self.faults.set_cause(codes.LOCK, self._jammed, now)
 
     def ask_to_unlock(self) -> None:
-        """It is to open at the next steps, whatever the wish."""
+        """The next steps open the lock, whatever the wish is."""
         self._tries = 0
         self._unlock_done.clear()
         self._unlock_asked = True

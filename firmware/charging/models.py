@@ -1,12 +1,12 @@
-"""The commercial references (guide page 16): what each one is at most."""
+"""The commercial references (guide page 16): the phases, the current and the parts of each."""
 
 from collections import namedtuple
 
-# `max_ma` on each of its `phases`; `socket`: a T2S socket, else an attached cable; `tic`: it has
-# a TIC interface.
+# `max_ma`: the highest current on each of its `phases`; `socket`: it has a T2S socket, else an
+# attached cable; `tic`: it has a TIC interface.
 Reference = namedtuple("Reference", ("name", "phases", "max_ma", "socket", "tic"))
 
-# Constants, which take no heap in a frozen image: a row gets its names when it is looked up.
+# The rows are constants, so that they stay in flash; `references` gives the columns their names.
 _TABLE = (
     ("Evh5A22N2S", 3, 32000, True, False),
     ("Evh5A22N400F", 3, 32000, True, True),
@@ -33,8 +33,8 @@ def find(name: str) -> Reference:
 
 
 def check_circuit(reference: Reference, keys: dict) -> None:
-    """Checks what an installer says of the circuit, keys' checked values, against the reference.
-    Raises ValueError."""
+    """Checks IMaxUser and PhaseNumber, which the installer gave, against the reference. `keys`:
+    the names and checked values of all keys that were given. Raises ValueError."""
     most = reference.max_ma // 1000
     if not 6 <= int(keys.get("IMaxUser", 6)) <= most:
         raise ValueError("IMaxUser: from 6 to %d A for %s" % (most, reference.name))

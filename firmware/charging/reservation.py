@@ -6,8 +6,8 @@ _NAME = "reservation"  # in the store
 
 
 class Reservation:
-    """For whom the connector is reserved. `connector_id`: 0 where the central system reserved
-    any connector; `expiry`: Unix seconds; `parent_id_tag`: "" where there is none."""
+    """The idTag for which the connector is reserved. `connector_id`: 0 where the central system
+    reserved any connector; `expiry`: Unix seconds; `parent_id_tag`: "" where there is none."""
 
     def __init__(
         self,

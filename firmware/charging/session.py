@@ -1,7 +1,7 @@
-"""When a transaction starts and stops (OCPP 3.5, 4.8, 4.10; guide page 16).
+"""Decides when a transaction starts and stops (OCPP 3.5, 4.8, 4.10; guide page 16).
 
-A session is the use of the connector by one driver: an idTag is authorized and the car plugged
-in, in either order; the transaction starts, stops, and the car is unplugged.
+A session is the use of the connector by one driver. An idTag is authorized and the car is plugged
+in, in either order. Then the transaction starts and stops, and the car is unplugged.
 """
 
 import asyncio
@@ -10,22 +10,22 @@ from collections import namedtuple
 from firmware.charging import reservation
 from firmware.charging.reservation import same_id_tag
 
-NO_ID_TAG = ""  # no idTag unlocks the cable, only unplugging it at the car does
-_CHARGED = "used"  # the store's name for `car_already_charged`, over a restart
-_STOP_S = 20  # the car's time to stop, and the meter's to answer
-_CAR_SEEN_MS = 2000  # after a start, the pilot has told by then whether a car is there
-_CONTACTOR_OPENS_MS = 7000
-_METER_MS = 3000  # what a meter's answer may take at the beginning and end of a transaction
-_METER_AFTER_START_MS = 30000
-_ALIVE_MS = 50
+NO_ID_TAG = ""  # no idTag unlocks the cable; it is unlocked when it is unplugged at the car
+_CHARGED = "used"  # the name in the store that keeps `car_already_charged` over a restart
+_STOP_S = 20  # how long a transaction may take to stop: the car, then the meter's answer
+_CAR_SEEN_MS = 2000  # after a start, the pilot needs so long to show whether a car is there
+_CONTACTOR_OPENS_MS = 7000  # how long the contactor may take to open
+_METER_MS = 3000  # how long the meter may take at the beginning and end of a transaction
+_METER_AFTER_START_MS = 30000  # how long it may take after the station's start
+_ALIVE_MS = 50  # how often a wait for the meter tells the supervisor that this is a wait
 
-# Why the running transaction is to stop: OCPP's reason, and the idTag that stops it or None.
+# Why the running transaction must stop: OCPP's `reason`; the `id_tag` that stops it, or None.
 StopRequest = namedtuple("StopRequest", ("reason", "id_tag"))
 
 
 class Authorization:
-    """An idTag that may charge and waits for the car. `on_start`: None, or a coroutine function
-    that is called with the transaction once it has started."""
+    """An idTag that may charge and waits for the car, since `at_ms`. `on_start`: None, or a
+    coroutine function that is called with the transaction once it has started."""
 
     def __init__(self, id_tag, parent_id_tag, at_ms, on_start):
         self.id_tag = id_tag
@@ -38,9 +38,9 @@ class Session:
     """The connector's use by one driver after the other.
 
     `starts_by_itself()` says whether a car that was just plugged in charges without
-    authorization; `transaction_data(reading)` gives the packed values that StopTransaction tells
-    of a transaction's begin or end; `restart_reason` is OCPP's reason for the end of a
-    transaction that the last restart has left open.
+    authorization. `transaction_data(reading)` returns the packed values of a transaction's begin
+    or end, which StopTransaction will carry. `restart_reason` is OCPP's reason for the end of a
+    transaction that was still open at the last restart.
 
     Facts: `transaction` (None or the running one), `authorization` (None, or whose idTag waits
     for the car), `is_authorizing` (the central system is being asked about an idTag),
@@ -93,13 +93,15 @@ class Session:
 
     @property
     def transaction(self):
+        """The running Transaction, or None."""
         return self.transactions.running
 
-    # What is told to the session
+    # What others tell the session
 
     def authorize(self, id_tag: str, parent_id_tag: str | None = None, on_start=None) -> bool:
-        """This idTag may charge: now if the car is there, else for ConnectionTimeOut. Returns
-        whether it is taken on; `on_start` as in Authorization."""
+        """Lets an idTag charge: now if the car is there, else once it comes within
+        ConnectionTimeOut. `on_start` as in Authorization. Returns False if it can't be accepted
+        now."""
         if self.transaction or self.authorization or self.refuses_transactions:
             return False
         if not self.reservation_admits(id_tag, parent_id_tag):
@@ -110,7 +112,7 @@ class Session:
         return True
 
     def cancel_authorization(self) -> None:
-        """Nobody waits for the car any more."""
+        """No idTag waits for the car any more."""
         self.authorization = None
         self._wake.set()
 
@@ -119,6 +121,7 @@ class Session:
         self.is_authorizing = True
 
     def authorizing_ended(self) -> None:
+        """The central system has answered, or will not."""
         self.is_authorizing = False
 
     def stop_transaction(self, reason: str, id_tag: str | None = None) -> None:
@@ -128,8 +131,8 @@ class Session:
             self._request_stop(reason, id_tag)
 
     async def stop_transaction_and_wait(self, reason: str) -> bool:
-        """Stops the running transaction and waits for its last record. Returns whether that came
-        within 20 s: a flash that takes nothing, for example, never lets it come."""
+        """Stops the running transaction and waits until its end is recorded. Returns False if that
+        takes more than 20 s, for example because the flash is full."""
         if self.transaction:
             self._stopped.clear()
             self.stop_transaction(reason)
@@ -141,21 +144,23 @@ class Session:
         return True
 
     def release_cable(self) -> None:
-        """The cable need not stay locked without a transaction."""
+        """Unlocks the cable, unless a transaction runs."""
         self.cable_locked_for_id_tag = None
         self.evse.hold_lock = self.transaction is not None
         self._wake.set()
 
     def refuse_transactions(self) -> None:
-        """From now on nothing new begins: the station is about to restart, or to change to
+        """From now on no transaction starts: the station is about to restart, or to change to
         another central system."""
         self.refuses_transactions = True
 
     def accept_transactions(self) -> None:
+        """From now on transactions may start again."""
         self.refuses_transactions = False
 
     def start_answered(self, info: dict) -> None:
-        """The idTagInfo of StartTransaction.conf of the running transaction (errata 3.17)."""
+        """StartTransaction.conf of the running transaction came with this idTagInfo (errata
+        3.17)."""
         self._parent_id_tag = info.get("parentIdTag") or self._parent_id_tag
         if info["status"] == "Accepted":
             return
@@ -166,24 +171,24 @@ class Session:
             self._wake.set()
 
     def evse_changed(self) -> None:
-        """A fact of the evse is another. To be called for each change, so that a short unplugging
-        counts too."""
+        """A fact of the evse has changed. To be called at each change, so that even a short
+        unplugging is noticed."""
         plugged = self.evse.plugged
         self._was_unplugged = self._was_unplugged or (self._plugged and not plugged)
         self._plugged = plugged
         self._wake.set()
 
     def save_for_restart(self) -> None:
-        """Before a restart: a car that has charged is not to be taken for one that has just
-        come."""
+        """To be called before a restart: stores that the car has already charged, so that it is
+        not mistaken for a new one."""
         if self.car_already_charged:
             self.config.store.write(_CHARGED, b"1")
 
     # What others ask
 
     def default_id_tag(self) -> str:
-        """The idTag where nobody presents one (guide page 16). The key's default reads FreeCharge,
-        the guide's wire says freeCharge."""
+        """The idTag for charging without one (guide page 16). The key's default reads FreeCharge,
+        but the guide sends freeCharge."""
         tag = self.config.get("DefaultIdTag")
         return "freeCharge" if tag == "FreeCharge" else tag
 
@@ -215,26 +220,27 @@ class Session:
     # The reservation
 
     def reservation_admits(self, id_tag: str, parent_id_tag: str | None) -> bool:
-        """Whether no reservation keeps this idTag away; its parentIdTag is known or None."""
+        """Whether this idTag may charge in spite of a reservation. `parent_id_tag`: None where it
+        is not known."""
         return not self.reservation or self.reservation.admits(id_tag, parent_id_tag)
 
     def reserve(self, new: reservation.Reservation) -> None:
-        """From now on this reservation holds. Raises OSError when the flash does not take it."""
+        """Stores a reservation; it holds from now on. Raises OSError when the flash is full."""
         new.save(self.config.store)
         self.reservation = new
         self.log.info("reserved for %s", new.id_tag)
 
     def end_reservation(self, why: str) -> None:
-        """The reservation, if there is one, no longer holds. `why` is for the log, after "the
-        reservation"."""
+        """Ends the reservation, if there is one. `why` completes the log line "the reservation
+        ..."."""
         if self.reservation:
             self.reservation = None
             reservation.remove(self.config.store)
             self.log.info("the reservation %s", why)
 
     def load_reservation(self) -> None:
-        """After a restart: the saved reservation holds, unless the transaction that the restart
-        has left open used it up."""
+        """To be called after a restart: the saved reservation holds again, unless the transaction
+        that the restart interrupted has used it up."""
         self.reservation = reservation.load(self.config.store)
         interrupted = self.transactions.interrupted
         if self.reservation and interrupted:
@@ -252,7 +258,7 @@ class Session:
     # The task
 
     async def run(self) -> None:
-        """The task: looks at every change, and at least once a second."""
+        """The task: makes a step after every change, and at least once a second."""
         self.load_reservation()
         if self.car_already_charged:
             self.config.store.remove(_CHARGED)
@@ -303,11 +309,11 @@ class Session:
         self.car_already_charged = False
 
     def _request_stop(self, reason, id_tag=None):
-        """The first reason counts."""
+        """Notes why the transaction must stop. The first reason counts."""
         self._stop_request = self._stop_request or StopRequest(reason, id_tag)
 
     async def _start_or_give_up(self):
-        """What becomes of the idTag that is authorized and waits."""
+        """Starts the transaction of the idTag that waits, or ends its wait."""
         waiting = self.authorization
         timeout_ms = self.config.int("ConnectionTimeOut") * 1000
         if self.evse.faults.active or not self.operative or self.refuses_transactions:
@@ -321,12 +327,12 @@ class Session:
     # The transaction's records (OCPP 4.8, 4.10)
 
     async def _start_transaction(self, waiting):
-        """Begins the transaction of whose idTag waits, if the meter answers and the car is there
-        still."""
+        """Starts a transaction for the Authorization that waits, if the meter answers and the car
+        is still there."""
         await self._wait_for(self.transactions.retention.make_room_for_transaction())
         reading = await self._read_meter(_METER_MS)
         if reading is None or not self.evse.plugged or self.authorization is not waiting:
-            return  # no energy is given away unmeasured; the meter's fault says the rest
+            return  # without the meter no energy may flow: the next step tries again
         try:
             running = self.transactions.start(
                 1,
@@ -350,11 +356,11 @@ class Session:
         self.log.info("transaction started for %s", waiting.id_tag)
 
     async def _end_transaction(self):
-        """Ends the running transaction, with the last good reading if the meter is silent."""
+        """Ends the running transaction. Takes the last good reading if the meter is silent."""
         evse = self.evse
         reason, id_tag = self._stop_request
         evse.enabled = False
-        # The car has up to 6 s to stop drawing (IEC 61851-1), and what it draws is on its bill.
+        # The car has up to 6 s to stop drawing (IEC 61851-1), and pays for what it draws.
         until = self.clock.ms() + _CONTACTOR_OPENS_MS
         while evse.contactor and self.clock.ms() < until:
             self.alive = True
@@ -377,23 +383,23 @@ class Session:
         self.log.info("transaction stopped: %s, %d Wh", reason, energy - running.meter_start)
 
     async def _recover_transaction(self):
-        """Closes what the last power cut or restart left open, with the register if it answers."""
+        """Closes the transaction that a power cut or restart interrupted, with the energy register
+        if the meter answers."""
         reading = await self._read_meter(_METER_AFTER_START_MS)
         energy = (reading or {}).get("energy", -1)
-        reach = self.meter.registers.energy_step_wh(
-            energy
-        )  # and what a minute, without record, delivers
-        reach += self.config.int("IMaxUser") * self.config.int("PhaseNumber") * 265 // 60
-        self.transactions.recover(self.restart_reason, energy, reach)
+        # A minute may have passed after the last record, with the most that can flow at 265 V.
+        most_w = self.config.int("IMaxUser") * self.config.int("PhaseNumber") * 265
+        reach_wh = self.meter.registers.energy_step_wh(energy) + most_w // 60
+        self.transactions.recover(self.restart_reason, energy, reach_wh)
 
     async def _read_meter(self, wait_ms):
-        """`Meter.read_now`. What makes the waits end is the meter's task, which is watched for
-        itself."""
+        """`Meter.read_now`. The supervisor watches the meter's task too, so that this wait always
+        ends."""
         return await self._wait_for(self.meter.read_now(wait_ms))
 
     async def _wait_for(self, work):
-        """Awaits what may take longer than the turn that the supervisor gives this task, as a
-        meter that says nothing does: it is told that this is a wait, and no hang-up."""
+        """Awaits a coroutine that may take longer than the supervisor lets a task be silent: sets
+        `alive` meanwhile. Returns its result."""
         task = asyncio.create_task(work)
         try:
             await asyncio.sleep(0)  # there may be nothing to wait for

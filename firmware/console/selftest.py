@@ -1,4 +1,4 @@
-"""The console's `selftest`: each part of the wall box looked at once, with advice for what fails.
+"""The console's `selftest`: tests each part of the wall box, and gives advice for what fails.
 
 A line is `part: ok, ...`, `part: FAILED, what: what to do`, or `part: -, ...` where there is
 nothing to test. Nothing is switched on; the lock moves once when no cable is there. `TESTS` is the
@@ -11,10 +11,10 @@ from firmware.base import runtime, times
 from firmware.base.runtime import const
 from firmware.charging import faults
 from firmware.ocpp.connection import ONLINE
-from firmware.sensing import pilot
+from firmware.sensing import pilot, tic
 from firmware.station import Station
 
-_LOCK_MS = const(2000)
+_LOCK_MS = const(2000)  # what the lock may take to move
 _ROOM = const(65536)  # bytes of flash that a station should have left
 
 # What a test says of its part.
@@ -24,7 +24,8 @@ _NOTHING = "-"  # there is nothing to test
 
 
 async def run(station: Station):
-    """Tests all parts. Returns the lines, and "" or which tests have failed."""
+    """Tests all parts. Returns the reply's lines, and a text that names the tests that failed, ""
+    for none."""
     lines = []
     failed = []
     for test in TESTS:
@@ -46,7 +47,7 @@ async def run(station: Station):
 
 
 def _active(station: Station, *codes):
-    """The description of the first of these that is an active fault."""
+    """The description of the first of these vendor error codes that is active; "" for none."""
     for code in codes:
         if code in station.evse.faults.active:
             return faults.row(code).info
@@ -57,7 +58,7 @@ async def _pilot(station: Station):
     high, low = pilot.levels(station.board.burst)
     text = "%d.%02d V" % (high // 1000, abs(high) % 1000 // 10)
     state = station.evse.pilot
-    wrong = _active(station, "0x100217")
+    wrong = _active(station, faults.PILOT)
     if wrong or not state:
         return _FAILED, "%s at %s" % (wrong or "no state", text)
     return _OK, "state %s, %s" % (state, text)
@@ -73,7 +74,7 @@ async def _proximity(station: Station):
         return _NOTHING, "an attached cable has none"
     ohm = station.board.pp_ohm
     limit = pilot.pp_limit(ohm)
-    wrong = _active(station, "0x100218")
+    wrong = _active(station, faults.CABLE)
     if wrong or ohm < 75:
         return _FAILED, "%s, %d ohm" % (wrong or "a short", ohm)
     if station.evse.pilot == "A" and ohm > 2200:
@@ -82,7 +83,7 @@ async def _proximity(station: Station):
 
 
 async def _contactor(station: Station):
-    wrong = _active(station, "0x100208")
+    wrong = _active(station, faults.RELAY)
     closed = station.board.contactor
     charging = bool(station.evse.enabled)
     if wrong or (closed and not charging):
@@ -105,13 +106,13 @@ async def _tamper(station: Station):
 async def _lock(station: Station):
     if not station.reference.socket:
         return _NOTHING, "an attached cable has none"
-    wrong = _active(station, "0x100205")
+    wrong = _active(station, faults.LOCK)
     if wrong:
         return _FAILED, wrong
     evse = station.evse
     if evse.plugged or evse.enabled or station.session.transaction:
         return _OK, "%s, not moved now" % ("closed" if evse.locked else "open")
-    station.board.lock(True)  # the evse wants it open, and opens it again
+    station.board.lock(True)  # the evse wishes it open, and opens it again by itself
     if not await _until(station, lambda: station.board.lock_closed):
         return _FAILED, "it does not close"
     if not await _until(station, lambda: not station.board.lock_closed):
@@ -120,7 +121,7 @@ async def _lock(station: Station):
 
 
 async def _until(station: Station, is_so):
-    """Waits until the function says yes; whether it did within the lock's time."""
+    """Waits until `is_so()` is true, at most 2 s. Returns whether it is."""
     end = station.clock.ms() + _LOCK_MS
     while not is_so():
         if station.clock.ms() > end:
@@ -138,7 +139,7 @@ async def _meter(station: Station):
 
 async def _tic(station: Station):
     mode = station.config.int("TICmode")
-    if mode == 3:
+    if mode == tic.OFF:
         return _NOTHING, "switched off by TICmode"
     if station.tic.detected:
         return _OK, "%d labels" % len(station.tic.frame.split("\n"))
