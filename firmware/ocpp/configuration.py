@@ -5,7 +5,7 @@ from binascii import hexlify
 from collections import namedtuple
 
 from firmware.base import runtime
-from firmware.ocpp import keys, security
+from firmware.ocpp import keys
 
 _STORED = "keys"  # the store's name for the values that were changed
 _OWN_BOX = "box"  # and for the identifier that the station gave itself
@@ -163,14 +163,14 @@ def _acceptable(station, key: keys.Key, text: str):
     if keys.is_read_only(key, station.reference.socket):
         raise ValueError("read-only")
     value = keys.check(key, text)
-    if key.name in security.KEYS:
+    if key.name in keys.SECURITY_KEYS:
         station.security.prepare_change(key.name, value)
     return value
 
 
 def apply_change(station, change: Change) -> None:
     """What the new values of an accepted change do, each of them once."""
-    if change.name in security.KEYS:
+    if change.name in keys.SECURITY_KEYS:
         station.security_event("%s changed" % change.name)  # white paper A01.FR.11
     else:
         station.log("config").info("%s changed", change.name)

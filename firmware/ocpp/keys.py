@@ -115,6 +115,9 @@ _TABLE = (
     ("ConsolePassword", SECRET, _CONSOLE_PASSWORD, "", 40),
 )
 
+# A wrong value of these locks the station out: security.py prepares a change and can undo it.
+SECURITY_KEYS = ("AuthorizationKey", "SecurityProfile")
+
 # What a new value does at once (guide page 15: effective instantly).
 _EFFECTS = {
     "ClockAlignedDataInterval": effects.set_sampling,

@@ -16,8 +16,6 @@ from firmware.net.dial import Addresses
 from firmware.net.url import basic_authorization
 from firmware.net.websocket_handshake import Refused
 
-KEYS = ("AuthorizationKey", "SecurityProfile")  # whose change this module has a say in
-
 _OLD_PASSWORD = "auth-old"
 _OLD_PROFILE = "profile-old"
 _TRIES = 3  # failed connections after which a new profile is given up
@@ -125,9 +123,9 @@ class Security:
             self.station.set_host_clock(epoch)
 
     def prepare_change(self, name: str, value: str) -> None:
-        """Before a checked value of one of KEYS is stored: keeps what is needed to come back from
-        it, which is what has worked, not what was only set since. Raises ValueError where the
-        value can't be taken."""
+        """To be called before a checked value of one of `keys.SECURITY_KEYS` is stored: keeps the
+        value that last worked, so that the station can go back to it. Raises ValueError where the
+        new value can't be accepted."""
         if name == "AuthorizationKey":
             self._prepare_key(value)
         else:
