@@ -14,8 +14,8 @@ def main(arguments: list) -> None:
 
 
 def _main_on_a_pc(arguments):
-    """Bad options: one line on stderr, exit code 2."""
-    # Only a PC has the first; the second is here for the sake of the device: see below.
+    """Runs a station on a PC. Wrong options give one line on stderr and the exit code 2."""
+    # Only a PC has a command line; `_main_on_the_device` says why `program` is imported late.
     from firmware import command_line, program
 
     if "--help" in arguments or "-h" in arguments:
@@ -34,17 +34,18 @@ def _main_on_a_pc(arguments):
 
 
 def _main_on_the_device(arguments):
-    """Whatever happens ends in `device.end`; a module that is missing or broken, too."""
+    """Runs a station on a device. `device.end` follows in any case, even where a module is missing
+    or broken."""
     from firmware import device  # only a device has it
 
     outcome = failed = None
     try:
         options = device.start(arguments)
-        from firmware import program  # here, so that a module that is missing counts as a crash
+        from firmware import program  # here, so that a missing module counts as a crash
 
         outcome = program.run(options)
-    except device.NoStart as instead:
-        outcome = instead.outcome
+    except device.NoStart as no_start:
+        outcome = no_start.outcome
     except Exception as error:
         failed = error
     device.end(outcome, failed)

@@ -7,10 +7,10 @@ from firmware.base import runtime
 from firmware.base.runtime import const
 
 _FREQUENCY = const(240000000)  # Hz: the chip's fastest, where MicroPython starts with 160 MHz
-_CRASHES = const(3)  # so many in a row end in the safe state
+_MOST_CHIP_CRASHES = const(3)  # so many in a row end in the safe state
 _DAY_MS = const(86400000)
-_WHY = const(200)  # characters that are kept of what the station died of
-_LINE = const(80)  # characters of a line at the safe state's console
+_LONGEST_CAUSE = const(200)  # characters of a crash's cause that are kept
+_LONGEST_LINE = const(80)  # characters of a line at the safe state's console
 HELP = """status: what is wrong, as JSON
 reset hard: tries again
 maintenance: Python's own console, for repairs
@@ -18,7 +18,7 @@ help: this"""
 
 
 class NoStart(Exception):
-    """No station is to start. `outcome`: what is to come instead, as for `end`."""
+    """No station is to start. `outcome` says what comes instead; see `end`."""
 
     def __init__(self, outcome: str):
         super().__init__(outcome)
@@ -26,9 +26,9 @@ class NoStart(Exception):
 
 
 def start(arguments: list):
-    """The options of this start. Raises NoStart when a person at the safe state's console has
-    ended it, or a person's soft reset asks for Python. `arguments` may hold `--dev`
-    (tools/dev.py): no watchdog, and Ctrl-C works."""
+    """Returns the options of this start. Raises NoStart when a person has ended the safe state at
+    its console, or has asked for Python by a soft reset. `arguments` may hold `--dev`
+    (tools/dev.py): then there is no watchdog, and Ctrl-C works."""
     import machine  # only a device has these
     import micropython
 
@@ -38,14 +38,14 @@ def start(arguments: list):
     dev = "--dev" in arguments
     crash_record = CrashRecord()
     if dev:
-        crash_record.expect_reset()  # what crashes now is the developer's
-    elif machine.reset_cause() == machine.SOFT_RESET:  # Ctrl-D in maintenance; else it's the chip
+        crash_record.expect_reset()  # crashes under development do not count
+    elif machine.reset_cause() == machine.SOFT_RESET:  # Ctrl-D in maintenance, and nothing else
         raise NoStart("maintenance")
     else:
         micropython.kbd_intr(-1)
     crashes, why = crash_record.read()
     try:
-        if crashes >= _CRASHES:
+        if crashes >= _MOST_CHIP_CRASHES:
             raise ValueError("crashed %d times in a row: %s" % (crashes, why))
         options = _provisioned()
     except ValueError as error:
@@ -64,7 +64,7 @@ def start(arguments: list):
 
 
 def _provisioned():
-    """The options that provision.json says. Raises ValueError with one clear line."""
+    """The options in provision.json. Raises ValueError with one clear line."""
     from firmware import provisioning  # here, so that the safe state needs few modules
 
     name = provisioning.FILE
@@ -82,8 +82,8 @@ def _provisioned():
 
 
 def end(outcome, error) -> None:
-    """After the station: Python's own console where `outcome` is "maintenance", else a reset of
-    the chip. `error` is what the station died of, or None."""
+    """Ends the program. Opens Python's own console where `outcome` is "maintenance"; else resets
+    the chip. `error` is the exception that ended the station, or None."""
     import machine  # only a device has these
     import micropython
 
@@ -93,7 +93,7 @@ def end(outcome, error) -> None:
     if error:
         text = runtime.trace(error)
         print(text)
-        crash_record.expect_crash(text.strip().split("\n")[-1][:_WHY])
+        crash_record.expect_crash(text.strip().split("\n")[-1][:_LONGEST_CAUSE])
         machine.reset()
     crash_record.expect_reset()
     if outcome != "maintenance":
@@ -104,15 +104,15 @@ def end(outcome, error) -> None:
 
 
 async def _safe_state(why: str) -> str:
-    """The permit is off and nothing but this console runs; returns what a person asked for:
-    "reset" or "maintenance"."""
+    """The safe state: the permit is off and only this console runs. Returns what a person asked
+    for, "reset" or "maintenance"."""
     stdin = runtime.Stdin()
     line = ""
     print("safe state: %s" % why)
     while True:
         data = await stdin.read()
         if data not in (b"\r", b"\n"):
-            line = (line + str(data, "utf-8"))[-_LINE:] if data < b"\x80" else line
+            line = (line + str(data, "utf-8"))[-_LONGEST_LINE:] if data < b"\x80" else line
             continue
         command = " ".join(line.split())
         line = ""

@@ -1,5 +1,5 @@
-"""What a station needs of the place where it runs: the simulated board, serial devices of a PC, or
-the device."""
+"""The parts of a station that depend on where it runs: on a PC with the simulated board or serial
+devices, or on the device."""
 
 import asyncio
 
@@ -13,9 +13,11 @@ from firmware.sensing.meters import RegisterMap
 
 
 class Parts:
-    """What outlives a Reset of the station. `tasks`: (name, part) of those that have a task;
-    `console`: None, or what has a task in the serial console's place; `network_joined` (an Event)
-    is set while there is a network: always on a PC."""
+    """The parts that outlive a Reset of the station.
+
+    `tasks`: a (name, part) for each part whose `run(station)` is a task. `console`: None, or the
+    part that runs in the place of the serial console. `network_joined`: an Event, set while there
+    is a network, which is always so on a PC."""
 
     def __init__(self, options):
         self.options = options
@@ -61,8 +63,8 @@ class Parts:
             self.log("wifi").warning("not provisioned: no network")
 
     def _meter_line(self):
-        """(port, the clock that counts the time in which it lives): the board's own line, or a
-        serial device of a PC, which lives in real time, whatever --speed says."""
+        """(port of the charger's meter, clock of that port). The board's own line follows the
+        station's clock; a serial device of a PC follows real time, whatever --speed says."""
         device = self.options.meter_device
         registers = self.registers
         if not device:
@@ -73,7 +75,7 @@ class Parts:
         return port, Clock()
 
     def _tic_line(self):
-        """(function that tunes the port to a baud rate, clock), likewise."""
+        """(function that tunes the TIC port to a baud rate, clock of that port), as above."""
         device = self.options.tic_device
         if not device:
             return self.board.tic_tune, self.clock

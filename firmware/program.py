@@ -10,21 +10,21 @@ _RESTART_REASONS = {"reset": "SoftReset", "hard reset": "HardReset"}
 
 
 def run(options):
-    """The whole life. Returns how it ended: "quit" or "update" on a PC, how the only station ended
-    on the device, None where a signal has ended the program. The permit is off afterwards, in any
-    case."""
+    """Runs stations until the program is to end, and returns why: "quit" or "update" on a PC; on
+    the device, how its only station ended; None where a signal ended the program. The permit is
+    off afterwards in any case."""
     log.to_stderr()
     parts = firmware.parts.Parts(options)
     try:
         return runtime.run(serve(parts))
-    finally:  # also when no task got the chance to
+    finally:  # a station does this too, but it may not have come so far
         parts.board.permit(False)
 
 
 async def serve(parts: firmware.parts.Parts, read=None, write=None) -> str:
-    """Runs stations and returns how the last one ended; on the device there is only one, since
-    every reset is the chip's. `read` and `write` are the console's, by default stdin and stdout;
-    see `Console`."""
+    """Runs one station after the other and returns how the last one ended. On the device there is
+    only one, since every reset there resets the chip. `read` and `write` are those of the
+    `Console`, by default stdin and stdout."""
     console = parts.console or Console(read or runtime.Stdin().read, write or runtime.stdout())
     restart_reason = parts.options.restart_reason
     while True:
@@ -34,4 +34,4 @@ async def serve(parts: firmware.parts.Parts, read=None, write=None) -> str:
         if outcome in ("quit", "update") or runtime.DEVICE:
             return outcome
         restart_reason = _RESTART_REASONS.get(outcome, "Reboot")
-        station = None  # it is gone before there is another one
+        station = None  # frees it before the next one is made

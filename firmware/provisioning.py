@@ -1,16 +1,16 @@
-"""`provision.json` (tools/provision.py writes it): what the installer said, as the options of a
-device's start.
+"""Reads `provision.json`, in which tools/provision.py wrote the installer's answers, into the
+options of a device's start.
 
     {"model": "Evh5A22N2S",
      "keys": {"IMaxUser": "16", "PhaseNumber": "1", "BoxIdentifier": "HOUSE1", ...},
      "wifi": {"ssid": "...", "key": "..."},
      "ntp": "pool.ntp.org",                   who tells the time without a central system
      "meter": "iEM3155", "unit": 1,
-     "baud": 19200, "parity": "E",            of the meter; else as it is delivered
-     "tic_pause_s": 600,                      so long without TIC: a pause; 0 for never
-     "switch_s": 60,                          the vehicle's rest when its phases are switched
+     "baud": 19200, "parity": "E",            of the meter; by default as it is delivered
+     "tic_pause_s": 600,                      after so long without TIC charging pauses; 0: never
+     "switch_s": 60,                          the vehicle's rest while its phases are switched
      "ca": "ca.der", "insecure": false,
-     "board": "devkit", "pins": {...},        see board/pins.py; else the one that fits the chip
+     "board": "devkit", "pins": {...},        see board/pins.py; by default as fits the chip
      "aiorepl": false}                        for developers: see console/repl.py
 
 Only `model` must be there. Without IMaxUser and PhaseNumber no current is offered.
@@ -26,13 +26,13 @@ _ENTRIES = """model keys wifi ntp meter unit baud parity tic_pause_s switch_s
 ca insecure board pins aiorepl"""
 _OBJECTS = ("keys", "wifi", "pins")
 _FLAGS = ("insecure", "aiorepl")
-_HOST = "abcdefghijklmnopqrstuvwxyz0123456789-.:"  # what a host's name or address is made of
-_SOCKET_PINS = ("pp", "lock_close")  # what a socket needs, and an attached cable does not
+_HOST = "abcdefghijklmnopqrstuvwxyz0123456789-.:"  # the characters of a host's name or address
+_SOCKET_PINS = ("pp", "lock_close")  # a socket needs these, an attached cable does not
 
 
 def check(given, chip: str = "") -> Options:
-    """The options that the file's content says. `chip`: what it is for, as `runtime.chip` names
-    it; "" where that is not known. Raises ValueError with one clear line."""
+    """The options in the file's content `given`. `chip`: the chip they are for, named as
+    `runtime.chip` does; "" where it is not known. Raises ValueError with one clear line."""
     if not isinstance(given, dict):
         raise ValueError("not an object")
     for name in given:
@@ -108,8 +108,8 @@ def _number(given, name, default, low, high):
 
 
 def _keys(given, reference):
-    """The configuration keys, checked: exact name -> value. A circuit that nobody told of offers
-    no current."""
+    """The configuration keys, checked: exact name -> value. Where IMaxUser or PhaseNumber is
+    missing, the circuit is unknown, and no current is offered."""
     checked = {}
     for name in given:
         key, value = checked_key(name, str(given[name]))
@@ -117,7 +117,7 @@ def _keys(given, reference):
             raise ValueError("%s: given twice" % key)
         checked[key] = value
     models.check_circuit(reference, checked)
-    if "PhaseNumber" not in checked or "IMaxUser" not in checked:  # both, or nothing
+    if "PhaseNumber" not in checked or "IMaxUser" not in checked:
         checked["IMaxUser"] = "0"
         checked["PhaseNumber"] = checked.get("PhaseNumber", "1")
     return checked

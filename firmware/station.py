@@ -29,21 +29,21 @@ from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
 from firmware.transactions.transactions import Transactions
 
-_WATCH_S = const(4)  # real seconds in which each part that is watched has its turn
-_MANY_TASKS = const(5)  # so many pieces of work under way are enough for now
+_WATCH_S = const(4)  # real seconds within which each part that is watched must have its turn
+_MANY_TASKS = const(5)  # while so many tasks are under way, the station is busy
 _DELIVER_S = const(10)  # how long a reset waits for its last messages to be delivered
-_CRASHES = const(3)  # so many in a row end in the safe state
-_LASTING_MS = const(60000)  # a task that ran for so long has not crashed in a row
+_MOST_TASK_CRASHES = const(3)  # so many crashes of a task in a row end in the safe state
+_LASTING_MS = const(60000)  # a task that ran for so long begins a new row of crashes
 _LONGEST_PAUSE_S = const(30)  # before a crashed task is started again
 # Tasks without which no car may charge.
 _VITAL = ("control", "journal", "session")
 
 
 class Station:
-    """A charging station, as after power-up.
+    """A charging station from its start to a Reset.
 
-    `parts` is what outlives it (firmware/parts.py). `restart_reason`: OCPP's reason for the end of
-    a transaction that the last station has left open.
+    `parts` are those that outlive it (firmware/parts.py). `restart_reason`: OCPP's reason for the
+    end of a transaction that was still open at the last restart.
     """
 
     def __init__(self, parts, restart_reason: str):
@@ -140,22 +140,23 @@ class Station:
         key_effects.set_tic_mode(self)
         key_effects.set_delivery(self)
 
-    # what the parts tell of each other
+    # what the parts ask the station for
 
     def set_time(self, epoch: int) -> int:
-        """Somebody who knows tells the time (Unix seconds): sets the clocks, and dates what
-        happened before. Returns by how many seconds the clock was wrong."""
+        """Sets the clocks to the time that a central system or time server told (Unix seconds),
+        and dates the events before. Returns by how many seconds the clock was wrong."""
         moved_s = self.clock.set(epoch)
         self.set_host_clock(epoch)
         self.transactions.event_times.date_boots()
         return moved_s
 
     def set_host_clock(self, epoch: int) -> None:
-        """It is at least so late: for looking at certificates, not for dating anything."""
+        """It is at least so late (Unix seconds). Sets only the clock by which TLS checks
+        certificates."""
         runtime.set_host_epoch(epoch)
 
     def security_event(self, text: str) -> None:
-        """What the operator of a security log wants to see (white paper 8)."""
+        """Logs an event that matters for security (white paper 8)."""
         self.log("security").warning("%s", text)
 
     @property
@@ -166,8 +167,8 @@ class Station:
     # the tasks
 
     def end(self, outcome: str) -> None:
-        """Ends the tasks, and `run` returns the outcome: "reset", "hard reset", "update", "quit"
-        or "maintenance". Whether the car has already charged is kept over a restart."""
+        """Ends the tasks and lets `run` return the outcome: "reset", "hard reset", "update",
+        "quit" or "maintenance". Over a restart it is kept whether the car has already charged."""
         if outcome == "quit" or not self._outcome:  # typed while a reset is under way, too
             self._outcome = outcome
         self._ended.set()
@@ -175,12 +176,13 @@ class Station:
             self.session.save_for_restart()
 
     def reset(self, hard: bool) -> None:
-        """Stops the transaction, delivers what can be delivered, and ends."""
+        """Stops the transaction, delivers its messages as far as possible, and ends the
+        station."""
         self.spawn(self._reset(hard))
 
     async def _reset(self, hard):
-        """A transaction that does not end is asked ResetRetries times more; then the journal
-        closes it after the restart."""
+        """The task of a Reset. Tries ResetRetries times more to stop a transaction that does not
+        end; after the restart it is closed from the journal."""
         self.security_event("%s reset" % ("hard" if hard else "soft"))
         for _ in range(1 + self.config.int("ResetRetries")):
             self.session.refuse_transactions()
@@ -191,22 +193,22 @@ class Station:
         self.end("hard reset" if hard else "reset")
 
     def spawn(self, work):
-        """Runs a coroutine as a task of its own and returns the task. An exception in it is logged
-        and no more."""
+        """Runs a coroutine as a task of its own and returns the task. An exception in it is only
+        logged."""
         return runtime.spawn(self._tasks, work, self._task_failed)
 
     def _task_failed(self, error):
-        if not isinstance(error, LinkDown):  # the connection says why
+        if not isinstance(error, LinkDown):  # the connection has logged that
             self.log("station").error("%s", runtime.trace(error))
 
     def is_busy(self) -> bool:
-        """Whether so much is under way, besides the task that asks, that nothing new is begun:
-        each piece of work takes memory while it waits for its turn to send. A peer that waits for
-        its answers causes a few."""
+        """Whether too many tasks are under way, besides the caller's, to begin another one that
+        will send a message. Each takes memory while it waits for its turn to send. A central
+        system that waits for its answers causes few of them."""
         return self._others_under_way() >= _MANY_TASKS
 
     def is_overloaded(self) -> bool:
-        """Whether there is twice as much: no call is taken on any more."""
+        """Whether twice as many are under way: then every CALL is refused."""
         return self._others_under_way() >= 2 * _MANY_TASKS
 
     def _others_under_way(self):
@@ -218,8 +220,8 @@ class Station:
         return count
 
     async def run(self, more=()) -> str:
-        """Runs until `end` is called, and returns its outcome. `more`: (name, part) of others
-        whose `run(station)` is kept running, too."""
+        """Runs until `end` is called, and returns its outcome. `more`: a (name, part) for each
+        further part whose `run(station)` is kept running."""
         works = (
             ("control", self._control),
             ("journal", self._read_journal),
@@ -249,8 +251,8 @@ class Station:
         return self._outcome
 
     async def _keep_running(self, name, work):
-        """A task that must live: logged and started again when it crashes; a vital one three times
-        at most, then the permit stays off and the console says why."""
+        """Runs `work()`, logs its crashes and starts it again. After three crashes in a row of a
+        vital task the station is in its safe state: the permit stays off."""
         crashes = 0
         while True:
             begun_ms = self.clock.ms()
@@ -259,14 +261,14 @@ class Station:
             except Exception as error:
                 try:
                     self.log(name).error("%s", runtime.trace(error))
-                except MemoryError:  # not even for that: the task is to live all the same
+                except MemoryError:  # there is not even room for the log: go on all the same
                     runtime.collect()
             if self.clock.ms() - begun_ms > _LASTING_MS * self.clock.speed:
                 crashes = 0
             crashes += 1
             if name in _VITAL:
                 self.board.permit(False)
-                if crashes >= _CRASHES:
+                if crashes >= _MOST_TASK_CRASHES:
                     self.in_safe_state = True
                     self.log(name).error("crashed %d times: no more charging; reset me", crashes)
                     return None
@@ -297,7 +299,7 @@ class Station:
             await self.board.wait(pause_ms)
 
     def _watch_meter(self):
-        """Hands each new reading to the evse, which watches its voltages and currents."""
+        """Hands each new reading of the meter to the evse, which checks it for faults."""
         reading = self.meter.last
         if reading is not self._reading:
             self._reading = reading
@@ -305,7 +307,8 @@ class Station:
         self.evse.set_meter_error(self.meter.error is not None)
 
     async def _supervise(self):
-        """Feeds the watchdog, but only while each part that must not stop takes its turns."""
+        """Feeds the watchdog while every part that must not stop has had its turn: each sets its
+        `alive`, which is cleared here."""
         while True:
             await asyncio.sleep(_WATCH_S)
             watched = self._watched

@@ -15,11 +15,11 @@ from firmware.ocpp import configuration, keys
 from firmware.ocpp.authorization import present_id_tag
 from firmware.station import Station
 
-_LOGIN_MS = const(600000)  # a login holds for so long after the last command
-_GUESS_S = const(2)  # who types a wrong password waits so long
+_LOGIN_MS = const(600000)  # a login lasts for so long after the last command
+_GUESS_S = const(2)  # the answer to a wrong password takes so long
 _WITHOUT_PASSWORD = ("help", "login")
 
-# From how many arguments on a command changes something. What changes something is logged.
+# The number of arguments from which on a command changes something; then it is logged.
 ALWAYS = 0
 WITH_ARGUMENT = 1
 WITH_VALUE = 2
@@ -27,7 +27,7 @@ NEVER = 99
 
 
 class Failed(ValueError):
-    """A command ran and found that something is wrong: `lines` are its reply all the same."""
+    """A command ran, and found something wrong. `lines` are its reply nevertheless."""
 
     def __init__(self, lines: list, why: str):
         super().__init__(why)
@@ -35,8 +35,8 @@ class Failed(ValueError):
 
 
 async def execute(station: Station, line: str):
-    """Runs a line that is not blank. Returns the reply's lines, or None for none. Raises
-    ValueError with what to do instead, which may be `Failed`."""
+    """Runs a line that is not blank. Returns the lines of the reply, or None. Raises ValueError
+    with a text that says what to do instead; `Failed` is one."""
     if not websocket.valid_utf8(memoryview(line.encode())):  # MicroPython takes surrogates
         raise ValueError("not UTF-8")
     arguments = line.split()
@@ -62,8 +62,8 @@ def find(name: str):
 
 
 def _check_login(station: Station, name):
-    """Raises ValueError where a password is set and nobody is logged in; else a command that
-    needs the login prolongs it."""
+    """Raises ValueError where a password is set and nobody is logged in. A command that needs the
+    login also prolongs it."""
     if station.config.get("ConsolePassword") and name not in _WITHOUT_PASSWORD:
         now = station.clock.ms()
         if now >= station.login_ends_ms:
@@ -80,8 +80,8 @@ def _takes_arguments(command):
 
 
 def _for_log(name, arguments):
-    """What the log says of a line: never a key's value, which may be a secret, nor the name of a
-    key that there is none of, which may be a secret typed in the wrong place."""
+    """The log's text for a line. It never shows a key's value, which may be a secret, nor an
+    unknown key, which may be a secret typed in the wrong place."""
     if name == "config":
         key = keys.find(arguments[0])
         return "config " + (key.name if key else "of an unknown key")

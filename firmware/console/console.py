@@ -10,29 +10,29 @@ from firmware.base.runtime import const
 from firmware.console import commands
 from firmware.station import Station
 
-_LINE = const(512)  # bytes of a line at most
-_BYTES_MS = const(11)  # a ms at 115200 baud
-_LOST_MS = const(5000)  # a peer that has not read for so long loses the rest
-_WAIT_MS = const(20)
+_LONGEST_LINE = const(512)  # bytes
+_BYTES_A_MS = const(11)  # at 115200 baud
+_LOST_MS = const(5000)  # a terminal that reads nothing for so long loses the rest of the reply
+_WAIT_MS = const(20)  # how often a reply tries again while the terminal reads nothing
 
 _BACKSPACE = (8, 127)  # what terminals send for it
 _TAB = const(9)
 _LINE_ENDS = (10, 13)
 _CTRL_U = const(21)  # clears the line
-_ESCAPE = const(27)  # with it the keys begin that send more than one character
+_ESCAPE = const(27)  # the first character of a key that sends several (arrows, F1)
 _SPACE = const(32)
 
-# Where in such a key's characters we are.
+# How far the characters of such a key have come.
 _NO_KEY = const(0)
 _KEY_BEGUN = const(1)  # after ESC
-_KEY_GOES_ON = const(2)  # after ESC [ or ESC O: until a letter or a ~
+_KEY_GOES_ON = const(2)  # after ESC [ or ESC O, until a letter or a ~
 
 
 class Console:
-    """`await read()` gives some bytes, b"" at the end of the input; `write(text)` writes what
-    there is room for and returns how many characters that was (None: all)."""
+    """`await read()` returns some bytes, b"" at the end of the input. `write(text)` writes as much
+    as there is room for and returns how many characters it wrote, or None for all of them."""
 
-    echo = runtime.DEVICE  # a PC's terminal does that itself
+    echo = runtime.DEVICE  # a PC's terminal echoes by itself
 
     def __init__(self, read, write):
         self.read = read
@@ -40,7 +40,7 @@ class Console:
         self._line = bytearray()
         self._too_long = False
         self._key = _NO_KEY
-        self._torn = False  # the end of a reply was lost
+        self._torn = False  # the last reply lost its end
 
     async def run(self, station: Station) -> None:
         """The task: reads and runs lines until the end of the input, then waits for ever."""
@@ -53,7 +53,7 @@ class Console:
                     await self._enter(station, byte)
                 elif byte < _SPACE or byte == 127 or self._key != _NO_KEY:
                     self._edit(byte)
-                elif len(self._line) < _LINE:
+                elif len(self._line) < _LONGEST_LINE:
                     self._line.append(byte)
                     if self.echo and not _continues(byte):
                         hidden = b"login " in self._line or byte > 127
@@ -62,7 +62,7 @@ class Console:
                     self._too_long = True
 
     async def _enter(self, station: Station, end):
-        """The line is complete, with this line end."""
+        """Runs the line, which is complete. `end` is the character that ended it."""
         line = bytes(self._line)
         too_long = self._too_long
         self._line = bytearray()
@@ -71,7 +71,7 @@ class Console:
         if self.echo and (line or end == 13):
             self.write("\n")
         if too_long:
-            await self.reply((), "a line of more than %d characters" % _LINE)
+            await self.reply((), "a line of more than %d characters" % _LONGEST_LINE)
         elif line.strip():
             await self.execute(station, line)
 
@@ -86,7 +86,7 @@ class Console:
             self._key = _NO_KEY if 64 <= byte < 127 else _KEY_GOES_ON
         elif byte == _ESCAPE:
             self._key = _KEY_BEGUN
-        elif byte == _TAB and len(line) < _LINE:
+        elif byte == _TAB and len(line) < _LONGEST_LINE:
             line.append(_SPACE)
             if self.echo:
                 self.write(" ")
@@ -104,7 +104,7 @@ class Console:
                     self.write("\b \b")
 
     async def execute(self, station: Station, line: bytes) -> None:
-        """Runs one command and writes its reply. Nothing typed can stop the station."""
+        """Runs one command and writes its reply. No command can crash the station."""
         lines = ()
         try:
             await self.reply(await commands.execute(station, line.decode()) or ())
@@ -121,13 +121,13 @@ class Console:
 
     async def reply(self, lines, error: str = "") -> None:
         """Writes the lines, then `ok` or the error. Other tasks have their turns between the
-        lines, however slow the peer is; a peer that does not read loses the rest."""
+        lines. A terminal that reads nothing for 5 s loses the rest."""
         last = ["error: " + error if error else "ok"]
-        cancelled = None  # a reset: the reply is written to its end, without waiting for room
+        cancelled = None  # by a reset; then the reply is still written as far as there is room
         for part in ([""] if self._torn else (), lines, last):
             for line in part:
                 line = "" if line is None else line + "\n"  # None: it is not found yet
-                pause = len(line) // _BYTES_MS + 1 if runtime.DEVICE else 0
+                pause = len(line) // _BYTES_A_MS + 1 if runtime.DEVICE else 0
                 left = _LOST_MS
                 self._torn = True
                 while line:

@@ -1,4 +1,4 @@
-"""What the console shows of a station: its status, faults, meter values, TIC frame, transfers."""
+"""The console's views of a station: its status, faults, meter values, TIC frame, transfers."""
 
 import json
 
@@ -117,5 +117,6 @@ def tic_frame(station: Station) -> list:
 
 
 def transfers(station: Station) -> list:
-    """The files on their way: each with its OCPP status, and how far the one in transfer is."""
+    """A line for each transfer with its OCPP status, and one for the progress of the file that
+    moves."""
     return station.transfers.describe()
