@@ -1,5 +1,5 @@
-"""OCPP 1.6J. Here is what a handler of the central system's calls returns or raises, and what
-`Rpc.call` raises."""
+"""OCPP 1.6J. This file has the types that a handler returns or raises, and that `Rpc.call`
+raises."""
 
 # Message types (OCPP-J 4.1.3).
 CALL = 2
@@ -21,7 +21,7 @@ class CallError(Exception):
 
 
 class LinkDown(OSError):
-    """There is no link, or it went before the answer came."""
+    """There is no link, or it was lost before the answer came."""
 
 
 class Unanswered(Exception):
@@ -29,8 +29,8 @@ class Unanswered(Exception):
 
 
 class Answer:
-    """What a handler returns that has something to do once its answer is out: `payload` is the
-    answer, `then()` a plain function that runs when it has been written, or its link is lost."""
+    """The result of a handler that has something to do after its answer. `payload` is the answer;
+    `then()`, a plain function, runs when the answer has been written or its link is lost."""
 
     def __init__(self, payload: dict, then):
         self.payload = payload

@@ -1,16 +1,17 @@
-"""Who may charge: Authorize (OCPP 4.1), and what an offline station does instead (3.5.3, 3.5.4;
-guide page 16)."""
+"""Decides who may charge: by Authorize (OCPP 4.1), and without it while the station is offline
+(3.5.3, 3.5.4; guide page 16)."""
 
 import asyncio
 
 from firmware.base.runtime import const
 from firmware.ocpp import CallError, LinkDown
 
-_OFFLINE_MS = const(60000)  # no connection for so long means offline (docs/guide-notes.md)
+_OFFLINE_MS = const(60000)  # after so long without a connection we are offline (guide-notes.md)
 
 
 def present_id_tag(station, id_tag: str) -> None:
-    """An idTag is presented at the station: it stops what it may stop, or asks to start."""
+    """An idTag is presented at the station. It stops the transaction, unlocks the cable or ends
+    its own wait for the car, if it may; otherwise it is authorized to start a transaction."""
     session = station.session
     waiting = session.authorization
     if session.id_tag_stops_transaction(id_tag, None):
@@ -18,14 +19,15 @@ def present_id_tag(station, id_tag: str) -> None:
     elif session.id_tag_releases_cable(id_tag, None):
         session.release_cable()
     elif waiting and waiting.id_tag.lower() == id_tag.lower():
-        session.cancel_authorization()  # presented again: never mind (OCPP 4.9, B1)
+        session.cancel_authorization()  # the driver changed his mind (OCPP 4.9, B1)
     else:
         station.spawn(authorize(station, id_tag))
 
 
 async def authorize(station, id_tag: str, remote: bool = False, on_start=None) -> None:
-    """Asks whether an idTag may charge, and lets it. `remote`: a RemoteStart presented it, which
-    starts and never stops. `on_start` as for Session.authorize."""
+    """Asks the central system whether an idTag may charge; if so, lets it charge, or stop what it
+    may stop. `remote`: it came with a RemoteStart, which never stops a transaction. `on_start` as
+    for Session.authorize."""
     session = station.session
     log = station.log("session")
     session.authorizing_begins()
@@ -53,8 +55,8 @@ async def _ask(station, id_tag):
     if station.registration.online.is_set():
         try:
             return (await station.rpc.call("Authorize", {"idTag": id_tag}))["idTagInfo"]
-        except LinkDown:  # the link says so; now we are offline
-            pass
+        except LinkDown:
+            pass  # the connection has logged it, and now we are offline
     elif station.connection.lost_ms is None:  # Pending and Rejected are not offline
         return {"status": "Invalid"}
     return {"status": "Accepted" if _accepts_unknown_id_tags(station) else "Invalid"}
@@ -71,10 +73,10 @@ def _accepts_unknown_id_tags(station):
 
 
 def charges_without_asking(station) -> bool:
-    """Whether a car that was just plugged in is charged without an idTag (guide page 16): the
-    station is standalone, or has been offline for a while and may do so."""
+    """Whether a car that was just plugged in charges without an idTag (guide page 16): the station
+    is standalone, or has been offline for a minute and the keys allow it."""
     if not (station.transactions.outbox.endpoint_id or station.config.get("SupervisionUrl")):
-        return True  # and has been since the connection noticed
+        return True  # it is standalone, and the connection knows it too
     lost_ms = station.connection.lost_ms
     return (
         lost_ms is not None

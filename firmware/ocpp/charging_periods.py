@@ -1,6 +1,9 @@
-"""Charging periods as numbers, 1 KB for a hundred of them instead of 8 as objects: an array('i')
-for each 16 of them, of startPeriod in s, limit in tenths, and numberPhases, -1 where there is none
-(OCPP 7.13)."""
+"""Turns charging periods (OCPP 7.13) into numbers: a hundred of them take 1 KB then, and 8 KB as
+objects.
+
+Each array('i') holds up to 16 periods with three numbers each: startPeriod in s, limit in tenths
+of its unit, and numberPhases, -1 where it is absent.
+"""
 
 from array import array
 
@@ -9,13 +12,12 @@ from firmware.base.runtime import const
 NAME = "chargingSchedulePeriod"  # the lists of these become numbers as they are read
 _EACH = const(3)  # numbers of a period
 _NUMBERS = const(48)  # in an array: larger ones are hard to find room for
-_MOST = const(2000000000)  # what stands for more
+_MOST = const(2000000000)  # larger numbers are kept as this one
 
 
 def take_last(found: list) -> None:
-    """Puts the object at the end of a list among the numbers before it. It stays where it is,
-    for the schemas to refuse, when it is no ChargingSchedulePeriod as they want it, or comes after
-    one of these."""
+    """Turns the last object in a list into numbers, in the array before it. An object that is no
+    valid ChargingSchedulePeriod, or comes after an invalid one, stays: the schemas refuse it."""
     period = found[-1]
     numbers = found[-2] if len(found) > 1 else None
     if type(period) is not dict or not (numbers is None or type(numbers) is array):
@@ -66,5 +68,5 @@ def has_one_decimal(number: float) -> bool:
 
 
 def _is_whole(exact, rounded):
-    """As far as the 24 bits of the device's floats tell."""
+    """Whether `exact` is an integer, within the 24 bits of the device's floats."""
     return abs(exact - rounded) <= exact * 3e-7

@@ -12,16 +12,17 @@ _OWN_BOX = "box"  # and for the identifier that the station gave itself
 _DATA_RESET = "TriggerBackendConfigurationDataReset"
 _SECURITY_PROFILE = "SecurityProfile"  # which is never lowered
 
-# What became of a change: `status` as ChangeConfiguration.conf tells it, the key's own `name`, why
-# it was not accepted ("" if it was), and the rows of the `keys` that have another value.
+# The result of a change: `status` for ChangeConfiguration.conf; the key's own `name`; `why` it was
+# not accepted, "" if it was; `keys`, the rows of the keys whose value has changed.
 Change = namedtuple("Change", ("status", "name", "why", "keys"))
 
 
 class Configuration:
-    """The values: this run's, else what was changed, else what was provisioned, else the default.
+    """The values of all keys. A value comes from the first of these that has one: this run's
+    command line, the changes, the provisioning, the default.
 
-    `store` keeps what was changed, `run` is what the command line set for this run, `provisioned`
-    the installer's answers: each from the keys' own names to values that were checked.
+    `store` keeps the changes. `run` and `provisioned` are dicts, from a key's own name to its
+    checked value, of the command line and of the installer's answers.
     """
 
     def __init__(self, store, run: dict, provisioned: dict):
@@ -39,7 +40,7 @@ class Configuration:
         self._gather()
 
     def attach(self, station) -> None:
-        """The station that knows the defaults of some keys."""
+        """Takes the station, which knows the defaults of some keys."""
         self._station = station
 
     def _gather(self):
@@ -63,26 +64,26 @@ class Configuration:
         return self.get(name) == "true"
 
     def shown(self, key: keys.Key) -> str:
-        """The value as people may see it: of a secret only whether there is one."""
+        """The value for people to see; for a secret only whether it is set."""
         value = self.get(key.name)
         if key.access == keys.SECRET:
             return "(set)" if value else "(not set)"
         return value
 
     def without_default(self, name: str) -> str:
-        """The value that somebody gave to a key, or "" where its default holds."""
+        """The value of a key that was set by anybody; "" where the default holds."""
         for layer in (self._run, self._changed, self._provisioned):
             if name in layer:
                 return layer[name]
         return ""
 
     def is_for_this_run(self, name: str) -> bool:
-        """Whether the command line has told this key's value."""
+        """Whether the command line has set this key."""
         return name in self._run
 
     def own_box_identifier(self) -> str:
-        """The BoxIdentifier of a station that was told none (guide: unique), the same ever
-        after."""
+        """A BoxIdentifier for a station that was given none (guide: unique). It is made once and
+        then stays."""
         if not self._own_box:
             number = self.store.read(_OWN_BOX)
             if number is None:
@@ -97,7 +98,8 @@ class Configuration:
     # changing
 
     def change(self, name: str, value: str) -> None:
-        """Stores a checked value, old or new after a power cut. Raises OSError when it can't."""
+        """Stores a checked value. After a power cut it is the old one or the new one. Raises
+        OSError when the flash is full."""
         if self._changed.get(name) != value:
             changed = dict(self._changed)
             changed[name] = value
@@ -111,11 +113,11 @@ class Configuration:
         self._changed = changed
 
     def reset(self) -> list:
-        """TriggerBackendConfigurationDataReset: back to the provisioned values and the defaults,
-        but never secrets and the security profile (docs/guide-notes.md), nor what no
-        ChangeConfiguration can set. In one step: also that this key reads false. Returns the keys
-        that have another value by then. Raises OSError when the flash does not take it; then
-        nothing has changed."""
+        """TriggerBackendConfigurationDataReset: restores the provisioned values and the defaults.
+        Secrets and the security profile stay (docs/guide-notes.md), and so does a key of the
+        command line that ChangeConfiguration can't set. All happens in one step. Returns the rows
+        of the keys whose value has changed. Raises OSError when the flash is full; then nothing
+        has changed."""
         kept = {}
         gone = []
         for layer in (self._changed, self._run):
@@ -134,10 +136,10 @@ class Configuration:
 
 
 async def change_key(station, name: str, text: str) -> Change:
-    """Gives a key another value, as ChangeConfiguration would, or says why not. What else the new
-    value does is left to `apply_change`, for once the answer is out."""
+    """Changes a key, as ChangeConfiguration does, or says why not. `apply_change` must follow,
+    once the answer has been sent."""
     key = keys.find(name)
-    if not key:  # what was typed for its name may be a secret
+    if not key:  # the name is not logged: it may be a secret typed in the wrong place
         return _refused(station, "NotSupported", "a key", "no such key")
     try:
         value = _acceptable(station, key, text)
@@ -159,7 +161,7 @@ def _refused(station, status, name, why):
 
 
 def _acceptable(station, key: keys.Key, text: str):
-    """The value as it is stored. Raises ValueError where it can't be taken."""
+    """The value as it is to be stored. Raises ValueError where it can't be accepted."""
     if keys.is_read_only(key, station.reference.socket):
         raise ValueError("read-only")
     value = keys.check(key, text)
@@ -169,7 +171,7 @@ def _acceptable(station, key: keys.Key, text: str):
 
 
 def apply_change(station, change: Change) -> None:
-    """What the new values of an accepted change do, each of them once."""
+    """Makes the new values of an accepted change take effect; each effect happens once."""
     if change.name in keys.SECURITY_KEYS:
         station.security_event("%s changed" % change.name)  # white paper A01.FR.11
     else:

@@ -24,25 +24,24 @@ OFF = "off"
 CONNECTING = "connecting"
 ONLINE = "online"
 
-_ACCEPTED_ENDPOINT = "place"  # its name in the store
+_ACCEPTED_ENDPOINT = "place"  # the name in the store of the endpoint that accepted us last
 _TRIAL_MS = const(600000)
-_FLUSH_S = const(
-    10
-)  # how long a change of endpoint waits for the old one's messages to be delivered
+_DELIVER_S = const(10)  # how long a new connection waits for messages to the old endpoint
 _OF_USE_MS = const(60000)  # a connection that lasted so long was no failure
 
 
 class Connection:
-    """One WebSocket at a time. `state` is OFF, CONNECTING or ONLINE (the socket is open);
-    `lost_ms` since when there has been no connection, None while there is one; `connections` how
-    many there were since the start; `endpoint_id` that of the newest one; `addresses` what host
-    names last resolved to."""
+    """The WebSocket to the central system, one at a time.
+
+    `state`: OFF, CONNECTING or ONLINE (the socket is open). `lost_ms`: since when there has been
+    no connection, None while there is one. `connections`: how many there were since the start.
+    `endpoint_id`: the endpoint of the newest one. `addresses`: the addresses of the host names."""
 
     def __init__(self, station):
         self.station = station
         self.log = station.log("link")
         self.state = OFF
-        self.lost_ms = station.clock.ms()  # which goes on after a Reset
+        self.lost_ms = station.clock.ms()
         self.connections = 0
         self.endpoint_id = 0
         self.addresses = Addresses()
@@ -50,29 +49,30 @@ class Connection:
         self._suspended = False
         self._socket = None
         self._wake = asyncio.Event()  # ends the connection, or the pause before the next one
-        self._pings = None  # the task that sends them
+        self._pings = None  # the task that sends pings
         self._trial_until_ms = None
 
     # endpoints
 
     def url(self) -> str:
-        """The URL to dial; empty where there is none. The guide's default is somebody's server:
-        it is reported, and dialled only when somebody set it."""
+        """The URL to dial, "" for none. The key's default, which the guide prescribes, is a server
+        in use: the station reports it, but dials it only when somebody has set it."""
         return self.station.config.without_default("SupervisionUrl")
 
     def present_endpoint_id(self) -> int:
-        """A number for the endpoint that the keys tell; 0 where there is no central system."""
+        """The number of the endpoint that the keys name now; 0 where there is no central
+        system."""
         if not self.station.config.get("SupervisionUrl"):
             return 0
         return binascii.crc32(self._present_endpoint())
 
     def _present_endpoint(self):
-        """As it is stored: the URL, a line break, the identity."""
+        """The endpoint as it is stored: the URL, a line break, the identity."""
         config = self.station.config
         return (config.get("SupervisionUrl") + "\n" + config.get("BoxIdentifier")).encode()
 
     def _accepted_endpoint(self):
-        """The one that accepted this station last; None before any did."""
+        """The endpoint that accepted this station last, as stored; None before any did."""
         return self.station.config.store.read(_ACCEPTED_ENDPOINT)
 
     def is_accepted_endpoint(self) -> bool:
@@ -80,14 +80,14 @@ class Connection:
         return self._accepted_endpoint() == self._present_endpoint()
 
     def boot_answered(self) -> None:
-        """BootNotification was answered: somebody is there, unless the keys tell another endpoint
-        by now, and talks to who we are now."""
+        """BootNotification was answered, so the endpoint works: its trial is over, unless the keys
+        name another one by now."""
         if self.endpoint_id == self.present_endpoint_id():
             self._trial_until_ms = None
         self.station.security.proved()
 
     def accepted(self) -> None:
-        """The central system accepted the station: this is the endpoint to come back to."""
+        """The central system accepted the station: stores the endpoint to come back to."""
         if self.endpoint_id == self.present_endpoint_id() and not self.is_accepted_endpoint():
             self.station.config.store.write(_ACCEPTED_ENDPOINT, self._present_endpoint())
 
@@ -117,7 +117,7 @@ class Connection:
     # what others ask for
 
     def redial(self) -> None:
-        """Closes the connection, and dials without waiting."""
+        """Closes the connection and dials again at once."""
         self._wake.set()
 
     def pings_changed(self) -> None:
@@ -138,25 +138,25 @@ class Connection:
         await socket.keepalive(interval_s, config.int("MessageTimeout"))
 
     def sever(self, severed: bool) -> None:
-        """The bench's "sim link": the network is gone, or back."""
+        """The console's `sim link`: cuts the network off, or connects it again."""
         if severed != self._severed:
             self._severed = self.station.board.cut = severed
             self._wake.set()
 
     async def suspend(self) -> None:
-        """Gives the connection up for a transfer that needs its memory, until `resume`."""
+        """Closes the connection, for a transfer that needs its memory, until `resume`."""
         self._suspended = True
         self._wake.set()
         while self._socket:
             await asyncio.sleep(0.1)
 
     def resume(self) -> None:
-        """The transfer is over: dials without waiting."""
+        """The transfer is over: dials again at once."""
         self._suspended = False
         self._wake.set()
 
     async def close(self) -> None:
-        """Says goodbye: the station is about to go."""
+        """Closes the connection with a close frame: the station is about to end."""
         socket, self._socket = self._socket, None
         if socket:
             await socket.close(websocket.GOING_AWAY, "going away")
@@ -164,10 +164,10 @@ class Connection:
     # the task
 
     async def run(self) -> None:
-        """Connects, serves the connection, and after each failure waits longer."""
+        """Connects, serves the connection, and waits longer after each failure in a row."""
         station = self.station
         failures = 0  # in a row
-        self._disconnected()  # what a crash of this task has left
+        self._disconnected()  # tidies up after a crash of this task
         if not station.config.is_for_this_run("SupervisionUrl"):
             self._begin_trial()  # a restart does not end a trial
         while True:
@@ -185,7 +185,7 @@ class Connection:
                 self.log.info("waiting for the network")
                 await station.network_joined.wait()
                 failures = 0
-                continue  # the keys may tell another endpoint by now
+                continue  # the keys may name another endpoint by now
             begun = runtime.ticks_ms()
             owed = station.transactions.outbox.pending
             try:
@@ -194,7 +194,7 @@ class Connection:
             except runtime.LINK_ERRORS + (MemoryError,) as why:
                 self.log.warning("%s", str(why) or "no answer in time")
             self._disconnected()
-            if self._wake.is_set():  # asked for: at once
+            if self._wake.is_set():  # somebody asked to dial at once
                 failures = 0
                 continue
             lasted = runtime.ticks_diff(runtime.ticks_ms(), begun)
@@ -208,7 +208,7 @@ class Connection:
             await runtime.wait(self._wake, pause)
 
     def _pause_ms(self, failures):
-        """Real milliseconds until the next attempt, not beyond the end of a trial."""
+        """Real milliseconds until the next attempt; it comes before a trial ends."""
         pause = websocket.backoff(failures, runtime.urandom(1)[0])
         if self._trial_until_ms is not None:
             clock = self.station.clock
@@ -217,7 +217,7 @@ class Connection:
         return pause
 
     def _take_present_endpoint(self):
-        """From now on messages belong to the endpoint that the keys tell."""
+        """From now on new messages belong to the endpoint that the keys name."""
         station = self.station
         endpoint_id = self.present_endpoint_id()
         if endpoint_id != station.transactions.outbox.endpoint_id:
@@ -236,7 +236,7 @@ class Connection:
             station.registration.renew()
 
     async def _serve(self):
-        """Until the connection ends, which raises one of runtime.LINK_ERRORS."""
+        """Serves the connection until it ends, which raises one of runtime.LINK_ERRORS."""
         station = self.station
         socket = self._socket
         self.state = ONLINE
@@ -258,20 +258,21 @@ class Connection:
             await runtime.stop(tasks + [self._pings])
 
     async def _guard(self, work, socket):
-        """A part of the connection that ends takes the connection with it."""
+        """Runs a part of the connection, and drops the connection when that part ends."""
         try:
             await work
-        except LinkDown:  # said by whoever took the link down
-            pass
+        except LinkDown:
+            pass  # the reason has been logged
         except runtime.LINK_ERRORS as why:
             self.log.warning("%s", str(why) or "no answer in time")
         except Exception as error:
-            socket.drop()  # in any case: to say it may take more memory than there is
+            socket.drop()  # first, since there may be no memory for the log line
             self.log.error("%s", runtime.trace(error))
         socket.drop()
 
     async def _watch(self):
-        """Ends the connection when it is asked for, the trial is over or the bench cuts it."""
+        """Returns, and so ends the connection, when somebody asks for that, the trial has failed,
+        or `sim link` cuts it."""
         while not self._trial_failed():
             if self._trial_until_ms is None:
                 await self._wake.wait()
@@ -280,8 +281,8 @@ class Connection:
             if self._severed:
                 return
             if self._wake.is_set():
-                # what belongs to this endpoint goes there first
-                await self.station.transaction_sender.wait_until_delivered(_FLUSH_S)
+                # the messages for this endpoint are delivered first
+                await self.station.transaction_sender.wait_until_delivered(_DELIVER_S)
                 await self._socket.close(websocket.NORMAL, "reconnecting")
                 return
 
@@ -292,5 +293,5 @@ class Connection:
             self._socket = None
         self.station.registration.online.clear()
         self.station.notifier.clear()
-        if self.lost_ms is None and not self._suspended:  # which is no loss
+        if self.lost_ms is None and not self._suspended:  # to be suspended is no loss
             self.lost_ms = self.station.clock.ms()

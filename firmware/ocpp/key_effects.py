@@ -1,20 +1,20 @@
-"""What a key's new value does at once (guide page 15: effective instantly).
+"""The effects of a key's new value (guide page 15: effective instantly).
 
-Each is a function of the station; `keys.py` says which key has which. A key without one is read by
-whoever needs its value at the moment when it is needed.
+Each effect is a function of the station; the table in `keys.py` assigns them. A key without an
+effect needs none: its value is read each time that it is used.
 """
 
 
 def change_endpoint(station) -> None:
-    """SupervisionUrl, BoxIdentifier: the station goes to another central system, or to the same
-    one as somebody else."""
+    """SupervisionUrl, BoxIdentifier: the station connects to another central system, or to the
+    same one under another name."""
     if station.connection.present_endpoint_id() != station.transactions.outbox.endpoint_id:
         station.spawn(_leave_endpoint(station))
 
 
 async def _leave_endpoint(station):
-    """The transaction ends and is delivered as far as it goes, then the new endpoint is dialled.
-    Who waits for the car, and a reservation, are known to the old one only."""
+    """Stops the transaction, delivers its messages as far as possible, and dials the new endpoint.
+    An authorization that waits for the car, and a reservation, belong to the old one and end."""
     session = station.session
     session.cancel_authorization()
     session.end_reservation("stays with its place")
@@ -24,24 +24,24 @@ async def _leave_endpoint(station):
 
 
 def reconnect(station) -> None:
-    """AuthorizationKey, SecurityProfile: the next connection is made with the new ones. Where the
-    endpoint is being changed, that connection is about to come."""
+    """AuthorizationKey, SecurityProfile: connects again, with the new values. While the endpoint
+    changes this is not needed: a new connection is about to come."""
     if station.connection.present_endpoint_id() == station.transactions.outbox.endpoint_id:
         station.connection.redial()
 
 
 def set_heartbeat(station) -> None:
-    """HeartbeatInterval."""
+    """HeartbeatInterval: the wait for the next Heartbeat is computed anew."""
     station.registration.interval_changed()
 
 
 def set_pings(station) -> None:
-    """WebSocketPingInterval, MessageTimeout."""
+    """WebSocketPingInterval, MessageTimeout: the pings begin anew."""
     station.connection.pings_changed()
 
 
 def set_sampling(station) -> None:
-    """MeterValueSampleInterval, ClockAlignedDataInterval: another interval begins."""
+    """MeterValueSampleInterval, ClockAlignedDataInterval: a new interval begins."""
     station.sampler.intervals_changed()
 
 
@@ -56,6 +56,6 @@ def set_delivery(station) -> None:
 
 
 def set_tic_mode(station) -> None:
-    """TICmode: whether the house's limit counts is another question, too."""
+    """TICmode: the mode also decides whether the house's limit counts."""
     station.tic.set_mode(station.config.int("TICmode"))
     station.limit_controller.reconsider()

@@ -7,15 +7,14 @@ from firmware.base.runtime import const
 from firmware.ocpp import CallError
 
 VENDOR = "Schneider Electric"  # chargePointVendor (guide page 16)
-NONE = "none"  # nobody has told yet
+NONE = "none"  # the central system has not answered yet
 ACCEPTED = "Accepted"
 REJECTED = "Rejected"
 
 _ASK_TIME_MS = const(86400000)  # the central system is asked for the time once a day at least
-_LATEST_EPOCH = const(
-    2777000000
-)  # 2058: later, profiles' times would be no small integers on 32 bits
-_RETRY_S = const(60)  # where the central system gives no interval of its own
+# 2058: later times of charging profiles would be no small integers on 32 bits.
+_LATEST_EPOCH = const(2777000000)
+_RETRY_S = const(60)  # where the central system gives no interval
 _LONGEST_INTERVAL_S = const(86400)
 
 
@@ -50,19 +49,19 @@ class Registration:
         self._wake.set()
 
     def forget(self) -> None:
-        """A new endpoint: what another central system said is void."""
+        """Forgets the answer of another central system: the endpoint is new."""
         self.status = NONE
-        # While Pending or Rejected nothing is sent before, reconnections included.
+        # While Pending or Rejected nothing is sent before this time, even after a reconnection.
         self._next_boot_ms = 0
 
     def renew(self) -> None:
-        """Accepted as one who has another password by now: registers anew."""
+        """Registers again, since the station was accepted with another password."""
         if self.is_accepted():
             self.forget()
 
     async def run(self) -> None:
-        """While the connection stands: registers, then sends Heartbeats after silence, and once a
-        day in any case, for the clock (OCPP 4.6)."""
+        """The task while the connection stands: registers; then sends a Heartbeat after each
+        HeartbeatInterval of silence, and once a day in any case, for the clock (OCPP 4.6)."""
         station = self.station
         clock = station.clock
         if self.is_accepted():
@@ -95,7 +94,7 @@ class Registration:
         if station.meter.model:
             request["meterType"] = station.meter.model[:25]
         self._time_asked_ms = station.clock.ms()
-        self._next_boot_ms = 0  # a connection that ends now did not bring an answer
+        self._next_boot_ms = 0  # if the connection ends before the answer: at once, on the next
         try:
             answer = await station.rpc.call("BootNotification", request)
         except (CallError, asyncio.TimeoutError) as why:
@@ -145,6 +144,6 @@ class Registration:
             self.log.info("clock corrected by %d s", moved_s)
 
     def _go_online(self):
-        """Accepted, or accepted before and connected again."""
+        """The station is accepted and connected: others may send now."""
         self.online.set()
         self.station.notifier.repeat()

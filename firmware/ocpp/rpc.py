@@ -1,5 +1,8 @@
-"""Remote calls both ways over one link (OCPP-J 4). A message's way, in: `Rpc.received`, the JSON
-reader, the schemas, the handler; and out: the JSON writer, `WebSocket.send`."""
+"""Remote calls in both directions over one link (OCPP-J 4).
+
+A message comes in by `Rpc.received`, the JSON reader, the schemas and the handler. It goes out by
+the JSON writer and `WebSocket.send`.
+"""
 
 import asyncio
 import binascii
@@ -18,25 +21,26 @@ from firmware.ocpp import (
     schemas,
 )
 
-# The answers to these may be anything empty: they tell nothing.
+# The answers to these hold nothing that we need: any empty value is accepted.
 _EMPTY_ANSWERS = ("MeterValues", "StatusNotification", "StopTransaction")
 
 
 class Rpc:
     """Our CALLs and the central system's, over the link that stands.
 
-    Ours go out one at a time, in the order asked for (OCPP-J 4.1.1), with ids that are unique over
+    Ours go out one at a time, in the order of `call` (OCPP-J 4.1.1). Their ids are unique over
     reconnections and restarts: `nonce`, by default random, and a counter.
 
-    A CALL that comes in goes to `await handler(action, payload)`, which returns its answer, a dict
-    or an `Answer`, or raises CallError to refuse it, or `Unanswered`. Each is handled by a task of
-    its own; they are begun in the order of arrival, and a handler that waits for nothing has its
-    answer written before the next message is looked at. So the link is read on while a handler
-    waits for a lock to move, and answers that a peer does not read can't pile up. `tasks` are
-    those not yet answered: the handler refuses where there are too many (`Station.busy`).
+    `await handler(action, payload)` answers a CALL that comes in: it returns a dict or an
+    `Answer`, or raises CallError to refuse it, or `Unanswered`. Each CALL has a task of its own.
+    The tasks begin in the order of arrival, and a handler that waits for nothing has its answer
+    written before the next message is read. So other messages are read while a handler waits for
+    the lock to move, and answers can't pile up for a peer that does not read them. `tasks` are
+    those not yet answered; the handler refuses when there are too many
+    (`Station.is_overloaded`).
 
-    `timeout_s()` is MessageTimeout, `now_ms()` the clock for `active_ms`: when a message last
-    went out or came in.
+    `timeout_s()` returns MessageTimeout in s. `now_ms()` is the clock for `active_ms`, the time
+    when a message last went out or came in.
     """
 
     def __init__(self, handler, log, timeout_s, now_ms, nonce: str = ""):
@@ -57,7 +61,8 @@ class Rpc:
         self._answering = asyncio.Lock()  # held while an answer of ours is written
 
     def attach(self, link) -> None:
-        """A new link: a WebSocket, or what sends and lives as one."""
+        """Uses a new link from now on: a WebSocket, or an object with the same `send`, `slow_s`
+        and `lives`."""
         self.link = link
 
     def detach(self) -> None:
@@ -69,8 +74,8 @@ class Rpc:
     # what comes in
 
     async def received(self, message) -> None:
-        """Takes in one text message: what `WebSocket.recv` returned. Returns when the next one may
-        be read. Raises nothing for what is in a message."""
+        """Handles one text message, as `WebSocket.recv` returned it. Returns when the next one may
+        be read. Whatever the message holds, this raises nothing."""
         link = self.link
         try:
             frame = await json_reader.read_message(message)
@@ -88,12 +93,13 @@ class Rpc:
             self._resolve(uid, CallError(frame[2], frame[3] if has_text else ""))
 
     async def _refuse(self, link, message, error):
-        """What can't be read as a message: a CALL is answered as far as its head can be read."""
+        """Handles a message that can't be read. A CALL gets a CALLERROR if at least its id can be
+        read."""
         kind, uid, action = json_reader.read_head(message)
         self.log.warning("refused %r %r: %s", uid, action, error)
         if kind == CALL:
             try:
-                if action:  # a large SendLocalList is not supported rather than too large
+                if action:  # a SendLocalList is NotSupported even when it is too large to read
                     schemas.fields(action, "req")
             except CallError as unknown:
                 error = unknown
@@ -102,8 +108,8 @@ class Rpc:
             self._resolve(uid, error)
 
     async def _take_call(self, link, uid, action, payload):
-        """Checks a CALL and has it handled by a task. Waits until the handler has answered, or is
-        waiting for something itself."""
+        """Checks a CALL and starts a task that handles it. Waits until that has answered, or waits
+        for something itself."""
         try:
             payload = await schemas.checked(action, payload)
         except Exception as error:  # also where there is no memory for it
@@ -111,9 +117,9 @@ class Rpc:
             return
         self._beginning = True
         self.tasks.append(asyncio.create_task(self._handle(link, uid, action, payload)))
-        while self._beginning:  # the calls' handlers are begun in the order of the calls
+        while self._beginning:  # the handlers begin in the order of their calls
             await asyncio.sleep(0)
-        if self._answering.locked():  # the handler is through: its answer goes before the next
+        if self._answering.locked():  # the handler is done: its answer is written first
             async with self._answering:
                 pass
 
@@ -161,7 +167,7 @@ class Rpc:
             return await json_writer.write(message)
 
     def _failure(self, action, error):
-        """Logs why a CALL is not answered as it should be; the CallError to be sent."""
+        """Logs why a CALL is refused or its handler crashed. Returns the CallError to be sent."""
         if isinstance(error, CallError):
             self.log.info("%r refused: %r", action, str(error))
             return error
@@ -169,7 +175,7 @@ class Rpc:
         return CallError("InternalError", type(error).__name__)
 
     def _resolve(self, uid, answer):
-        """Our CALL that is out has its answer: a payload, or an exception to raise."""
+        """Hands the answer to our CALL that waits for it: a payload, or an exception to raise."""
         if uid == self.waiting and not self._answered.is_set():
             self._answer = answer
             self._answered.set()
@@ -179,12 +185,13 @@ class Rpc:
     # what goes out
 
     async def call(self, action: str, payload) -> dict:
-        """Sends a CALL with `payload`, or with what it returns if it is a coroutine function: that
-        is called when the CALL's turn has come. Returns the payload of its answer, checked. A long
-        list in `payload` may be a generator (json_writer.py).
+        """Sends a CALL and returns the payload of its answer, checked. `payload` is a dict, or a
+        coroutine function that returns one when the CALL's turn has come. A long list in it may be
+        a generator (json_writer.py).
 
-        Raises CallError for a CALLERROR or an answer without what we need, asyncio.TimeoutError
-        when none comes within MessageTimeout on a link that lives, LinkDown.
+        Raises CallError for a CALLERROR or an answer that lacks a required field; LinkDown when
+        the link is lost; asyncio.TimeoutError when no answer comes within MessageTimeout though
+        the link works.
         """
         link = self.link
         async with self._calling:
@@ -209,8 +216,9 @@ class Rpc:
         return await json_writer.write([CALL, self.waiting, action, payload])
 
     async def _wait_for_answer(self, link):
-        """MessageTimeout begins when the message can have reached the other end of a slow link.
-        No answer is one only of a link that lives: else the link goes."""
+        """Waits for the answer to our CALL. MessageTimeout begins when the message can have
+        reached the other end of a slow link. Raises TimeoutError if the link works nevertheless;
+        else the link is dropped, and LinkDown raised."""
         seconds = self.timeout_s() + link.slow_s()
         if await runtime.wait(self._answered, seconds * 1000):
             return
@@ -223,7 +231,7 @@ class Rpc:
     # both ways
 
     async def _send(self, link, text):
-        """Sends pieces of text over this link if it is still the one."""
+        """Sends pieces of text over this link. Raises LinkDown if it is no longer ours."""
         if not link or link is not self.link:
             raise LinkDown("no link")
         try:

@@ -1,5 +1,5 @@
-"""Meter values: when they are taken, periodic, on the clock's marks and triggered, and which ones,
-as the keys tell (OCPP 3.16, 4.7)."""
+"""Takes meter values: periodic ones, clock-aligned ones and triggered ones (OCPP 3.16, 4.7). The
+keys say when, and which measurands."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ _DAY_S = 86400
 
 
 class Sampler:
-    """Hands readings to the transactions' journal, which has them sent when it can."""
+    """Records the values of readings in the transactions' journal, from which they are sent."""
 
     alive = False  # for the station's supervisor
 
@@ -59,7 +59,7 @@ class Sampler:
             station.transactions.progress(reading["energy"], now)
 
     def _take_aligned(self, now, reading):
-        """Takes what falls on the clock's marks, of which the first of a day is at midnight."""
+        """Takes clock-aligned values. The intervals are counted from midnight, UTC."""
         epoch = self.station.clock.epoch()
         interval_s = self.station.config.int("ClockAlignedDataInterval")
         if epoch is None or not interval_s:
@@ -74,7 +74,8 @@ class Sampler:
         self._aligned_epoch = epoch - late_s
 
     def _take(self, context, key, stop_key, reading, at_ms):
-        """`key` lists what MeterValues tells, `stop_key` what StopTransaction does."""
+        """Records values of a reading. `key` lists the measurands for MeterValues, `stop_key`
+        those for StopTransaction."""
         station = self.station
         if reading and not station.meter.error:
             station.transactions.values(
@@ -93,13 +94,13 @@ class Sampler:
         return measurands.parse(self.station.config.get(key)) or none_listed
 
     def transaction_data(self, reading: dict | None) -> bytes:
-        """The packed values that StopTransaction tells of a transaction's begin or end (errata
+        """The packed values of a transaction's begin or end, for StopTransaction (errata
         3.14)."""
         wanted = self._listed("StopTxnSampledData") | self._listed("StopTxnAlignedData")
         return measurands.pack(reading or {}, self.station.evse.offered_ma, wanted)
 
     def trigger(self) -> None:
-        """TriggerMessage(MeterValues): connector 1 as it is now, never queued."""
+        """TriggerMessage(MeterValues): sends connector 1's values of now; they are not queued."""
         self.station.spawn(self._send_now())
 
     async def _send_now(self):

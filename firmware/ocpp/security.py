@@ -20,14 +20,14 @@ _OLD_PASSWORD = "auth-old"
 _OLD_PROFILE = "profile-old"
 _TRIES = 3  # failed connections after which a new profile is given up
 
-# A password to try, as bytes or None for none. `is_present`: it is the AuthorizationKey of now,
-# not the one from before a change.
+# A `password` to try: bytes, or None for none. `is_present`: it is the present AuthorizationKey,
+# not the one before a change.
 Credential = namedtuple("Credential", ("password", "is_present"))
 
 
 def credentials(config) -> list:
-    """What to try, in this order, each but the first only after an HTTP 401. Raises ValueError
-    where the keys do not allow for a password that the profile needs."""
+    """The Credentials to try, in this order; the next one follows an HTTP 401. Raises ValueError
+    where the profile needs a password and the keys give none."""
     if config.get("SecurityProfile") == "0":
         return [Credential(None, False)]
     if ":" in config.get("BoxIdentifier"):  # RFC 7617
@@ -154,17 +154,17 @@ class Security:
             config.store.write(_OLD_PROFILE, before.encode())
 
     def awaits_proof(self) -> bool:
-        """Whether this connection was made with something new, which an answer to a
-        BootNotification has to prove."""
+        """Whether this connection was made with a new password or profile, which the answer to a
+        BootNotification will prove to work."""
         store = self.station.config.store
         if store.read(_OLD_PROFILE):
             return True
         return self.proves_key and bool(store.read(_OLD_PASSWORD))
 
     def proved(self) -> None:
-        """The central system has answered a BootNotification: what was before is void, where the
-        connection was made with what is now. A profile that could still be lowered would be an
-        invitation to cut the line a few times."""
+        """The central system has answered a BootNotification: forgets the old password or profile,
+        if this connection was made with the new one. Otherwise an attacker could lower the profile
+        by cutting the line a few times."""
         store = self.station.config.store
         if self.profile == self.station.config.int("SecurityProfile") and store.read(_OLD_PROFILE):
             store.remove(_OLD_PROFILE)
@@ -172,8 +172,8 @@ class Security:
             store.remove(_OLD_PASSWORD)
 
     def connections_failed(self, attempts: int) -> None:
-        """So many connections in a row came to nothing: a new profile that never worked is given
-        up."""
+        """So many attempts in a row have failed: after three, a new profile that never worked is
+        given up."""
         config = self.station.config
         before = config.store.read(_OLD_PROFILE)
         if before and attempts >= _TRIES:

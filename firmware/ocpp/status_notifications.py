@@ -1,5 +1,5 @@
-"""StatusNotification (OCPP 4.9, errata 3.19 to 3.22): what is told of the connectors and in which
-order, without duplicates. What the status is: `charging/connector.py`."""
+"""Sends StatusNotifications (OCPP 4.9, errata 3.19 to 3.22), in order and without duplicates. The
+status itself comes from `charging/connector.py`."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ _ATTEMPTS = 3
 _RETRY_MS = 15000
 _TRANSACTIONS_FIRST_S = 10  # how long transaction messages may go first
 
-# The table of OCPP 4.9 with B6 (errata 3.20). From Faulted and to Faulted goes always.
+# The table of OCPP 4.9 with B6 (errata 3.20). A change from or to Faulted is always allowed.
 _MAY_FOLLOW = {
     AVAILABLE: (
         PREPARING,
@@ -45,8 +45,8 @@ _MAY_FOLLOW = {
 
 
 class Notification:
-    """What is to be told. `fault`: a vendor error code or None; `at_ms`: since when it is so, in
-    station time; `step_before`: a status that is to be told first, or ""."""
+    """A status to be sent. `fault`: a vendor error code or None; `at_ms`: since when it holds, in
+    station time; `step_before`: a status that is to be sent first, or ""."""
 
     def __init__(self, connector_id, status, info, fault, at_ms):
         self.connector_id = connector_id
@@ -58,8 +58,8 @@ class Notification:
 
 
 def status_between(before: str, after: str) -> str:
-    """The status to tell between two of which the second may not follow the first: a step that was
-    too short to be seen. "" where it may."""
+    """The status to be sent between two, where `after` must not follow `before` directly: the step
+    between them was too short to be seen. "" where it may follow."""
     if FAULTED in (before, after) or before == after or after in _MAY_FOLLOW[before]:
         return ""
     if after == PREPARING:  # during a transaction
@@ -68,7 +68,7 @@ def status_between(before: str, after: str) -> str:
 
 
 class StatusNotifier:
-    """Watches the connector. `status` is connector 1's now, `info` what is to be said with it."""
+    """Watches the connector. `status` is connector 1's now, `info` the text sent with it."""
 
     def __init__(self, station):
         self.station = station
@@ -83,8 +83,8 @@ class StatusNotifier:
         self._cut_short = 0  # connections in a row that ended before all was told
 
     def update(self) -> None:
-        """Derives the status, and has told what changed; to be called after each step of the
-        evse."""
+        """Derives the status and queues a notification of each change. To be called after each
+        step of the evse."""
         station = self.station
         session = station.session
         now = station.clock.ms()
@@ -114,12 +114,12 @@ class StatusNotifier:
         return not shortest or now - self._status_since_ms >= shortest or self.status == FAULTED
 
     def _tell_change(self, now, changed_fault=None):
-        """Tells connector 1's status if it is not what was told last."""
+        """Queues connector 1's status if it differs from the newest notification."""
         told = self._told
         active = self.station.evse.faults.active
         fault = None
         if self.status == FAULTED and active:
-            # a code just raised is told; when one of several clears, the oldest that remains
+            # A code that was just raised is sent; when one of several clears, the oldest is.
             fault = changed_fault if changed_fault in active else active[0]
             if not changed_fault and told and told.fault in active:
                 return
@@ -127,7 +127,7 @@ class StatusNotifier:
             self._tell(Notification(1, self.status, self.info, fault, now))
 
     def _present(self, connector_id):
-        """What is true of a connector now."""
+        """A notification of a connector's present status."""
         now = self.station.clock.ms()
         if connector_id == 0:
             status = AVAILABLE if self.station.session.operative else UNAVAILABLE
@@ -148,14 +148,16 @@ class StatusNotifier:
         self._wake.set()
 
     def repeat(self) -> None:
-        """Accepted or connected again: the present status of both connectors (errata 3.22). The
-        one that did not get its turn goes first."""
+        """The station was accepted or connected again: queues the present status of both
+        connectors (errata 3.22). After a connection that ended too early, connector 1 goes
+        first."""
         self._told = None
         for connector_id in (1, 0) if self._cut_short % 3 else (0, 1):
             self._tell(self._present(connector_id))
 
     def trigger(self, connector_ids: tuple) -> None:
-        """TriggerMessage: sent while the registration is Pending, too; else in its turn."""
+        """TriggerMessage: queues the present status; while the registration is Pending it is sent
+        at once."""
         for connector_id in connector_ids:
             notification = self._present(connector_id)
             if self.station.registration.online.is_set():
@@ -164,7 +166,7 @@ class StatusNotifier:
                 self.station.spawn(self._send(notification))
 
     def clear(self) -> None:
-        """The connection is gone: history is not told, the present status will be."""
+        """The connection is gone: drops what waits. The next one gets the present status."""
         if self._waiting:
             self._cut_short += 1
         self._waiting.clear()
@@ -197,8 +199,8 @@ class StatusNotifier:
         await self._send_one(notification)
 
     async def _send_one(self, notification: Notification):
-        """What is refused, or not answered on a link that lives, is told again a few times:
-        nothing else would tell it."""
+        """Sends a StatusNotification. Tries three times if it is refused or not answered, since
+        nothing else would report this status."""
         station = self.station
         fault = notification.fault
         request = {

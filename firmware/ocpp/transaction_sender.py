@@ -4,7 +4,7 @@ import asyncio
 
 from firmware.ocpp import CallError
 
-# A StatusNotification of the same moment goes first: its task has so many turns of the loop.
+# A StatusNotification of the same moment goes first: its task needs so many turns of the loop.
 _STATUS_TURNS = 3
 
 
