@@ -3,7 +3,7 @@
 import json
 
 import firmware
-from firmware.base import runtime
+from firmware.base import runtime, store
 from firmware.base.runtime import const
 
 _FREQUENCY = const(240000000)  # Hz: the chip's fastest, where MicroPython starts with 160 MHz
@@ -43,6 +43,7 @@ def start(arguments: list):
         raise NoStart("maintenance")
     else:
         micropython.kbd_intr(-1)
+    store.remount_flash()
     crashes, why = crash_record.read()
     try:
         if crashes >= _MOST_CHIP_CRASHES:

@@ -205,6 +205,7 @@ class LittleFiles:
     """The file calls of `firmware.base.store.Files`."""
 
     def __init__(self, flash: Flash):
+        self.changes = 0
         self.flash = flash
         self.cfg = lfs.LFSConfig(
             context=flash,
@@ -236,12 +237,15 @@ class LittleFiles:
         return result
 
     def open(self, name, mode):
+        self.changes += mode != "rb"
         return _File(self, name, mode)
 
     def rename(self, old, new):
+        self.changes += 1
         self.call(lfs.rename, old, new)
 
     def remove(self, name):
+        self.changes += 1
         self.call(lfs.remove, name)
 
     def listdir(self, name):

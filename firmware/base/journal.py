@@ -52,6 +52,8 @@ _SLOTS = const(16)  # records that wait for one append
 _VITAL_SLOTS = const(4)  # of them, only for vital records when the flash is full
 _PIECE = const(4096)  # bytes of a segment that are read at once: mostly all of it
 _SMALL_PIECE = const(512)  # where one record is looked for; no record is longer than that
+_BLOCK = const(4096)  # of the flash
+_CHANGES = const(8)  # so many have changed little of its free space
 _HEAD = const(6)
 _CHECKSUM = const(4)
 
@@ -72,6 +74,10 @@ class Bookmark:
         self.generation = generation
         self.segment = segment
         self.offset = offset
+
+
+def _blocks(size):
+    return (size + _BLOCK - 1) // _BLOCK
 
 
 def _crc(data):
@@ -110,7 +116,10 @@ class Journal:
     that it fits one flash block.
 
     To be read: `next`, the position of the next record; `segments`, the first positions of all
-    segments, oldest first; `size`, their bytes; `room`, see `measure_room`."""
+    segments, oldest first; `size`, their bytes; `room`: bytes that may still be written before the
+    limit or the reserve is touched, negative where they are. To know what is free takes a walk
+    over the whole flash: `room` is as at the last one, but for what the journal itself has taken
+    and freed since then."""
 
     def __init__(
         self,
@@ -151,9 +160,33 @@ class Journal:
         self.measure_room()
 
     def measure_room(self) -> None:
-        """Brings `room` up to date: bytes that may still be written before the limit or the
-        reserve is touched, negative where they are. Walks the whole flash."""
-        self.room = min(self.limit - self.size, self._files.free() - self.reserve)
+        """Brings `room` up to date."""
+        self._free = self._files.free()
+        self._measured_at = self._files.changes
+        self._compute_room()
+
+    def measure_room_after_changes(self) -> None:
+        """Brings `room` up to date where much has been written since it was. To be called while
+        the control loop may stand still, now and then."""
+        if self._files.changes - self._measured_at > _CHANGES:
+            self.measure_room()
+
+    def has_room(self, least: int) -> bool:
+        """Whether `room` is `least` bytes or more, also when everything that was written since it
+        was measured, by whom ever, took a block; else it is measured."""
+        unknown = (self._files.changes - self._measured_at) * _BLOCK
+        if self.room - unknown < least:
+            self.measure_room()
+        return self.room >= least
+
+    def _compute_room(self):
+        self.room = min(self.limit - self.size, self._free - self.reserve)
+
+    def _grew(self, before, after):
+        """A segment of so many bytes has so many now."""
+        self.size += after - before
+        self._free -= (_blocks(after) - _blocks(before)) * _BLOCK
+        self._compute_room()
 
     # writing
 
@@ -196,9 +229,8 @@ class Journal:
                     self._log.error("record %d is damaged and left out", position)
         if base not in self.segments:
             self.segments.append(base)
-        self.size += self._files.size(self._path(base)) - size
+        self._grew(size, self._files.size(self._path(base)))
         self._flushed = self.next - 1
-        self.measure_room()
 
     # reading
 
@@ -296,7 +328,7 @@ class Journal:
         room for the copy; nothing is lost then, nor where it is not gone through to its end."""
         files = self._files
         base = into = self.segments[index]
-        old_size = files.size(self._path(base))
+        base_size = old_size = files.size(self._path(base))
         before = self.segments[index - 1] if index else base
         joined = []  # the records of the segment before, as they are in its file
         last = 0  # the position of the newest of them
@@ -330,8 +362,8 @@ class Journal:
             files.remove(self._path(base))
             self.segments.remove(base)
         self._generation += 1
-        self.size += size - old_size
-        self.measure_room()
+        self._grew(base_size, 0)
+        self._grew(old_size - base_size, size)
         return old_size - size
 
 

@@ -3,13 +3,23 @@
 import binascii
 import os
 
+from firmware.base.runtime import const
+
+# How the device's littlefs is mounted, bytes: it then reads in pieces of 2 KB, not of 128 bytes,
+# and looks at 512 blocks in a walk over the flash. The format does not depend on it.
+_READ = const(512)
+_PROGRAM = const(32)
+_LOOKAHEAD = const(64)
+
 
 class Files:
     """The one place with file calls. Paths are relative to `root`, which is made if missing;
-    errors are OSError. Tests put a simulated flash in its place."""
+    errors are OSError. Tests put a simulated flash in its place. `changes` counts what may have
+    changed the free space."""
 
     def __init__(self, root: str):
         self.root = root
+        self.changes = 0
         end = root.find("/", 1)
         while end > 0:
             _make_folder(root[:end])
@@ -21,13 +31,16 @@ class Files:
 
     def open(self, name: str, mode: str):
         """A binary file; what was written is safe once it is closed."""
+        self.changes += mode != "rb"
         return open(self.path(name), mode)
 
     def rename(self, old: str, new: str) -> None:
         """Replaces `new` in one step."""
+        self.changes += 1
         os.rename(self.path(old), self.path(new))
 
     def remove(self, name: str) -> None:
+        self.changes += 1
         os.remove(self.path(name))
 
     def listdir(self, name: str) -> list:
@@ -51,6 +64,31 @@ def _make_folder(path):
         os.stat(path)
     except OSError:
         os.mkdir(path)
+
+
+def remount_flash() -> None:
+    """Mounts the device's file system again, see `remount`."""
+    from esp32 import Partition  # only the device has it
+
+    for partition in Partition.find(Partition.TYPE_DATA, label="vfs"):
+        remount(partition, "/")
+
+
+def remount(block_device, mount_point: str) -> None:
+    """Mounts a littlefs again, for fewer reads and shorter writes. MicroPython's own images mount
+    it with the smallest buffers; ours does as we do here. There must be no open file. What can't
+    be mounted so stays as it is."""
+    import vfs  # MicroPython's
+
+    try:
+        system = vfs.VfsLfs2(  # type: ignore[abstract]
+            block_device, readsize=_READ, progsize=_PROGRAM, lookahead=_LOOKAHEAD, mtime=False
+        )
+    except (OSError, MemoryError) as error:
+        print("the file system stays as it is mounted: %s" % error)
+        return
+    vfs.umount(mount_point)
+    vfs.mount(system, mount_point)
 
 
 class Store:

@@ -43,6 +43,8 @@ class Sampler:
         self._take_aligned(now, reading)
         transaction = station.session.transaction
         if not transaction:
+            if not station.evse.contactor:  # no energy flows, and no time is lost
+                station.transactions.journal.measure_room_after_changes()
             return
         interval_ms = station.config.int("MeterValueSampleInterval") * 1000
         samples = (now - transaction.started_ms) // interval_ms if interval_ms else 0

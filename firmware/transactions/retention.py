@@ -67,8 +67,7 @@ class Retention:
     async def make_room_for_transaction(self) -> None:
         """To be awaited before a transaction begins: makes room to record it to its end, if need
         be."""
-        self._journal.measure_room()
-        if self.has_room_for_transaction():
+        if self._journal.has_room(self._least_room()):
             return
         async with self._compacting:
             while not self.has_room_for_transaction() and await self._thin():
@@ -77,7 +76,10 @@ class Retention:
     def has_room_for_transaction(self) -> bool:
         """Whether a transaction that begins now can be recorded to its end, for which half of the
         reserve is."""
-        return self._journal.room >= -self._journal.reserve // 2
+        return self._journal.room >= self._least_room()
+
+    def _least_room(self):
+        return -self._journal.reserve // 2
 
     async def make_room_for_values(self) -> None:
         """To be awaited before meter values are recorded: old ones make room if need be."""

@@ -43,17 +43,21 @@ class MemoryFiles:
     file so small does not count, as LittleFS has small ones among its metadata."""
 
     def __init__(self, limit=1000000, slack=0):
+        self.changes = 0
         self.data = {}
         self.limit = limit
         self.slack = slack
 
     def open(self, name, mode):
+        self.changes += mode != "rb"
         return _File(self, name, mode)
 
     def rename(self, old, new):
+        self.changes += 1
         self.data[new] = self.data.pop(old)
 
     def remove(self, name):
+        self.changes += 1
         if name not in self.data:
             raise OSError(2)
         del self.data[name]

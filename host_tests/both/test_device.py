@@ -5,9 +5,10 @@ import os
 import sys
 
 from firmware import device, provisioning
-from firmware.base import runtime
+from firmware.base import runtime, store
 from host_tests.both.fake_machine import Chip, Reset, finish
 from host_tests.both.test_provisioning import GIVEN, changed
+from host_tests.virtual import Skip
 
 
 class Python:
@@ -18,6 +19,24 @@ class Python:
 
     def kbd_intr(self, character):
         self.interrupt = character
+
+
+class Esp32:
+    """`esp32` of a chip without a file system of its own."""
+
+    HEAP_DATA = 4
+
+    @staticmethod
+    def idf_heap_info(kind):
+        return ()
+
+    class Partition:
+        TYPE_DATA = 1
+
+        @staticmethod
+        def find(kind, label):
+            assert (kind, label) == (1, "vfs")
+            return []
 
 
 class Device:
@@ -31,12 +50,13 @@ class Device:
         if given is not None:
             with open(provisioning.FILE, "w") as file:
                 file.write(given if isinstance(given, str) else json.dumps(given))
-        names = ("machine", "micropython")
+        names = ("machine", "micropython", "esp32")
         self.before = {name: sys.modules.get(name) for name in names}
         self.chip = Chip()
         self.chip.memory = memory
         self.chip.cause = cause or Chip.HARD_RESET
         self.python = sys.modules["micropython"] = Python()
+        sys.modules["esp32"] = Esp32
         self.outcome = None
         self.clock = None  # what the device's clock was set to
         self.epoch = runtime.host_epoch
@@ -91,6 +111,75 @@ class Device:
 
 
 # the start
+
+
+class Watched:
+    """A block device that knows the largest piece that was read of it."""
+
+    def __init__(self, flash):
+        self.flash = flash
+        self.largest = 0
+        self.writeblocks = flash.writeblocks
+        self.ioctl = flash.ioctl
+
+    def readblocks(self, block, buffer, offset=0):
+        self.largest = max(self.largest, len(buffer))
+        self.flash.readblocks(block, buffer, offset)
+
+
+flash = None  # for the modules on it
+
+
+def test_the_file_system_is_mounted_again_while_modules_are_imported_from_it():
+    global flash
+    try:
+        from host_tests.both.vfs_flash import Flash
+    except ImportError:
+        raise Skip("needs MicroPython's LittleFS")
+    import vfs
+
+    plain = Flash(32)
+    files = plain.mount()
+    texts = {
+        "flash_main.py": "from flash_first import answer\nfrom flash_third import text\n",
+        "flash_first.py": "from host_tests.both import test_device\n"
+        "test_device.store.remount(test_device.flash, '/flash')\n"
+        "from flash_second import answer\n",
+        "flash_second.py": "answer = 42\n" + "# much\n" * 1000,
+        "flash_third.py": "text = open('/flash/text').read()\n",
+        "text": "a line",
+    }
+    for name in texts:
+        with files.open(name, "wb") as f:
+            f.write(texts[name].encode())
+    flash = Watched(plain)
+    vfs.umount("/flash")
+    vfs.mount(vfs.VfsLfs2(flash, readsize=32, progsize=32, lookahead=32), "/flash")
+    sys.path.insert(0, "/flash")
+    where = os.getcwd()
+    try:
+        assert open("/flash/flash_second.py").read() and flash.largest <= 128
+        os.chdir("/flash")
+        import flash_main  # type: ignore
+
+        assert (flash_main.answer, flash_main.text) == (42, "a line")
+        assert flash.largest > 128
+        assert os.getcwd() in ("/", "/flash")  # "/" on the device, where it is the same
+        with open("/flash/text", "w") as f:
+            f.write("x" * 400)
+        broken = Watched(Flash(32))  # nothing is on it: what there is stays
+        store.remount(broken, "/flash")
+        assert open("/flash/text").read() == "x" * 400
+    finally:
+        sys.path.remove("/flash")
+        os.chdir(where)
+        vfs.umount("/flash")
+        for name in texts:
+            sys.modules.pop(name.split(".")[0], None)
+    vfs.mount(vfs.VfsLfs2(plain, readsize=32, progsize=32, lookahead=32), "/flash")
+    assert open("/flash/text").read() == "x" * 400
+    Flash.mounted = plain
+    plain.unmount()
 
 
 def test_a_start():

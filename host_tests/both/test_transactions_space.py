@@ -207,6 +207,38 @@ def test_full_a_running_transaction_is_always_stopped():
     assert short(s.send()) == [("E", 1100, 3)]
 
 
+def test_the_flash_is_not_walked_while_energy_flows():
+    """Which holds everything up. What the journal takes and frees is known without it."""
+    s = Station(limit=300000)
+    walks = []
+    measure = s.t.journal.measure_room
+
+    def walk():
+        walks.append(1)
+        measure()
+
+    s.t.journal.measure_room = walk
+    s.t.journal.measure_room_after_changes()
+    del walks[:]
+    for n in range(6):
+        s.start(1000 + n * 1000)
+        s.send()
+        for k in range(200):
+            s.wait(30)
+            assert s.values(1000 + n * 1000 + k)
+            if n % 2:
+                s.send()
+        s.stop(1900 + n * 1000)
+        s.send()
+        assert not walks, n
+        room = s.t.journal.room
+        s.t.journal.measure_room_after_changes()  # between two cars
+        assert walks and room - 30 * 4096 < s.t.journal.room < room + 30 * 4096
+        del walks[:]
+        s.t.journal.measure_room_after_changes()
+        assert not walks
+
+
 def test_full_in_the_middle_of_delivery_nothing_is_sent_with_another_id():
     s = Station()
     s.start()

@@ -1,7 +1,7 @@
 """What the firmware costs: heap, speed, how fast it reacts, messages a second.
 
-    python -m tools.bench [memory] [modules] [start] [reaction] [scenarios] [wear] [messages]
-                          [reference] [--only SCENARIO]
+    python -m tools.bench [memory] [modules] [start] [reaction] [scenarios] [flash] [wear]
+                          [messages] [reference] [--only SCENARIO]
 
 Without words: all of it but `modules`, within four minutes. Heap and time are measured on the
 frozen build (tools/frozen.py), as a device without PSRAM has it. A scenario is a script in
@@ -28,10 +28,21 @@ MODULES = {
     "memory": ("live",),
     "start": ("station_times",),
     "reaction": ("reaction", "--runs", "20"),
+    "flash": ("flash_costs",),
     "wear": ("wear", "--days", "3"),
     "messages": ("messages",),
 }
-PARTS = ["memory", "modules", "start", "reaction", "scenarios", "wear", "messages", "reference"]
+PARTS = [
+    "memory",
+    "modules",
+    "start",
+    "reaction",
+    "scenarios",
+    "flash",
+    "wear",
+    "messages",
+    "reference",
+]
 RARE = {"modules"}
 
 
