@@ -166,8 +166,8 @@ class Journal:
         self._compute_room()
 
     def measure_room_after_changes(self) -> None:
-        """Brings `room` up to date where much has been written since it was. To be called while
-        the control loop may stand still, now and then."""
+        """Brings `room` up to date where something has been written since it was. To be called
+        now and then while no energy flows, since it may take long."""
         if self._files.changes - self._measured_at > _CHANGES:
             self.measure_room()
 

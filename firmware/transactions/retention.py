@@ -84,6 +84,8 @@ class Retention:
     async def make_room_for_values(self) -> None:
         """To be awaited before meter values are recorded: old ones make room if need be."""
         if self._journal.room <= 0:
+            self._journal.measure_room_after_changes()
+        if self._journal.room <= 0:
             async with self._compacting:
                 await self._thin()
 
