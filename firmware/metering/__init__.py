@@ -1,1 +1,2 @@
-"""The charger's energy meter, its measurands, and what the house leaves for the car."""
+"""The charger's energy meter, its measurands, and the current that the house leaves for the
+car."""

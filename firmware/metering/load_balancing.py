@@ -1,17 +1,17 @@
-"""Load balancing: what the house leaves for the car, from the house meter's TIC line.
+"""Load balancing: the current that the house leaves for the car, by the house meter's TIC line.
 
-It is computed afresh from each good frame and never by adding to the last limit, which would wind
-up.
+Each good frame gives the limit anew. It is never the last limit plus a correction, since errors
+would add up.
 """
 
 from firmware.sensing.pilot import MIN_MA
 
 _MARGIN_MA = 1000
-_LOW_FRAMES = 2  # after more frames in a row that leave less than 6 A there is a pause
-_PAUSE_MS = 60000  # which lasts so long at least
-_LOST_MS = 10000  # so long without a frame, the line is lost
+_LOW_FRAMES = 2  # when more frames in a row leave less than 6 A, charging pauses
+_PAUSE_MS = 60000  # the shortest pause
+_LOST_MS = 10000  # after so long without a frame the line is lost
 _USED_MA = 500  # a phase that carries less is not in use
-_TARIFF_V = 200  # by which the subscribed power is a current
+_TARIFF_V = 200  # converts the subscribed current to a power
 
 
 def phase_rotation(text: str, connector: int = 1) -> str:
@@ -47,10 +47,10 @@ def available_ma(house: dict, car: list, order: str = "") -> int:
 
 
 class LoadBalancer:
-    """The limit that the house sets: `limit` in mA, 0 a pause, None while TIC was never seen.
+    """The limit that the house sets: `limit` in mA, 0 for a pause, None while there was no frame.
 
-    `seen`: this station has once had a good frame with its present provisioning, so it starts
-    at 6 A. `pause_s`: so long without TIC ends in a pause; 0 never does."""
+    `seen`: this station has had a good frame before, so it starts at 6 A. `pause_s`: after so long
+    without a frame charging pauses; 0: never."""
 
     def __init__(self, clock, seen: bool = False, pause_s: int = 600):
         self.seen = seen
@@ -58,7 +58,7 @@ class LoadBalancer:
         self._clock = clock
         self._pause_s = pause_s
         self._frame_ms = clock.ms()  # when the newest frame came, or the start
-        self._low_frames = 0  # in a row, that leave less than 6 A
+        self._low_frames = 0  # how many frames in a row have left less than 6 A
         self._pause_until_ms = 0
 
     def follow(self, house: dict, car: list, order: str = "") -> None:
@@ -89,7 +89,7 @@ class LoadBalancer:
                 self.limit += (available - limit + 3) // 4
 
     def limit_now(self) -> int | None:
-        """`limit`, after a look at how long TIC has been silent."""
+        """The limit of this moment; it falls while the line is silent."""
         if self.limit:
             silent_ms = self._clock.ms() - self._frame_ms
             if silent_ms >= _LOST_MS:

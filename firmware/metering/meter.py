@@ -1,30 +1,30 @@
-"""The station's energy meter: polled each second; what it says is believed only if it can be."""
+"""The station's energy meter: polled every second; only plausible readings are used."""
 
 from collections import namedtuple
 
 from firmware.sensing.modbus import ModbusError
 
 _EVERY_MS = 1000
-_LOST_POLLS = 5
-_LOST_MS = 10000
-_MARGIN_MS = 2000  # a meter updates its registers each second or so, and an answer may be late
-_NEW_MS = 60000  # a register elsewhere, that goes on sanely from there for so long: a new meter
+_LOST_POLLS = 5  # failed polls in a row after which the meter is lost
+_LOST_MS = 10000  # or so long without an answer
+_MARGIN_MS = 2000  # a meter renews its registers each second or so, and an answer may be late
+_NEW_MS = 60000  # a register that jumped and then counts plausibly for so long is a new meter's
 MAX_W = 3 * 32 * 265  # the most that can flow through the station
 _NARROW = 10  # registers a request, for a meter that refuses more
-_REFUSALS = (2, 3)  # Modbus' illegal data address or value: not so many, or none of the gaps
+_REFUSALS = (2, 3)  # Modbus' illegal data address or value: too many registers, or unused ones
 
-# Values that can't follow the last good reading: the energy register, when the poll that told it
-# began, and since when the register has gone on sanely from there.
+# A reading that can't follow the last good one: its `energy` register, when the poll began, and
+# since when the register has counted plausibly from there.
 Implausible = namedtuple("Implausible", ("energy", "asked_ms", "since_ms"))
 
 
 class Meter:
-    """Facts: `model`; `last`, the newest good reading or None; `error`, None or why there is
-    none (0x10020F); `mid`, 1 if MID-approved (key MeterType).
+    """Facts: `model`; `last`, the newest good reading or None; `error`, why the meter can't be
+    trusted (0x10020F) or None; `mid`, 1 if MID-approved (key MeterType).
 
-    `registers` is a meters.RegisterMap, `master` a modbus.Master, `mid` the installer's answer
-    where he gave one. `clock` counts the time in which the meter lives: the station's for the
-    simulated one, real time for a real one (they differ with --speed).
+    `registers` is a meters.RegisterMap, `master` a modbus.Master, `mid` the installer's answer or
+    None. `clock` is the station's for the simulated meter, and real time for a real one (they
+    differ with --speed).
     """
 
     alive = False  # for the station's supervisor
@@ -45,12 +45,12 @@ class Meter:
         self._failed_polls = 0  # in a row
         self._loss_logged = False
         self._failure = ""  # of the newest poll that failed
-        self._implausible = None  # values that can't be, since they were seen
-        self._wrong = None  # what to say of them, once they were seen twice
+        self._implausible = None  # the newest Implausible, or None
+        self._wrong = None  # the text about it, once it was seen twice
         self._polling = False
 
     def warn_of_missing_values(self) -> None:
-        """Logs which protections this model can't serve."""
+        """Logs which protections do not work with this model."""
         if not self.registers.has("v1"):
             self.log.warning(
                 "%s tells no voltage and no current: 0x200206 and 0x200208 can't be raised, "
@@ -60,8 +60,8 @@ class Meter:
 
     @property
     def error(self) -> str | None:
-        """Why the meter can't be trusted now: lost (5 polls in a row, or 10 s), or values that
-        can't be."""
+        """Why the meter can't be trusted now: it is lost (for 5 polls in a row, or 10 s), or its
+        values are impossible. None while it can."""
         if self._wrong:
             return self._wrong
         late = self.clock.ms() - self._heard_ms >= _LOST_MS
@@ -81,8 +81,9 @@ class Meter:
             await self.clock.sleep_ms(max(due - self.clock.ms(), 20))
 
     async def read_now(self, wait_ms: int = 3000) -> dict | None:
-        """A reading asked for after this call began; None if none comes in `wait_ms` (plus the
-        poll under way). A meter that is lost is not waited for; one never heard yet is."""
+        """A reading that was asked for after this call began; None if none comes within `wait_ms`
+        (plus the poll under way). Does not wait for a meter that is lost, unless it has never
+        answered."""
         asked = self.clock.ms()
         until = asked + wait_ms
         while True:
@@ -94,7 +95,7 @@ class Meter:
             await self.clock.sleep_ms(100)
 
     async def poll(self, newer: int | None = None) -> None:
-        """Reads the meter once, unless somebody else's poll began at `newer` or later."""
+        """Reads the meter once, unless another task's poll began at `newer` or later."""
         while self._polling:
             await self.clock.sleep_ms(20)
             if newer is not None and self._began_ms >= newer and not self._polling:
@@ -130,7 +131,7 @@ class Meter:
             self.log.debug("%s, unit %d: %s", self.model, self.unit, why)
 
     def _judge(self, reading, began):
-        """Believes a reading, of a poll that began then, if it can follow the last one."""
+        """Takes a reading if it can follow the last one. `began`: when its poll began, ms."""
         now = self.clock.ms()
         energy = reading["energy"]
         was_wrong = self._wrong or self._loss_logged
@@ -144,7 +145,7 @@ class Meter:
             self._implausible = Implausible(energy, began, since)
             if now - since < _NEW_MS:
                 text = "energy register went from %d to %d Wh" % (self.last["energy"], energy)
-                if not before:  # once may be a slip; it has to say it again
+                if not before:  # a single one may be a slip
                     self.log.warning(text)
                 elif not self._wrong:
                     self._wrong = text

@@ -1,4 +1,4 @@
-"""The station's TIC input: it costs next to nothing while no meter is connected to it."""
+"""The station's TIC input: it takes next to no memory while no meter is connected."""
 
 from firmware.sensing.tic import BAUD, FIND_OUT, HISTORIQUE, OFF, TicLine
 
@@ -8,9 +8,9 @@ _PAUSE_MS = 500  # between looks at a silent port
 class TicInput:
     """A port that may be a TIC line. Its reader is made when the first byte comes.
 
-    `mode` is the key TICmode; `on_frame(facts)` gets the facts (`sensing.tic.house_facts`) of each
-    plausible frame. `tune(baud)` sets the port's speed and returns it; `clock` is the time in
-    which the line lives.
+    `mode` is the key TICmode. `on_frame(facts)` is called with the facts
+    (`sensing.tic.house_facts`) of each plausible frame. `tune(baud)` sets the port's speed and
+    returns the port. `clock`: the station's for a simulated line, else real time.
     """
 
     def __init__(self, tune, clock, log):

@@ -1,1 +1,1 @@
-"""Pure decoders of what the wires say."""
+"""Decoders of the signals on the wires: functions from values to values."""

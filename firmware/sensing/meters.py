@@ -1,7 +1,7 @@
-"""Meters with Modbus RTU: the models that we know, and from their registers to a reading
+"""Meters with Modbus RTU: the models that we know, and how their registers become a reading
 (docs/architecture.md).
 
-To add a meter is to add a row to `models` and, where no list of registers fits, a list above it.
+To add a meter, add a row to `models` and, where no list of registers fits, a list above it.
 Sources: the makers' register lists (Schneider DOCA0005, Eastron, ABB 2CMC485003, Carlo Gavazzi).
 
 Integers all the way: the device's float has 24 bits, an energy register has more.
@@ -127,7 +127,7 @@ def models() -> tuple:
 # One row of the table's lists of registers; `count`: of its 16-bit registers.
 Register = namedtuple("Register", ("address", "count", "field", "kind", "factor", "divisor"))
 
-# What one request reads.
+# The registers that one request reads.
 Block = namedtuple("Block", ("address", "count"))
 
 _BAUDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
@@ -245,7 +245,7 @@ class RegisterMap:
             start = 2 * (address - block.address)
             data = answers[at][start : start + 2 * count]
             number = decode_register(data, kind, factor, divisor)
-            # A negative register of energy is none: nothing runs backwards through zero.
+            # A negative register of energy is wrong: it can't run backwards through zero.
             if number is not None and (number >= 0 or field not in ("energy", "reactive")):
                 reading[field] = number
         return reading

@@ -1,5 +1,5 @@
-"""Who limits the offer: the installer, the house (TIC) and the charging profiles; and what these
-allow at this moment, remembered for as long as it holds."""
+"""Sets the limits of the offer: the installer's, the house's (TIC) and the charging profiles'. The
+profiles' limit of now is kept for as long as it holds."""
 
 import asyncio
 
@@ -18,10 +18,10 @@ class ProfileLimit:
     def __init__(self, store, clock):
         self._store = store
         self._clock = clock
-        self._piece = None  # the newest answer of `now`,
-        self._question = None  # the question to it,
-        self._holds_from = self._holds_to = 0  # and for how long it holds: Unix s, 0 if unknown
-        # The table's skip_until is right for this transaction, and from this time on.
+        self._piece = None  # the newest answer of `now`
+        self._question = None  # what it depends on
+        self._holds_from = self._holds_to = 0  # for how long it holds: Unix s, 0 if unknown
+        # The transaction for which the table's skip_until is right, and from when on.
         self._skips_for = None
         self._skips_from = 0
 
@@ -44,19 +44,18 @@ class ProfileLimit:
             if now is not None:
                 self._holds_from = now
                 self._holds_to = self._piece.until + EPOCH
-            else:  # until somebody tells the time; for a transaction, which goes on, not at all
+            else:  # it holds until the time is known; with a transaction, only for this call
                 self._holds_from = 0
                 self._holds_to = 0 if running else 1
         return self._piece
 
     def plan(self, running, phases: int) -> Evaluation:
-        """The Evaluation from now on. It begins with what `now` has found out, and keeps to itself
-        what it finds out."""
+        """The Evaluation from now on. It uses what `now` has found, and works on a copy of it."""
         return self._evaluation(running, phases, self._store.table.skip_until[:])
 
     def _evaluation(self, running, phases, skip_until):
-        """An Evaluation from now on. Another transaction, or a clock that went back, makes what is
-        in `skip_until` wrong."""
+        """An Evaluation from now on. Clears `skip_until` after another transaction has begun, or
+        the clock went back, because it is wrong then."""
         store = self._store
         clock = self._clock
         number = transaction_number(running)
@@ -74,8 +73,8 @@ class ProfileLimit:
 
 
 class LimitController:
-    """Keeps the limits of the evse, and the phases wished, as they ought to be: each second of
-    station time, and at once when `reconsider` is called or a frame tells how the house is."""
+    """Computes the limits of the evse and the wished phases: every second of station time, at once
+    after `reconsider`, and at each TIC frame."""
 
     def __init__(
         self, evse, meter, tic, profile_store, transactions, config, clock, store, tic_pause_s=600
@@ -105,15 +104,15 @@ class LimitController:
             await self.clock.wait(self._changed, 1000)
 
     async def install_for_start(self, record, running) -> None:
-        """Installs the profile that came with a RemoteStart, for the transaction that begins with
-        it; its limit holds before any energy flows."""
+        """Installs the profile that came with a RemoteStart for its transaction, which has just
+        begun. Its limit is set before any energy flows."""
         set_transaction(record, running.position)
         if not await self.profiles.install(record):
             self.profiles.log.error("the remote start goes without its profile")
         self.set_limits()
 
     def set_limits(self) -> None:
-        """Computes the limits, and the phases wished, for this moment."""
+        """Computes the limits and the wished phases of this moment."""
         evse = self.evse
         running = self.transactions.running
         maximum = self.config.int("IMaxUser") * 1000
@@ -131,12 +130,12 @@ class LimitController:
         self.evse.limits.set("tic", limit)
 
     def _follow_house(self, facts):
-        """A good TIC frame came (`sensing.tic.house_facts`): what the house leaves for the car."""
+        """A good TIC frame came: sets the house's limit. `facts`: see `tic.house_facts`."""
         if not self.load_balancer.seen:
             self.store.write("tic-seen", b"1")
         phases = self.evse.phases
         reading = self.meter.last or {}
-        each_ma = self.evse.offered_ma  # what stands for a current that the meter doesn't tell
+        each_ma = self.evse.offered_ma  # stands in for a current that the meter does not measure
         if "power" in reading:
             each_ma = min(each_ma, current_ma(reading["power"], phases))
         car = [reading.get("i%d" % n, each_ma) for n in range(1, phases + 1)]
@@ -146,9 +145,11 @@ class LimitController:
 
 
 def phases_to_connect(power_limit: int, wished: int, connected: int, available: int) -> int:
-    """The phases to connect, 1 or 3: one where the profile wishes so, or where its power limit
-    (0.1 W) is too little for 6 A on three; back on three at 6.6 A. Where it is too little for one,
-    too, nothing changes."""
+    """The phases to connect, 1 or 3. `power_limit` is in 0.1 W; `wished` comes from the profile;
+    `connected` and `available` are those of now and of the mains.
+
+    One phase is connected where the profile wishes it, or where the power limit is too low for 6 A
+    on three; three again from 6.6 A on. Below 6 A on one phase nothing changes."""
     if available < 3 or wished < 3:
         return 1
     if power_limit < 13800:

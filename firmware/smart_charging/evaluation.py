@@ -35,27 +35,25 @@ from firmware.smart_charging.profile import (
     period_start,
 )
 
-# What holds until `until` (s since EPOCH, NEVER in the last piece). `limit` is in mA on each
-# phase, or in 0.1 W over the connected phases where that was asked for. `power_limit` is the least
-# limit that was given in W, in 0.1 W, NEVER for none. `phases` are those that are wished for, 1
-# or 3.
+# A limit that holds until `until` (s since EPOCH, NEVER in the last piece). `limit` is in mA on
+# each phase, or in 0.1 W over the connected phases where that was asked for. `power_limit` is the
+# lowest limit that was given in W, in 0.1 W, NEVER for none. `phases` are the wished ones, 1 or 3.
 Piece = namedtuple("Piece", ("until", "limit", "power_limit", "phases"))
 
 _GROUP = const(16)  # slots
-_RECORDS = const(3)  # kept while a schedule goes to and fro between profiles
+_RECORDS = const(3)  # kept in RAM while the winner changes between profiles
 _NOBODY = const(-1)
 
 
 class Evaluation:
-    """What the profiles in a ProfileTable allow from the moment `t` on (s since EPOCH).
+    """The limits by the profiles in a ProfileTable, from the moment `t` on (s since EPOCH).
 
-    `record_of(slot)` gives a profile's record, or None when it is lost. `transaction` is the
-    `store.transaction_number` of the running transaction, `started` when it began; where none is
-    running, the one that is thought of begins at `t`. `phases` are connected.
+    `record_of(slot)` returns a profile's record, or None when it is lost. `transaction` is the
+    `store.transaction_number` of the running transaction, and `started` is when it began; where
+    none is running, a transaction that begins at `t` is assumed. `phases`: how many are connected.
 
-    `skip_until` is an array like the table's, which may be used again for the same transaction
-    and a later `t`. `searches` counts how often all profiles were looked at, which takes longer
-    than all else.
+    `skip_until` is an array like the table's; it may be used again for the same transaction and a
+    later `t`. `searches` counts the searches through all profiles, which take most of the time.
     """
 
     def __init__(self, table, record_of, transaction, t, started, phases, skip_until):
@@ -108,7 +106,7 @@ class Evaluation:
                 if len(records) >= _RECORDS:
                     records.clear()
                 record = records[winner] = self.record_of(winner)
-            if not record:  # as if the profile weren't there
+            if not record:  # it is lost: as if it were not installed
                 self.skip_until[winner] = NEVER
                 continue
             watts = self.table.in_watts[winner]
@@ -129,7 +127,8 @@ class Evaluation:
                 index += 1
 
     def _converted(self, limit, watts, in_watts):
-        """A charging period's limit, in 0.1 W or 0.1 A, in the unit that was asked for."""
+        """Converts a charging period's limit from 0.1 W or 0.1 A to 0.1 W or mA, as was asked
+        for."""
         if watts:
             return limit if in_watts else current_ma(limit, self.phases)
         return power_dw(limit * 100, self.phases) if in_watts else limit * 100

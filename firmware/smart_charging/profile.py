@@ -1,14 +1,14 @@
 """A charging profile as the station keeps it (OCPP 1.6, 7.8 to 7.14): its fields and its record.
 
-A record is what is kept in flash of a profile. Its numbers are little-endian:
+A record is the form in which flash keeps a profile. Its numbers are little-endian:
     32 bytes  the fields of `Profile`, as `_FIELDS` has them
     i32 u32   when it was received, and a number that grows with each profile received
     u32 each  startPeriod of all charging periods, s
     u32 each  limit of all charging periods, 0.1 A or 0.1 W
     u8 each   the phases that each charging period wishes to use, 1 or 3
 
-Times are seconds since EPOCH, so that they are small integers on 32 bits until 2059. NEVER and
-ALWAYS stand for all times beyond.
+Times are seconds since EPOCH, so that they are small integers on 32 bits until 2059. NEVER stands
+for all later times, ALWAYS for all earlier ones.
 """
 
 from collections import namedtuple
@@ -20,8 +20,8 @@ EPOCH = 1735689600  # 2025-01-01T00:00:00Z in Unix seconds
 NEVER = (1 << 30) - 1
 ALWAYS = -(1 << 30)
 
-# The rank of a profile: its purpose and its connector. Of the last three the first one that
-# applies wins; ChargePointMaxProfiles stand for themselves.
+# The rank of a profile, by its purpose and connector. ChargePointMaxProfiles are a stack of their
+# own; of the other three ranks the first one that applies wins.
 CHARGE_POINT_MAX, TX, CONNECTOR_DEFAULT, STATION_DEFAULT = range(4)
 _PURPOSES = ("ChargePointMaxProfile", "TxProfile", "TxDefaultProfile", "TxDefaultProfile")
 
@@ -32,7 +32,7 @@ KINDS = ("Absolute", "Daily", "Weekly", "Relative")
 
 MAX_STACK_LEVEL = 200  # the key ChargeProfileMaxStacklevel
 MAX_PERIODS = 100  # the key ChargingScheduleMaxPeriods
-# The highest limits that are kept, so that all that is computed from them stays small.
+# Higher limits are kept as these, so that everything computed from them stays a small integer.
 _HIGHEST_TENTHS_OF_A = const(1000000)
 _HIGHEST_TENTHS_OF_W = const(1000000000)
 
@@ -73,10 +73,10 @@ def connector(rank: int) -> int:
 
 
 def pack_record(profile: dict, connector_id: int, transaction: int, now: int) -> bytearray:
-    """The record of a ChargingProfile as the schemas hand it on: its dates are Unix seconds, its
+    """The record of a ChargingProfile that has passed the schemas: its dates are Unix seconds, its
     charging periods are numbers (`ocpp/charging_periods.py`). `transaction` is the number of the
-    running one, `now` is in seconds since EPOCH. Raises ValueError with the reason for a
-    rejection."""
+    running transaction, `now` the time in seconds since EPOCH. Raises ValueError with the reason
+    where the profile must be rejected."""
     schedule = profile["chargingSchedule"]
     fields = _fields(profile, schedule, connector_id, transaction, now)
     record = bytearray(_HEAD + fields.count * _PERIOD)
@@ -120,7 +120,7 @@ def _fields(profile, schedule, connector_id, transaction, now):
 
 
 def _time(members, name, absent):
-    """The date that a member tells, in seconds since EPOCH; `absent` without one."""
+    """The date in a member of a message, in seconds since EPOCH; `absent` where it is missing."""
     if name not in members:
         return absent
     return max(ALWAYS, min(NEVER, members[name] - EPOCH))
@@ -135,19 +135,19 @@ def _kind_and_start(profile, schedule, rank, now, valid_from):
         kind = DAILY if profile["recurrencyKind"] == "Daily" else WEEKLY
         recurrence = RECURRENCE_S[kind]
         start = schedule["startSchedule"] - EPOCH
-        if start < ALWAYS:  # the first recurrence that can be told
+        if start < ALWAYS:  # takes the first recurrence that is not before ALWAYS
             start += (ALWAYS - start + recurrence - 1) // recurrence * recurrence
         return kind, min(start, NEVER)
     if name == "Absolute" and "startSchedule" in schedule:
         return ABSOLUTE, _time(schedule, "startSchedule", now)
-    if rank == CHARGE_POINT_MAX:  # it knows no transaction: since it came or becomes valid
+    if rank == CHARGE_POINT_MAX:  # it has no transaction: it starts when it comes or becomes valid
         return ABSOLUTE, max(now, valid_from)
     return RELATIVE, now
 
 
 def _pack_periods(record, periods, count, in_watts):
-    """Puts charging periods, an array of (startPeriod, limit, numberPhases) for each some of
-    them, into a record."""
+    """Puts charging periods into a record. `periods`: arrays of startPeriod, limit and
+    numberPhases, one period after the other."""
     highest = _HIGHEST_TENTHS_OF_W if in_watts else _HIGHEST_TENTHS_OF_A
     starts_at = _HEAD
     limits_at = starts_at + 4 * count
@@ -180,12 +180,13 @@ def unpack_profile(record: bytes | bytearray) -> Profile:
 
 
 def set_transaction(record: bytearray, number: int) -> None:
-    """Tells a record which transaction it is for."""
+    """Puts the number of its transaction into a record."""
     pack_into("<i", record, _TRANSACTION_AT, number)
 
 
 def set_receipt(record: bytearray, received: int, sequence: int) -> None:
-    """Tells a record when it was received, and its number in the order of all."""
+    """Puts the time when it was received (s since EPOCH), and its number in the order of all, into
+    a record."""
     pack_into(_RECEIPT, record, _RECEIPT_AT, received, sequence)
 
 
