@@ -186,7 +186,8 @@ async def point_of(rig):
 
 
 def test_an_update(runtime, tmp_path):
-    """Waits for the end of the transaction, restarts, and is Installed once it has come back."""
+    """Waits for the end of the transaction, is downloaded, restarts, and is Installed once it has
+    come back."""
 
     async def session():
         data = packed(runtime)
@@ -200,14 +201,13 @@ def test_an_update(runtime, tmp_path):
             await point.ask("RemoteStartTransaction", id_tag="DRIVER")
             await rig.until(status="Charging")
             await point.ask("UpdateFirmware", location=server.url, retrieve_date=PAST)
-            await heard(house, *ALL[:2])
             await rig.sleep(30)
-            assert statuses(house) == ALL[:2]
+            assert statuses(house) == [] and server.requests == []
             assert (await rig.status())["status"] == "Charging"
             await point.ask("TriggerMessage", requested_message="FirmwareStatusNotification")
-            await heard(house, *ALL[:2], "Downloaded")
+            await heard(house, "Idle")
             await point.ask("RemoteStopTransaction", transaction_id=house.next_transaction - 1)
-            await heard(house, *ALL[:2], "Downloaded", *ALL[2:])
+            await heard(house, "Idle", *ALL)
             old, new = versions(house)
             assert (old, new) == (VERSION, "9.9.9") and rig.boot()["slot"] == "b"
             assert rig.boot()["trial"] == "0"
@@ -230,6 +230,41 @@ def test_an_update(runtime, tmp_path):
             assert statuses(house)[6:] == ALL and rig.boot()["slot"] == "a"
             assert versions(house)[-1] == "9.9.8"
             assert house.errors() == [] and "hidden-word" not in rig.log()
+
+    asyncio.run(session())
+
+
+def test_a_car_is_charged_in_the_download(runtime, tmp_path):
+    """Nothing is written into the slot until the end of the transaction; then it goes on."""
+
+    async def session():
+        data = packed(runtime)
+        async with Server(data) as server, Flash(runtime, tmp_path, heap=HEAP) as rig:
+            house = rig.house
+            point = await point_of(rig)
+            server.held = asyncio.get_running_loop().create_future()
+            await point.ask("UpdateFirmware", location=server.url, retrieve_date=PAST, retries=0)
+            await heard(house, "Downloading")
+            while len(list((rig.flash / "b").rglob("*.*py"))) < 30:
+                await asyncio.sleep(0.1)
+            await rig.console("sim plug")
+            await rig.console("sim ready")
+            await rig.until(status="Preparing")
+            await point.ask("RemoteStartTransaction", id_tag="DRIVER")
+            await rig.until(status="Charging")
+            server.held.set_result(None)
+            while "goes on after the transaction" not in rig.log():
+                await asyncio.sleep(0.1)
+            there = {path: path.stat().st_mtime for path in (rig.flash / "b").rglob("*")}
+            await rig.sleep(30)
+            assert there == {path: path.stat().st_mtime for path in (rig.flash / "b").rglob("*")}
+            assert statuses(house) == ["Downloading"] and len(server.requests) == 1
+            await point.ask("TriggerMessage", requested_message="FirmwareStatusNotification")
+            await heard(house, "Downloading", "Downloading")
+            assert (await rig.status())["status"] == "Charging"
+            await point.ask("RemoteStopTransaction", transaction_id=house.next_transaction - 1)
+            await heard(house, "Downloading", *ALL)
+            assert int(server.requests[1][6:-1]) > len(data) // 8 and rig.boot()["slot"] == "b"
 
     asyncio.run(session())
 

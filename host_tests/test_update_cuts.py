@@ -285,7 +285,8 @@ def test_a_whole_image(works, running, tmp_path, monkeypatch):
     monkeypatch.setattr(partition, "valid", 0)
     image = bytes(range(256)) * 20
     digest = hashlib.sha256(image).hexdigest()
-    manifest = f"version 2\nneeds {bundles.here()}\nreads 0\nimage {len(image)} {digest}\n"
+    manifest = f"version 2\nneeds {bundles.here()}\nboards pc\nreads 0\n"
+    manifest += f"image {len(image)} {digest}\n"
     flash = fresh()
     slot = boot(flash.files, tmp_path, running)
     station = Station(flash.files, slot, bundles.pack(manifest, image))

@@ -2,9 +2,12 @@
 
     python tools/bundle.py key FOLDER            signing.pem (keep it safe) and update.key
     python tools/bundle.py make OUT --key FOLDER/signing.pem [--source] [--version V]
-    python tools/bundle.py image OUT FILE --key ... --version V [--reads N]   a whole MicroPython
+    python tools/bundle.py image OUT BOARD [FILE] --key ...    the image of `make image`
     python tools/bundle.py show FILE [--key FOLDER/update.key]
     python tools/bundle.py provision STATE update.key | --unsigned
+
+A bundle says which boards it is for. Files are for those with PSRAM, on which a stock MicroPython
+or one of our images runs; an image is for one board. `--boards` names others.
 
 The format is in firmware/base/bundle.py and manifest.py. `--source` packs .py files, for a station
 on a PC's Python. `provision` gives a station's state folder on a PC the key that it will trust; a
@@ -26,9 +29,11 @@ import firmware  # noqa: E402
 from firmware.base.bundle import UNSIGNED  # noqa: E402
 from firmware.base.manifest import verify  # noqa: E402
 from firmware.base.store import Files, Store  # noqa: E402
-from tools import runtimes  # noqa: E402
+from tools import image, runtimes  # noqa: E402
 
 MICROPYTHON = "1.25"
+WITH_PSRAM = ("stock", *(name for name, board in image.BOARDS.items() if board.psram))
+PC = "pc"
 
 
 def make_key(folder: Path) -> tuple[Path, Path]:
@@ -85,13 +90,21 @@ def pack(manifest: str, contents: bytes, key=None) -> bytes:
     return b"WALLBRIDGE 1 %d %d\n" % (len(text), len(signature)) + signature + text + contents
 
 
-def bundle(files: dict[str, bytes], version: str, needs: str, key=None) -> bytes:
-    """A bundle of files by their path in the slot."""
-    lines = [f"version {version}", f"needs {needs}"]
+def bundle(files: dict[str, bytes], version: str, needs: str, boards, key=None) -> bytes:
+    """A bundle of files by their path in the slot, for these boards."""
+    lines = [f"version {version}", f"needs {needs}", f"boards {' '.join(boards)}"]
     for path, data in sorted(files.items()):
         lines.append(f"file {path} {len(data)} {hashlib.sha256(data).hexdigest()}")
     contents = b"".join(data for _, data in sorted(files.items()))
     return pack("\n".join(lines) + "\n", contents, key)
+
+
+def image_bundle(data: bytes, version: str, reads: int, boards, key=None) -> bytes:
+    """A bundle of a whole MicroPython, for these boards. `reads`: see `main`."""
+    manifest = f"version {version}\nneeds micropython {MICROPYTHON} 0\nreads {reads}\n"
+    manifest += f"boards {' '.join(boards)}\n"
+    manifest += f"image {len(data)} {hashlib.sha256(data).hexdigest()}\n"
+    return pack(manifest, data, key)
 
 
 def compiled() -> dict[str, bytes]:
@@ -132,12 +145,14 @@ def main(arguments: list[str]) -> int:
     for name in ("make", "image"):
         command = commands.add_parser(name)
         command.add_argument("out", type=Path)
+        command.add_argument("--boards", nargs="+", help="whom it is for")
         if name == "image":
-            command.add_argument("file", type=Path)
+            command.add_argument("board", choices=sorted(image.BOARDS))
+            command.add_argument("file", type=Path, nargs="?", help="another one than was built")
             command.add_argument(
-                "--reads", type=int, default=6, metavar="N",
-                help="version of .mpy that it reads (6: MicroPython 1.20 and later); 0: it has "
-                "the application frozen in",
+                "--reads", type=int, default=0, metavar="N",
+                help="0: it has the application frozen in, as ours have; else the version of .mpy "
+                "that it reads (6: MicroPython 1.20 and later)",
             )  # fmt: skip
         else:
             command.add_argument("--source", action="store_true")
@@ -164,16 +179,20 @@ def main(arguments: list[str]) -> int:
         Store(Files(str(options.state))).write("update_key", public)
     else:
         key = load_key(options.key) if options.key else None
+        version = options.version
         if options.command == "image":
-            data = options.file.read_bytes()
-            manifest = f"version {options.version}\nneeds micropython {MICROPYTHON} 0\n"
-            manifest += f"reads {options.reads}\n"
-            manifest += f"image {len(data)} {hashlib.sha256(data).hexdigest()}\n"
-            packed = pack(manifest, data, key)
+            file = options.file or image.BUILT / options.board / image.APPLICATION
+            if not file.exists():
+                parser.error(f"no {file}: make image BOARD={options.board}")
+            boards = options.boards or [options.board]
+            packed = image_bundle(file.read_bytes(), version, options.reads, boards, key)
         elif options.source:
-            packed = bundle(read(ROOT, ".py"), options.version, "cpython 3.11 0", key)
+            files = read(ROOT, ".py")
+            packed = bundle(files, version, "cpython 3.11 0", options.boards or [PC], key)
         else:
-            packed = bundle(compiled(), options.version, f"micropython {MICROPYTHON} 6", key)
+            needs = f"micropython {MICROPYTHON} 6"
+            boards = options.boards or [*WITH_PSRAM, PC]
+            packed = bundle(compiled(), version, needs, boards, key)
         options.out.write_bytes(packed)
         print("%s: %d bytes, %s" % (options.out, len(packed), "signed" if key else "NOT SIGNED"))
     return 0

@@ -19,6 +19,7 @@ from firmware.base.runtime import const
 
 UNSIGNED = b"unsigned"  # in the place of the key: this station takes any bundle
 RESERVE = 65536  # bytes of flash that an update leaves free
+_LONG_MANIFEST = const(1024)  # bytes; an image's is shorter
 _MAX_FIRST_LINE = const(64)  # bytes
 _MAX_MANIFEST = const(32768)
 _BLOCK = const(512)  # bytes that are read from flash at a time
@@ -27,23 +28,47 @@ _HEAD_FILE = "/bundle"
 _NEW_HEAD_FILE = "/bundle.new"  # its name until it has been checked
 
 
+class Postponed(Exception):
+    """Files can't be written now; the download goes on later from what is there."""
+
+
+def always() -> bool:
+    """For an Unpacker that may write files at any time."""
+    return True
+
+
 class Unpacker:
     """Takes a bundle in order, as it comes: a sink for net/transfer.py.
 
     `files` is where the slots are, `slot` the name of the one to fill, `key` the modulus of the
     public key, or UNSIGNED. `open_image(size)` returns what a MicroPython image is written to,
-    with `write(data)`, `close()` and its partition's `label`.
+    with `write(data)`, `close()` and its partition's `label`. `board` and `is_in_slot`: see
+    `manifest.check`. `may_fill()` tells whether files may be written and removed now: a small
+    file system stops everything else for a second at a time. An image takes no more than the
+    erasing of one block at a time.
 
     `received` counts the bytes taken; `total` and `version` are known once the manifest has been
     checked; `done` is whether all is there; `label` is the slot's name, or the image's partition.
-    Raises BadBundle, or OSError.
+    Raises BadBundle, Postponed, or OSError.
     """
 
-    def __init__(self, files, slot: str, key: bytes, open_image):
+    def __init__(
+        self,
+        files,
+        slot: str,
+        key: bytes,
+        open_image,
+        board: str = "pc",
+        is_in_slot: bool = False,
+        may_fill=always,
+    ):
         self.files = files
         self.slot = slot
         self._key = key
         self._open_image = open_image
+        self._board = board
+        self._is_in_slot = is_in_slot
+        self._may_fill = may_fill
         self._out = None
         self._begin()
 
@@ -57,6 +82,7 @@ class Unpacker:
         self._head_size = 0  # their bytes, 0 until the first line is complete
         self._manifest_size = 0
         self._entries = None  # the files still to come, once the manifest has been checked
+        self._fills_slot = False  # whether files go into the slot, as far as is known
         # Of the file that is open:
         self._out = None
         self._left = 0  # bytes still to come
@@ -93,6 +119,7 @@ class Unpacker:
         await self._check_manifest(_HEAD_FILE)
         for entry in self._entries:
             if not entry.path or not await self._is_there(entry):
+                self._check_may_fill()
                 self._open(entry)
                 return
             self.received += entry.size
@@ -125,11 +152,17 @@ class Unpacker:
         while len(rest):
             if self.done:
                 raise BadBundle("it is longer than its manifest says")
+            self._check_may_fill()
             n = self._write_out(rest) if self._out else self._take_head(rest)
             self.received += n
             rest = rest[n:]
             if self._out and not self._left:
                 await self._end_file()
+
+    def _check_may_fill(self):
+        """Raises Postponed where files go into the slot, and must not now."""
+        if self._fills_slot and not self._may_fill():
+            raise Postponed
 
     def _write_out(self, data) -> int:
         """Writes to the file that is open; returns how many of the bytes were its."""
@@ -161,6 +194,7 @@ class Unpacker:
         if int(words[2]) > _MAX_MANIFEST or words[3] not in (b"0", b"%d" % manifest.KEY_BYTES):
             raise BadBundle("its manifest or signature is too large")
         self._manifest_size = int(words[2])
+        self._fills_slot = self._manifest_size > _LONG_MANIFEST  # the manifest will tell
         self._head_size = len(line) + 1 + int(words[3])
 
     def _open_manifest(self):
@@ -178,6 +212,7 @@ class Unpacker:
         self.close()
         if self._entries is None:
             await self._check_manifest(_NEW_HEAD_FILE)
+            self._check_may_fill()
             await self._empty_slot()
         elif _hex(self._hash.digest()) != self._sha256:
             self.restart()
@@ -198,10 +233,12 @@ class Unpacker:
                 raise BadBundle("it is not signed by the one whose key this station has")
         with self.files.open(self.slot + name, "rb") as f:
             f.seek(self._head_size)
-            summary = await manifest.check(manifest.read_lines(f), self.received)
+            lines = manifest.read_lines(f)
+            summary = await manifest.check(lines, self.received, self._board, self._is_in_slot)
         self.version = summary.version
         self.total = summary.size
         self._is_image = summary.is_image
+        self._fills_slot = not summary.is_image
         self._entries = self._read_entries()
 
     def _read_entries(self):
@@ -213,7 +250,9 @@ class Unpacker:
 
     async def _empty_slot(self):
         """Removes what the slot held before; from here on the new manifest is the slot's."""
-        stays = await remove_tree(self.files, self.slot, _NEW_HEAD_FILE[1:])
+        if is_unpacked(self.files, self.slot):
+            forget(self.files, self.slot)  # first: what follows may have to wait
+        stays = await remove_tree(self.files, self.slot, _NEW_HEAD_FILE[1:], self._may_fill)
         if stays:
             raise OSError("%s can't be removed" % stays)
         if not self._is_image and self.total > self.files.free() - RESERVE:
@@ -259,9 +298,10 @@ def is_unpacked(files, slot: str) -> bool:
         return False
 
 
-async def remove_tree(files, folder: str, keep: str = "") -> str:
+async def remove_tree(files, folder: str, keep: str = "", may_go_on=always) -> str:
     """Removes all files below a folder but the one named `keep` right in it. Returns the path of
-    one that can't be removed, or "". Others run after each file: a whole slot takes a second."""
+    one that can't be removed, or "". Others run after each file: a whole slot takes a second.
+    Raises Postponed before a file for which `may_go_on()` is False."""
     stays = ""
     for name in files.listdir(folder):
         path = folder + "/" + name
@@ -271,10 +311,12 @@ async def remove_tree(files, folder: str, keep: str = "") -> str:
         try:
             files.listdir(path)
         except OSError:  # it is a file
+            if not may_go_on():
+                raise Postponed
             try:
                 files.remove(path)
             except OSError:
                 stays = path
             continue
-        stays = await remove_tree(files, path) or stays
+        stays = await remove_tree(files, path, "", may_go_on) or stays
     return stays

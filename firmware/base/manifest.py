@@ -3,6 +3,7 @@ of its signature.
 
     version 0.2.0
     needs micropython 1.25 6            implementation, its least version, version of .mpy or 0
+    boards stock wrover s3              whom it is for, as runtime.board_name() names them
     file firmware/app.mpy 1234 HEX      path in the slot, bytes, SHA-256
     image 1572864 HEX                   instead of files: a whole MicroPython, for the OTA slots
     reads 6                             with an image: the version of .mpy that it can read, which
@@ -63,11 +64,13 @@ def entries(lines):
             yield _entry(words)
 
 
-async def check(lines, size_before: int) -> Summary:
+async def check(lines, size_before: int, board: str, is_in_slot: bool) -> Summary:
     """Reads a manifest to its end; others run after each line. Raises BadBundle where it is
-    damaged, too large or not for this Python. `size_before`: bytes of the bundle before its
-    contents."""
+    damaged, too large or not for this board or this Python. `size_before`: bytes of the bundle
+    before its contents; `board`: this one; `is_in_slot`: whether the application runs from a slot,
+    and not from an image."""
     version = reads = lacking = ""
+    boards = []
     files = images = 0
     size = size_before
     for words in lines:
@@ -77,6 +80,8 @@ async def check(lines, size_before: int) -> Summary:
             version = words[1][:_MAX_VERSION]
         elif kind == "needs" and len(words) == 4:
             lacking = _lacking(words[1], words[2], words[3])
+        elif kind == "boards" and len(words) > 1:
+            boards = words[1:]
         elif kind == "reads" and len(words) == 2:
             reads = words[1]
         elif kind in ("file", "image"):
@@ -89,10 +94,14 @@ async def check(lines, size_before: int) -> Summary:
         raise BadBundle(lacking or "it has no version")
     if not (files and not images or images == 1 and not files):
         raise BadBundle("it has neither files nor just one image")
+    if board not in boards:
+        raise BadBundle("it is for %s, and this board is %s" % (" ".join(boards) or "none", board))
     if images and reads not in ("0", _mpy_version()):
         raise BadBundle(
             "its image reads .mpy version %s, here are %s" % (reads or "?", _mpy_version())
         )
+    if images and is_in_slot and reads != _mpy_version():
+        raise BadBundle("its image has the application in itself, and here a slot has it")
     if size > (_MAX_IMAGE_BYTES if images else _MAX_FILES_BYTES):
         raise BadBundle("it is too large: %d bytes" % size)
     return Summary(version, size, bool(images))

@@ -211,6 +211,19 @@ def chip_name(machine: str, regions) -> str:
     return machine.split(" ")[-1].lower() + ("+psram" if has_psram else "")
 
 
+# The boards that have an image of their own (tools/image): MicroPython names its build so.
+IMAGES = ("wroom", "wrover", "s3")
+
+
+def board_name() -> str:
+    """What this is, as a firmware bundle names it: one of IMAGES, "stock" for a MicroPython of
+    another make on a chip, "pc"."""
+    if not DEVICE:
+        return "pc"
+    build = getattr(sys.implementation, "_build", "")
+    return build if build in IMAGES else "stock"
+
+
 def scarce_memory() -> int | None:
     """Free bytes of the chip's own heap, on a board where that is all there is for Wi-Fi, TCP and
     TLS; None on a PC and with PSRAM."""

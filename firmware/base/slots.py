@@ -5,6 +5,7 @@ What boot.txt holds and what becomes of it is for boot.py to say.
 """
 
 import firmware
+from firmware.base import runtime
 from firmware.base.runtime import const
 from firmware.base.store import Files
 
@@ -51,8 +52,10 @@ def other(slot: str) -> str:
 
 
 def find(files) -> Slots:
-    """The slots of this process. On a PC that runs from no slot they are in `files`, the station's
-    own folder."""
+    """The slots of this process. A device that runs from its image has them in the root, where
+    boot.py looks; on a PC that runs from no slot they are in `files`, the station's own folder."""
+    if runtime.DEVICE and not firmware.__file__.startswith("/"):
+        return Slots(Files(""))
     parts = firmware.__file__.rsplit("/", 3)
     if len(parts) == 4 and parts[1] in ("a", "b"):
         slots = Slots(Files(parts[0]), parts[1])
@@ -66,7 +69,8 @@ _BLOCK = const(4096)  # bytes of flash that are erased and written at a time
 
 class ImageWriter:
     """Writes an image of `size` bytes into the OTA slot that does not run; `label` is the slot's
-    name. Raises OSError where it has not so much room."""
+    name. A call erases a block for each 4 KB that it is given, and nothing else. Raises OSError
+    where the slot has not so much room."""
 
     def __init__(self, size: int):
         partition = _running_partition().get_next_update()
@@ -103,6 +107,14 @@ class ImageWriter:
 
 
 # The OTA slots. Each function raises OSError where the board has none.
+
+
+def has_ota_slots() -> bool:
+    """Whether the board can be given a whole image."""
+    try:
+        return bool(_running_partition().get_next_update())
+    except OSError:  # not a chip, or one whose flash is divided another way
+        return False
 
 
 def running_ota_slot() -> str:

@@ -4,7 +4,8 @@ What is under way is in the store. It outlives restarts, and power cuts at any s
 phases:
 
     NEW         nothing is believed of what the slot holds
-    WAITING     for the date; then the download into the slot that does not run, in attempts
+    WAITING     for the date; then the download into the slot that does not run, in attempts: an
+                image at once, files between transactions
     READY       the slot is complete and checked; as soon as no transaction runs, boot.txt says so
     TRIAL       boot.py starts the slot; what reaches the central system there is INSTALLED
     INSTALLED, INSTALLATION_FAILED, DOWNLOAD_FAILED      to be told, then it is over
@@ -155,11 +156,21 @@ class UpdateJob:
             return False
         if update.attempts <= 0:
             return await self._end(update, DOWNLOAD_FAILED)
+        if self.station.session.transaction and not slots.has_ota_slots():
+            self.log.info("waits for the end of the transaction")  # files they would be
+            await self.transfers.no_transaction()
+            return False
         self._begin_attempt(update)
         try:
             update.slot = await download(
-                self.station, self.slots.files, update.url, update.slot, self.log
+                self.station, self.slots, update.url, update.slot, self.log
             )
+        except bundle.Postponed:
+            self.log.info("goes on after the transaction")
+            update.attempts += 1
+            self._keep(update)
+            await self.transfers.no_transaction()
+            return False
         except BadBundle as why:
             self.log.error("not installed: %s", why)
             self.station.security_event("a firmware bundle was refused: %s" % why)
@@ -298,16 +309,25 @@ class UpdateJob:
 _LOG_BYTES = const(32768)  # between two lines of progress in the log
 
 
-async def download(station, flash, url: str, slot: str, log) -> str:
-    """Brings what the slot, on the files `flash`, does not have yet of the bundle at `url`.
-    Returns what is to be started then: the slot's name, or the label of an OTA partition. Raises
-    BadBundle where trying again won't help, or any other exception."""
+async def download(station, found, url: str, slot: str, log) -> str:
+    """Brings what the slot, one of `found` (a slots.Slots), does not have yet of the bundle at
+    `url`. Returns what is to be started then: the slot's name, or the label of an OTA partition.
+    Raises BadBundle where trying again won't help, Postponed where a transaction has begun and the
+    bundle is one of files, or any other exception."""
     key = station.config.store.read("update_key")
     if key is None:
         raise BadBundle("this station has no key to check it with")
     if key == bundle.UNSIGNED:
         log.warning("provisioned to take any bundle: its signature is not checked")
-    unpacker = bundle.Unpacker(flash, slot, key, slots.ImageWriter)
+    unpacker = bundle.Unpacker(
+        found.files,
+        slot,
+        key,
+        slots.ImageWriter,
+        runtime.board_name(),
+        bool(found.running),
+        lambda: not station.session.transaction,
+    )
     try:
         try:
             await unpacker.resume()

@@ -57,9 +57,9 @@ def pack(manifest, contents, signed=True):
     return head + signature + manifest + contents
 
 
-def text(files, version="9.9.9", needs=None):
+def text(files, version="9.9.9", needs=None, boards="pc"):
     """The manifest of (path, contents) pairs."""
-    lines = ["version " + version, "needs " + (needs or here())]
+    lines = ["version " + version, "needs " + (needs or here()), "boards " + boards]
     for path, data in files:
         digest = binascii.hexlify(hashlib.sha256(data).digest()).decode()
         lines.append("file %s %d %s" % (path, len(data), digest))

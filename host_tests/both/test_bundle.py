@@ -168,7 +168,7 @@ def line(path="firmware/x.mpy", size="3", digest="0" * 64):
 
 
 async def test_bad_manifests():
-    head = "version 1\nneeds %s\n" % bundles.here()
+    head = "version 1\nneeds %s\nboards wrover pc\n" % bundles.here()
     name, rest = bundles.here().split(" ", 1)
     for manifest, why in (
         (head, "neither files nor"),
@@ -198,6 +198,9 @@ async def test_bad_manifests():
         ("version 1\nneeds forth 1 0\n" + line(), "it needs forth 1"),
         ("version 1\nneeds %s 99.1 0\n" % name + line(), "it needs %s 99.1" % name),
         ("version 1\nneeds %s 1.25 5\n" % name + line(), "reads .mpy version 5"),
+        (head + "boards wroom s3\n" + line(), "it is for wroom s3, and this board is pc"),
+        ("version 1\nneeds %s\n" % bundles.here() + line(), "it is for none, and this board"),
+        (head + "boards\n" + line(), "its manifest says 'boards'"),
         ("version 1 2\n", "its manifest says"),
         ("\n", "its manifest says"),
     ):
@@ -308,7 +311,7 @@ async def test_a_whole_image():
     image = bytes(range(250)) * 12
     digest = binascii.hexlify(hashlib.sha256(image).digest()).decode()
     needs = bundles.here()
-    manifest = "version 2\nneeds %s\nreads %s\nimage 3000 %s\n"
+    manifest = "version 2\nneeds %s\nboards pc\nreads %s\nimage 3000 %s\n"
     for reads in ("0", needs.split()[2]):
         data = bundles.pack(manifest % (needs, reads, digest), image)
         assert (await outcome(data, image=Image))[0] == "ok"
@@ -326,3 +329,116 @@ async def test_a_whole_image():
     assert (await outcome(data, image=none))[0] == "this board has no OTA slots"
     said, _ = await outcome(data[:-1] + b"!", image=Image)
     assert "damaged" in said
+
+
+async def test_another_boards_bundle():
+    """One line says so; the slot is as it was."""
+    for boards, board, taken in (
+        ("wroom", "wroom", True),
+        ("wroom", "wrover", False),
+        ("stock wrover s3 pc", "wroom", False),
+        ("stock wrover s3 pc", "stock", True),
+    ):
+        files = with_old(bundles.folder())
+        manifest = bundles.text(FILES, boards=boards)
+        data = bundles.pack(manifest, b"".join([contents for _, contents in FILES]))
+        unpacker = bundle.Unpacker(files, "b", bundles.KEY, None, board)
+        try:
+            await feed(unpacker, data)
+            assert taken
+        except bundle.BadBundle as why:
+            assert not taken and str(why) == "it is for %s, and this board is %s" % (boards, board)
+            slot = bundles.tree(files, "b")
+            slot.pop("b/bundle.new")
+            assert slot == OLD
+        unpacker.close()
+        bundles.remove(files)
+
+
+async def test_an_image_that_a_slot_would_hide():
+    """What is frozen into an image comes after a slot's files."""
+    here = bundles.here().split()[2]
+    for reads in ("0", here):
+        manifest = "version 2\nneeds %s\nboards pc\nreads %s\nimage 3 %s\n"
+        digest = binascii.hexlify(hashlib.sha256(b"abc").digest()).decode()
+        data = bundles.pack(manifest % (bundles.here(), reads, digest), b"abc")
+        files = bundles.folder()
+        unpacker = bundle.Unpacker(files, "b", bundles.KEY, Image, "pc", True)
+        try:
+            await feed(unpacker, data)
+            assert reads == here
+        except bundle.BadBundle as why:
+            assert reads != here and "here a slot has it" in str(why)
+        bundles.remove(files)
+
+
+class Charge:
+    """A car that is charged, or not."""
+
+    def __init__(self):
+        self.runs = False
+
+    def may_fill(self):
+        return not self.runs
+
+
+async def test_files_are_written_between_transactions():
+    """A transaction begins anywhere in the download: nothing more is written or removed until its
+    end. The next attempt goes on."""
+    data = bundles.make(FILES)
+    contents = len(data) - sum([len(contents) for _, contents in FILES])
+    for begins in (10, contents - 1, contents, contents + 1000, len(data) - 1):
+        files = with_old(bundles.folder())
+        charge = Charge()
+        made = bundle.Unpacker(files, "b", bundles.KEY, None, "pc", False, charge.may_fill)
+        await made.write(data[:begins])
+        charge.runs = True
+        before = None
+        for _ in range(2):
+            try:
+                await made.write(data[made.received : made.received + 3000])
+                assert False, begins
+            except bundle.Postponed:
+                pass
+            slot = bundles.tree(files, "b")
+            slot.pop("b/bundle.new", None)
+            assert before in (None, slot), begins
+            before = slot
+            if begins < contents:  # the old slot is whole
+                assert slot == OLD, begins
+        made.close()
+        charge.runs = False
+        made = bundle.Unpacker(files, "b", bundles.KEY, None, "pc", False, charge.may_fill)
+        try:
+            await made.resume()
+        except bundle.BadBundle:
+            made.restart()
+        await feed(made, data)
+        slot = bundles.tree(files, "b")
+        assert {path: slot["b/" + path] for path, _ in FILES} == dict(FILES)
+        bundles.remove(files)
+
+
+async def test_an_image_is_written_while_a_car_is_charged():
+    image = bytes(range(250)) * 12
+    digest = binascii.hexlify(hashlib.sha256(image).digest()).decode()
+    manifest = "version 2\nneeds %s\nboards pc\nreads 0\nimage 3000 %s\n"
+    data = bundles.pack(manifest % (bundles.here(), digest), image)
+    charge = Charge()
+    charge.runs = True
+    files = bundles.folder()
+    made = bundle.Unpacker(files, "b", bundles.KEY, Image, "pc", False, charge.may_fill)
+    await feed(made, data)
+    assert Image.last.data == image
+    bundles.remove(files)
+    # but the files of a slot are not removed meanwhile
+    files = with_old(bundles.folder())
+    made = bundle.Unpacker(files, "b", bundles.KEY, Image, "pc", False, charge.may_fill)
+    try:
+        await feed(made, data)
+        assert False
+    except bundle.Postponed:
+        pass
+    assert bundles.tree(files, "b")["b/firmware/old.mpy"] == b"old"
+    made.close()
+    bundles.remove(files)

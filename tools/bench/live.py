@@ -57,7 +57,7 @@ class Station:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         Store(Files(self.folder.name + "/state")).write("update_key", bundle.modulus(key))
         needs = f"micropython {bundle.MICROPYTHON} 6"
-        self.bundle = bundle.bundle(bundle.compiled(), "9.9.9", needs, key)
+        self.bundle = bundle.bundle(bundle.compiled(), "9.9.9", needs, [bundle.PC], key)
         url = await self.house.open(port=self.port)
         self.port = int(url.split(":")[2].split("/")[0])
         words = ["--state", self.folder.name + "/state", "--box-id", "BOX", "--speed", self.speed]
@@ -241,11 +241,14 @@ async def session(station):
             "DiagnosticsStatusNotification", lambda p: p["status"] == "Uploaded", timeout=60
         )
         yield "diagnostics uploaded while the next car charges"
-        await point.ask("UpdateFirmware", location=shelf.url, retrieve_date=LONG_AGO)
+        await unplugged()
+        shelf.content = shelf.content[:-1] + b"!"  # else the station would restart into it
+        await point.ask("UpdateFirmware", location=shelf.url, retrieve_date=LONG_AGO, retries=0)
         await house.heard_of(
-            "FirmwareStatusNotification", lambda p: p["status"] == "Downloaded", timeout=120
+            "FirmwareStatusNotification", lambda p: p["status"] == "DownloadFailed", timeout=120
         )
         yield "an update downloaded and verified"
+        await charges()
     for n in range(PROFILES):
         await accepted("SetChargingProfile", **a_profile(100, n))
     yield "200 profiles of 100 periods"
