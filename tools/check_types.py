@@ -31,7 +31,8 @@ NOISE = r': error: "None" has no attribute|: note: '
 # Modules that only one of them loads.
 PC_ONLY = r"_cpython\.py$|board/serial_pc\.py$|base/output\.py$"
 DEVICE_ONLY = (
-    r"_micropython\.py$|tools/bench/(scenarios/|(holds|probe|braking_car|import_cost)\.py)"
+    r"_micropython\.py$|tools/bench/(scenarios/"
+    r"|(holds|probe|braking_car|stops_station|import_cost)\.py)"
 )
 
 

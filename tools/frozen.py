@@ -32,7 +32,7 @@ FROZEN = (
     "host_tests/frozen",
     "host_tests/standins",
     *(f"tools/bench/{name}.py" for name in ("probe", "braking_car", "import_cost")),
-    *(f"tools/bench/{name}.py" for name in ("holds", "reference")),
+    *(f"tools/bench/{name}.py" for name in ("holds", "reference", "stops_station")),
 )
 
 # The heap in which whole lives are tested. The image for a device without PSRAM gives Python a

@@ -127,7 +127,7 @@ class Console:
         for part in ([""] if self._torn else (), lines, last):
             for line in part:
                 line = "" if line is None else line + "\n"  # None: it is not found yet
-                pause = len(line) // _BYTES_A_MS + 1 if runtime.DEVICE else 0
+                pause = len(line) // _BYTES_A_MS + 1 if line and runtime.DEVICE else 0
                 left = _LOST_MS
                 self._torn = True
                 while line:

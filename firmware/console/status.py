@@ -1,7 +1,5 @@
 """The console's views of a station: its status, faults, meter values, TIC frame, transfers."""
 
-import json
-
 from firmware.base import runtime, times
 from firmware.charging import faults as vendor_codes
 from firmware.station import Station
@@ -23,14 +21,13 @@ _METER_UNITS = (
 )
 
 
-def as_json(station: Station) -> str:
-    """The `status` line: one JSON object, whose fields docs/operations.md explains."""
+def facts(station: Station, memory: runtime.Memory) -> dict:
+    """The JSON object of the `status` line, whose fields docs/operations.md explains."""
     evse = station.evse
     running = station.session.transaction
     reading = station.meter.last or {}
     active = evse.faults.active
     energy = reading.get("energy", 0)
-    memory = runtime.memory()
     transaction = None
     if running:
         started = station.clock.epoch_at(running.started_ms)
@@ -40,41 +37,39 @@ def as_json(station: Station) -> str:
             "started": times.text(started) if started else None,
             "energy_wh": max(0, energy - running.meter_start),
         }
-    return json.dumps(
-        {
-            "status": station.notifier.status,
-            "error": vendor_codes.row(active[0]).error_code if active else "NoError",
-            "vendor_error": active[0] if active else "",
-            "plugged": evse.plugged,
-            "pilot": evse.pilot,
-            "duty": evse.duty,
-            "contactor": "closed" if evse.contactor else "open",
-            "locked": evse.locked,
-            "phases": evse.phases,
-            "offered_ma": evse.offered_ma,
-            "limits": evse.limits.all(),
-            "limited_by": evse.limits.limited_by,
-            "transaction": transaction,
-            "energy_wh": energy,
-            "power_w": reading.get("power", 0) // 10,
-            "link": station.connection.state,
-            "registration": station.registration.status,
-            "queue": station.transactions.outbox.pending,
-            "why": _why(station),
-            "tic": {
-                "detected": station.tic.detected,
-                "mode": station.config.int("TICmode"),
-                "found": _tic_standard(station.tic),
-            },
-            "uptime_s": station.clock.ms() // 1000,
-            "heap_free": memory.heap_free,
-            "chip_free": memory.chip_free,
-            "chip_largest": memory.chip_largest,
-            "psram_free": memory.psram_free,
-            "memory_low": station.transfers.memory_is_low,
-            "safe": station.in_safe_state,
-        }
-    )
+    return {
+        "status": station.notifier.status,
+        "error": vendor_codes.row(active[0]).error_code if active else "NoError",
+        "vendor_error": active[0] if active else "",
+        "plugged": evse.plugged,
+        "pilot": evse.pilot,
+        "duty": evse.duty,
+        "contactor": "closed" if evse.contactor else "open",
+        "locked": evse.locked,
+        "phases": evse.phases,
+        "offered_ma": evse.offered_ma,
+        "limits": evse.limits.all(),
+        "limited_by": evse.limits.limited_by,
+        "transaction": transaction,
+        "energy_wh": energy,
+        "power_w": reading.get("power", 0) // 10,
+        "link": station.connection.state,
+        "registration": station.registration.status,
+        "queue": station.transactions.outbox.pending,
+        "why": _why(station),
+        "tic": {
+            "detected": station.tic.detected,
+            "mode": station.config.int("TICmode"),
+            "found": _tic_standard(station.tic),
+        },
+        "uptime_s": station.clock.ms() // 1000,
+        "heap_free": memory.heap_free,
+        "chip_free": memory.chip_free,
+        "chip_largest": memory.chip_largest,
+        "psram_free": memory.psram_free,
+        "memory_low": station.transfers.memory_is_low,
+        "safe": station.in_safe_state,
+    }
 
 
 def _why(station):

@@ -1,5 +1,6 @@
 """The station's energy meter: polled every second; only plausible readings are used."""
 
+import asyncio
 from collections import namedtuple
 
 from firmware.sensing.modbus import ModbusError
@@ -109,9 +110,11 @@ class Meter:
                     await self.master.read(self.unit, self.registers.function, address, count)
                 )
                 self.alive = True
+            await asyncio.sleep(0)  # others have a turn after the checksums,
             reading = self.registers.decode(blocks)
             if "energy" not in reading:
                 raise ModbusError("the energy register says: not available")
+            await asyncio.sleep(0)  # and after the decoding
             self._judge(reading, began)
         except (ModbusError, OSError) as why:
             self._poll_failed(why)

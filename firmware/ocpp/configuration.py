@@ -1,6 +1,7 @@
 """The values of the configuration keys, and how one is changed. Which keys there are: `keys.py`;
 what a new value does: `key_effects.py`."""
 
+import asyncio
 from binascii import hexlify
 from collections import namedtuple
 
@@ -145,6 +146,7 @@ async def change_key(station, name: str, text: str) -> Change:
         value = _acceptable(station, key, text)
     except ValueError as why:
         return _refused(station, "Rejected", key.name, str(why))
+    await asyncio.sleep(0)  # before the flash is written
     if key.name == _DATA_RESET and value == "true":
         changed = station.config.reset()
         station.session.end_reservation("went with the data reset")

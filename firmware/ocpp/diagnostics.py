@@ -95,8 +95,8 @@ class DiagnosticsJob:
 
 async def write(station, name: str, first: str, last: str) -> None:
     """Makes the file `name` in the station's flash. `first` and `last`: the date-times between
-    which log lines are wanted, "" for no limit. Others run between the sections,
-    and after each line of the log."""
+    which log lines are wanted, "" for no limit. Others run after each
+    line."""
     station.logbook.save()
     sections = (
         ("station", _station),
@@ -122,6 +122,9 @@ async def write(station, name: str, first: str, last: str) -> None:
         await station.logbook.copy(f, first, last)
 
 
+# Generators of a section's lines; None is none, and only a turn for others.
+
+
 def _station(station):
     epoch = station.clock.epoch()
     yield "time=" + (times.text(epoch) if epoch else "unknown")
@@ -138,7 +141,7 @@ def _station(station):
         yield "crashes=" + crashes
     for part in sorted(station.log.counts):  # since the start
         yield "warnings.%s=%d" % (part, station.log.counts[part])
-    for message in station.transfers.statuses:
+    for message in sorted(station.transfers.statuses):
         yield "%s=%s" % (message, station.transfers.status(message))
 
 

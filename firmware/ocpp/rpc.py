@@ -110,6 +110,7 @@ class Rpc:
     async def _take_call(self, link, uid, action, payload):
         """Checks a CALL and starts a task that handles it. Waits until that has answered, or waits
         for something itself."""
+        await asyncio.sleep(0)  # to read the message was enough for one turn
         try:
             payload = await schemas.checked(action, payload)
         except Exception as error:  # also where there is no memory for it
@@ -144,6 +145,7 @@ class Rpc:
             answer, then = answer.payload, answer.then
         try:
             async with self._answering:
+                await asyncio.sleep(0)  # what the handler did was enough for one turn
                 await self._send(link, await self._answer_text(uid, action, answer))
         except LinkDown as why:
             self.log.info("not answered: %s", why)
@@ -208,11 +210,15 @@ class Rpc:
             raise answer
         if not answer and action in _EMPTY_ANSWERS:
             return {}
-        return schemas.check(action, "conf", answer, False)
+        answer = schemas.check(action, "conf", answer, False)
+        await asyncio.sleep(0)
+        return answer
 
     async def _call_text(self, action, payload):
+        await asyncio.sleep(0)  # what the caller did was enough for one turn
         if callable(payload):
             payload = await payload()
+            await asyncio.sleep(0)
         return await json_writer.write([CALL, self.waiting, action, payload])
 
     async def _wait_for_answer(self, link):
@@ -231,7 +237,9 @@ class Rpc:
     # both ways
 
     async def _send(self, link, text):
-        """Sends pieces of text over this link. Raises LinkDown if it is no longer ours."""
+        """Sends pieces of text over this link, after others have had a turn. Raises LinkDown if
+        it is no longer ours."""
+        await asyncio.sleep(0)
         if not link or link is not self.link:
             raise LinkDown("no link")
         try:

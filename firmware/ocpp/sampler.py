@@ -32,15 +32,15 @@ class Sampler:
         """The task: takes what is due, once a second of station time or when something changed."""
         while True:
             await self.station.transactions.retention.make_room_for_values()
-            self._take_due()
+            await self._take_due()
             self.alive = True
             await self.station.clock.wait(self._wake, 1000)
 
-    def _take_due(self):
+    async def _take_due(self):
         station = self.station
         now = station.clock.ms()
         reading = station.meter.last
-        self._take_aligned(now, reading)
+        await self._take_aligned(now, reading)
         transaction = station.session.transaction
         if not transaction:
             if not station.evse.contactor:  # no energy flows, and no time is lost
@@ -54,13 +54,13 @@ class Sampler:
             self._samples = samples
         if samples > self._samples:
             self._samples = samples
-            self._take(
+            await self._take(
                 "Sample.Periodic", "MeterValuesSampledData", "StopTxnSampledData", reading, now
             )
         elif reading and "energy" in reading:
             station.transactions.progress(reading["energy"], now)
 
-    def _take_aligned(self, now, reading):
+    async def _take_aligned(self, now, reading):
         """Takes clock-aligned values. The intervals are counted from midnight, UTC."""
         epoch = self.station.clock.epoch()
         interval_s = self.station.config.int("ClockAlignedDataInterval")
@@ -70,24 +70,26 @@ class Sampler:
         late_s = epoch % _DAY_S % interval_s
         if self._aligned_epoch and self._aligned_epoch < epoch - late_s:
             at_ms = now - late_s * 1000
-            self._take(
+            await self._take(
                 "Sample.Clock", "MeterValuesAlignedData", "StopTxnAlignedData", reading, at_ms
             )
         self._aligned_epoch = epoch - late_s
 
-    def _take(self, context, key, stop_key, reading, at_ms):
+    async def _take(self, context, key, stop_key, reading, at_ms):
         """Records values of a reading. `key` lists the measurands for MeterValues, `stop_key`
-        those for StopTransaction."""
+        those for StopTransaction. Others have a turn before; if the transaction ends meanwhile,
+        nothing is recorded."""
         station = self.station
-        if reading and not station.meter.error:
-            station.transactions.values(
-                context,
-                reading,
-                self._listed(key),
-                at_ms,
-                station.evse.offered_ma,
-                self._listed(stop_key),
-            )
+        transactions = station.transactions
+        if not reading or station.meter.error:
+            return
+        running = transactions.running
+        mask = self._listed(key)
+        stop_mask = self._listed(stop_key)
+        await asyncio.sleep(0)
+        if transactions.running is running:
+            offered_ma = station.evse.offered_ma
+            transactions.values(context, reading, mask, at_ms, offered_ma, stop_mask)
 
     def _listed(self, key):
         """The measurands that a key lists, as a mask (see `metering.measurands`). An empty list
@@ -108,6 +110,7 @@ class Sampler:
     async def _send_now(self):
         station = self.station
         reading = await station.meter.read_now()
+        await asyncio.sleep(0)
         wanted = self._listed("MeterValuesSampledData")
         packed = measurands.pack(reading or {}, station.evse.offered_ma, wanted)
         values = measurands.unpack(packed, wanted, "Trigger")

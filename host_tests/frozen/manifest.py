@@ -10,5 +10,5 @@ include("../../manifest.py", pc=True)
 module("hashlib.py")
 module("logging.py", base_path="../standins")
 package("aiohttp", base_path="../standins")
-for name in ("probe", "braking_car", "import_cost", "holds", "reference"):
+for name in ("probe", "braking_car", "import_cost", "holds", "reference", "stops_station"):
     module(f"tools/bench/{name}.py", base_path="../..")

@@ -10,6 +10,7 @@ single holds longer, by what it does for other processes in the same caches; `Ho
 each coroutine the tenth longest in the place of the longest: what comes again and again.
 """
 
+import gc
 from array import array
 from asyncio import core
 
@@ -22,23 +23,32 @@ _PROCESS_CPUTIME = 2  # clock_gettime(2)
 
 class Holds:
     """Watches the loop; keeps the longest hold of each coroutine, by its name; with `which`, the
-    so manieth longest."""
+    so manieth longest. With `keep_free` garbage is collected between the holds, when less than so
+    many bytes are free, and not in them; and it waits busily: a PC that has slept finds its caches
+    full of others' work, and takes twice as long for what comes next."""
 
-    def __init__(self, which=1):
+    def __init__(self, which=1, keep_free=0):
         self.unit = reference.calibrate()
         self.longest = {}  # coroutine -> microseconds
+        self.longest_charged = {}  # the same with what was charged
+        self.names = {}  # id of a task -> a name in the place of its coroutine's
+        self._charged = 0
         self._which = which
         self._longer = {}  # coroutine -> the `which` longest, sorted
         self._start = None
         self._time = array("l", [0, 0])  # s, ns
         self._clock = ffi.open(None).func("i", "clock_gettime", "iP")
+        self._keep_free = keep_free
         queue = core._io_queue
         wait = queue.wait_io_event
 
         def watched(dt):
             if self._start is not None:
                 self._note(self._now_us() - self._start)
-            wait(dt)
+            if keep_free and gc.mem_free() < keep_free:
+                gc.collect()
+            wait(0 if keep_free else dt)
+            self._charged = 0
             self._start = self._now_us()
 
         queue.wait_io_event = watched
@@ -50,8 +60,10 @@ class Holds:
     def _note(self, took):
         task = core.cur_task
         if task:
-            words = str(task.coro).split("'")
-            name = words[1] if len(words) > 1 else words[0]
+            name = self._name(task)
+            charged = took + self._charged
+            if charged > self.longest_charged.get(name, 0):
+                self.longest_charged[name] = charged
             if took > self.longest.get(name, 0):
                 found = self._longer.setdefault(name, [])
                 found.append(took)
@@ -61,10 +73,40 @@ class Holds:
                 if len(found) == self._which:
                     self.longest[name] = found[0]
 
+    def _name(self, task):
+        name = self.names.get(id(task))
+        if not name:
+            words = str(task.coro).split("'")
+            name = words[1] if len(words) > 1 else words[0]
+        return name
+
+    def charge(self, milliseconds) -> None:
+        """Makes the present hold longer by so many reference milliseconds, which something would
+        take on a device, in `longest_charged`."""
+        self._charged += int(milliseconds * self.unit)
+
+    def apart(self, function):
+        """A function that does the same as this one, whose time does not count: what only a PC
+        has to do, such as its files and the other end of a serial line."""
+
+        def called(*args):
+            start = self._now_us()
+            try:
+                return function(*args)
+            finally:
+                if self._start is not None:
+                    self._start += self._now_us() - start
+
+        return called
+
     def clear(self) -> None:
-        """Begins anew."""
+        """Begins anew, after the present hold."""
         self.longest = {}
+        self.longest_charged = {}
         self._longer = {}
+        self._start = None
+        if self._keep_free:
+            gc.disable()
 
     def report(self, most: int = 5) -> None:
         """Prints the longest holds."""
