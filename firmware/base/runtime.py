@@ -18,8 +18,11 @@ LINK_ERRORS = (OSError, EOFError, ValueError, asyncio.TimeoutError)
 EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
 
 # MicroPython collects garbage after each so many bytes of allocations, and not only when the heap
-# is full: what lives then lies close together, and large blocks stay free.
-_COLLECT_AFTER = 4096
+# is full: what lives then lies close together, and large blocks stay free. A collection goes over
+# all that lives: where the heap has megabytes, it has time until there is something to find.
+_COLLECT_AFTER = 8192  # with 16 KB in a heap of 96 KB, large blocks become few
+_COLLECT_LARGE_AFTER = 65536
+_LARGE = 1 << 20  # bytes of heap
 
 # Free bytes. `heap_free`: of Python's own heap, 0 on CPython. The others are None on a PC, and
 # `psram_free` on a chip without PSRAM: `chip_free` and `chip_largest` are of the chip's own heap,
@@ -67,7 +70,9 @@ if MICROPYTHON:
     def run(work):
         """Runs a coroutine to its end: the whole program. Returns its result, or None where the
         user's Ctrl-C has ended it."""
-        gc.threshold(_COLLECT_AFTER)  # type: ignore[attr-defined]
+        heap = gc.mem_alloc() + gc.mem_free()  # type: ignore[attr-defined]
+        after = _COLLECT_LARGE_AFTER if heap > _LARGE else _COLLECT_AFTER
+        gc.threshold(after)  # type: ignore[attr-defined]
         try:
             return asyncio.run(work)
         except KeyboardInterrupt:  # on a PC, or a developer's
