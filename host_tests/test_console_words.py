@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from host_tests.station import Rig
+from firmware.base import runtime as firmware_runtime
+from host_tests.station import RUNTIMES, Rig, play
 from host_tests.virtual import run
 
 
@@ -30,6 +31,42 @@ def test_what_is_refused_and_what_is_logged(tmp_path):
             assert not any("SECRET" in line or "sesame" in line for line in log), log
             help = "\n".join(await rig.console("help"))
             assert "sleep" in help and "sim phases" in help
+
+    run(session())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_show_is_the_status_for_people(runtime, tmp_path):
+    async def session():
+        async with Rig(runtime, tmp_path) as rig:
+            lines = await rig.console("show")
+            for line in ("status: Available", "fault: NoError", "transaction: none"):
+                assert line in lines, lines
+            assert "car: not plugged in, pilot A, contactor open, not locked" in lines
+            await rig.charge()
+            lines = await rig.console("show")
+            assert "status: Charging" in lines
+            assert any(line.startswith("offer: 32.0 A on 3 phases") for line in lines), lines
+            assert any(" of DRIVER-1 since 20" in line for line in lines), lines
+            assert any(line.startswith("memory: Python has ") for line in lines), lines
+
+    play(runtime, session())
+
+
+def test_show_tells_of_the_chips_own_memory(tmp_path, monkeypatch):
+    memory = firmware_runtime.Memory(30000, 19000, 15000, None)
+    monkeypatch.setattr(firmware_runtime, "memory", lambda: memory)
+    monkeypatch.setattr(firmware_runtime, "scarce_memory", lambda: memory.chip_free)
+
+    async def session():
+        async with Rig("cpython", tmp_path, "--supervision-url", "", house=False) as rig:
+            state = await rig.status()
+            assert (state["heap_free"], state["chip_free"]) == (30000, 19000)
+            assert state["chip_largest"] == 15000 and state["memory_low"]
+            assert (
+                "memory: Python has 29 KB free, the chip's own has 18 KB, the largest block 14 "
+                "KB: too little for a transfer"
+            ) in await rig.console("show")
 
     run(session())
 

@@ -117,12 +117,20 @@ async def _login(station: Station, arguments, text):
         station.security_event("console: login")
 
 
-async def _status(station: Station, arguments, text):
+async def _facts(station: Station):
     memory = runtime.memory()  # collects garbage, which takes longest
     await asyncio.sleep(0)
     facts = status.facts(station, memory)  # all of the same moment
     await asyncio.sleep(0)
-    return [json.dumps(facts)]
+    return facts
+
+
+async def _status(station: Station, arguments, text):
+    return [json.dumps(await _facts(station))]
+
+
+async def _show(station: Station, arguments, text):
+    return status.for_people(await _facts(station))
 
 
 async def _config(station: Station, arguments, text):
@@ -261,6 +269,7 @@ def commands():
         NEVER,  # it writes its own log line, without the password
     )
     yield Command("status", "status: one line of JSON", _status, NEVER)
+    yield Command("show", "show: the same for people", _show, NEVER)
     yield Command(
         "config",
         "config [KEY [VALUE]]: the keys; sets one as ChangeConfiguration would",

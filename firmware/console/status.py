@@ -72,6 +72,56 @@ def facts(station: Station, memory: runtime.Memory) -> dict:
     }
 
 
+def for_people(told: dict) -> list:
+    """What `facts` has returned, in lines that a person reads."""
+    limits = ["%s %s" % (name, _ampere(ma)) for name, ma in sorted(told["limits"].items())]
+    transaction = "none"
+    if told["transaction"]:
+        running = told["transaction"]
+        transaction = "%s of %s since %s, %d Wh" % (
+            running["id"],
+            running["id_tag"],
+            running["started"] or "a time that is not known",
+            running["energy_wh"],
+        )
+    tic = told["tic"]
+    minutes = told["uptime_s"] // 60
+    lines = [
+        "status: %s%s" % (told["status"], ", safe state: reset me" if told["safe"] else ""),
+        "fault: %s" % (told["vendor_error"] + " " + told["error"]).strip(),
+        "car: %s, pilot %s, contactor %s, %s"
+        % (
+            "plugged in" if told["plugged"] else "not plugged in",
+            told["pilot"],
+            told["contactor"],
+            "locked" if told["locked"] else "not locked",
+        ),
+        "offer: %s on %d phases" % (_ampere(told["offered_ma"]), told["phases"]),
+        "limits: %s; the least is %s" % (", ".join(limits), told["limited_by"]),
+        "transaction: " + transaction,
+        "meter: %d Wh, %d W" % (told["energy_wh"], told["power_w"]),
+        "link: %s, registration %s, %d messages wait"
+        % (told["link"], told["registration"], told["queue"]),
+        "tic: %s" % (tic["found"] if tic["detected"] else "no line is read"),
+        "memory: Python has %d KB free" % (told["heap_free"] // 1024),
+        "running for: %d h %d min" % (minutes // 60, minutes % 60),
+    ]
+    if told["chip_free"] is not None:
+        lines[-2] += ", the chip's own has %d KB, the largest block %d KB" % (
+            told["chip_free"] // 1024,
+            told["chip_largest"] // 1024,
+        )
+    if told["memory_low"]:
+        lines[-2] += ": too little for a transfer"
+    if told["why"]:
+        lines.insert(1, "why: " + told["why"])
+    return lines
+
+
+def _ampere(ma):
+    return "%d.%d A" % (ma // 1000, ma % 1000 // 100)
+
+
 def _why(station):
     """Why the station waits, a sentence; None where it does not."""
     if not station.transactions.is_replayed:
