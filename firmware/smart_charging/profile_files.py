@@ -41,8 +41,22 @@ def _crc(head, record):
 
 
 def _frame(number, slot, record):
+    """The pieces of a frame: it is written without being put together."""
     head = pack(_HEAD, number, slot, len(record))
-    return head + record + pack("<I", _crc(head, record))
+    return head, record, pack("<I", _crc(head, record))
+
+
+def _bytes(frame):
+    """The length of a frame in pieces."""
+    return sum([len(piece) for piece in frame])
+
+
+def _record(f, offset, size):
+    """The record of the frame at an offset of an open file; None where it is damaged."""
+    f.seek(offset)
+    head = f.read(_HEAD_BYTES)
+    record = f.read(size - _HEAD_BYTES - _CRC_BYTES)
+    return record if f.read(_CRC_BYTES) == pack("<I", _crc(head, record)) else None
 
 
 class ProfileFiles:
@@ -72,20 +86,28 @@ class ProfileFiles:
     def _find_segments(self):
         for folder in range(_FOLDERS):
             for name in self._files.listdir(self._segment_folder(folder)):
-                self._segments.append(int(name, 16))
+                try:
+                    number = int(name, 16)
+                except ValueError:
+                    continue  # somebody else's
+                if number > _SMALL_FILES:
+                    self._segments.append(number)
         self._segments.sort()
 
     def _find_frames(self):
         """Finds out which frames there are, and which of them count."""
-        in_use = b""
+        in_use = bytes(_MOST_SLOTS // 8)
         in_use_at = 0  # the number of the newest frame at that time
-        for number, _, size in self._heads(_IN_USE):
-            in_use = self._read(_IN_USE, 0, size) or b""
-            in_use_at = self._number = number if in_use else 0
+        for number, _, size in self._heads(_IN_USE, self._size(_IN_USE)):
+            known = self._read(_IN_USE, 0, size)
+            if known and len(known) == len(in_use):
+                in_use = known
+                in_use_at = self._number = number
         numbers = array("I")  # of the frame of each slot
-        for file in list(range(1, _SMALL_FILES + 1)) + self._segments:
+        for file in self._all_files():
+            file_size = self._size(file)
             offset = 0
-            for number, slot, size in self._heads(file):
+            for number, slot, size in self._heads(file, file_size):
                 self._number = max(self._number, number)
                 self._make_room(slot)
                 while len(numbers) <= slot:
@@ -96,26 +118,34 @@ class ProfileFiles:
                     self._place(slot, file, offset, size)
                 offset += size
             if file > _SMALL_FILES:
-                is_sound = self._files.size(self._path(file)) == offset
-                self._sizes[file] = offset if is_sound else _SEGMENT_BYTES
+                self._sizes[file] = offset if offset == file_size else _SEGMENT_BYTES
 
-    def _heads(self, file):
-        """Yields (number, slot, bytes) of a file's frames, as their heads tell."""
+    def _all_files(self):
+        return list(range(1, _SMALL_FILES + 1)) + self._segments
+
+    def _size(self, file):
+        """The bytes of a file; 0 where it was never written."""
         try:
-            with self._files.open(self._path(file), "rb") as f:
-                left = self._files.size(self._path(file))
-                offset = 0
-                while left >= _HEAD_BYTES:
-                    f.seek(offset)
-                    number, slot, size = unpack(_HEAD, f.read(_HEAD_BYTES))
-                    size += _HEAD_BYTES + _CRC_BYTES
-                    if size > left:  # what is there is no frame
-                        break
-                    yield number, slot, size
-                    offset += size
-                    left -= size
+            return self._files.size(self._path(file))
         except OSError:
-            pass  # it was never written
+            return 0
+
+    def _heads(self, file, left):
+        """Yields (number, slot, bytes) of the frames of a file of so many bytes, as their heads
+        tell."""
+        if not left:
+            return
+        offset = 0
+        with self._files.open(self._path(file), "rb") as f:
+            while left >= _HEAD_BYTES:
+                f.seek(offset)
+                number, slot, size = unpack(_HEAD, f.read(_HEAD_BYTES))
+                size += _HEAD_BYTES + _CRC_BYTES
+                if size > left:  # what is there is no frame
+                    return
+                yield number, slot, size
+                offset += size
+                left -= size
 
     def _convert(self):
         """Takes over what a firmware before this one has kept, a file for each profile. Whatever
@@ -146,10 +176,17 @@ class ProfileFiles:
 
     def records(self):
         """Yields (slot, its record, or None where that is damaged) for all of them."""
-        for file in list(range(1, _SMALL_FILES + 1)) + self._segments:
-            for slot in range(len(self._file_of)):
-                if self._size_of[slot] and self._file_of[slot] == file:
-                    yield slot, self.read(slot)
+        for file in self._all_files():
+            slots = self._slots_in(file)
+            if slots:
+                with self._files.open(self._path(file), "rb") as f:
+                    for slot in slots:
+                        yield slot, _record(f, self._offset_of[slot], self._size_of[slot])
+
+    def _slots_in(self, file):
+        """The slots whose frames are in a file."""
+        slots = range(len(self._file_of))
+        return [slot for slot in slots if self._size_of[slot] and self._file_of[slot] == file]
 
     def read(self, slot: int) -> bytes | None:
         """The record of a slot; None: there is none, or it is damaged."""
@@ -160,13 +197,9 @@ class ProfileFiles:
     def _read(self, file, offset, size):
         try:
             with self._files.open(self._path(file), "rb") as f:
-                f.seek(offset)
-                head = f.read(_HEAD_BYTES)
-                record = f.read(size - _HEAD_BYTES - _CRC_BYTES)
-                crc = f.read(_CRC_BYTES)
+                return _record(f, offset, size)
         except OSError:
             return None
-        return record if crc == pack("<I", _crc(head, record)) else None
 
     # changes
 
@@ -175,10 +208,10 @@ class ProfileFiles:
         self._number += 1  # also where the flash does not take it: it may have half of it
         self._make_room(slot)
         frame = _frame(self._number, slot, record)
-        if len(frame) <= _SMALL_BYTES:
-            file = self._small_file(slot, len(frame))
+        if _bytes(frame) <= _SMALL_BYTES:
+            file = self._small_file(slot, _bytes(frame))
             self._overwrite(file, frame)
-            self._place(slot, file, 0, len(frame))
+            self._place(slot, file, 0, _bytes(frame))
         else:
             self._append([(slot, frame)])
         self._tidy_to = None
@@ -223,12 +256,12 @@ class ProfileFiles:
         for slot in slots:
             with self._files.open(self._path(self._file_of[slot]), "rb") as f:
                 f.seek(self._offset_of[slot])
-                frames.append((slot, f.read(self._size_of[slot])))
+                frames.append((slot, (f.read(self._size_of[slot]),)))
         self._append(frames)
 
     def _append(self, frames):
         """Appends (slot, frame), one or several, to a segment: one erase."""
-        size = sum([len(frame) for _, frame in frames])
+        size = sum([_bytes(frame) for _, frame in frames])
         file = self._segments[-1] if self._segments else _SMALL_FILES
         if file == _SMALL_FILES or self._sizes[file] + size > _SEGMENT_BYTES:
             file += 1
@@ -237,18 +270,20 @@ class ProfileFiles:
         try:
             with self._files.open(self._path(file), "ab") as f:
                 for _, frame in frames:
-                    f.write(frame)
+                    for piece in frame:
+                        f.write(piece)
         except OSError:
             self._sizes[file] = _SEGMENT_BYTES  # nobody knows what is in it now
             raise
         for slot, frame in frames:
             self._make_room(slot)
-            self._place(slot, file, self._sizes[file], len(frame))
-            self._sizes[file] += len(frame)
+            self._place(slot, file, self._sizes[file], _bytes(frame))
+            self._sizes[file] += _bytes(frame)
 
     def _overwrite(self, file, frame):
         with self._files.open(self._path(file), "wb") as f:
-            f.write(frame)
+            for piece in frame:
+                f.write(piece)
 
     # making room
 
@@ -277,10 +312,7 @@ class ProfileFiles:
         self._tidy_to = garbage  # also where there is no room for it: not before something changes
         if wasted <= garbage or chosen is None:
             return False
-        file_of = self._file_of
-        size_of = self._size_of
-        slots = [s for s in range(len(file_of)) if size_of[s] and file_of[s] == chosen]
-        self._move(slots)
+        self._move(self._slots_in(chosen))
         self._tidy_to = None
         return True
 

@@ -828,11 +828,16 @@ def profiles_seeds():
     for rank, flags in ((0, 0), (2, 5), (3, 2)):
         row = pack("<BBBBiiiiiq", rank, 250, flags, 2, -100, 1 << 29, 0, 86400, 0, 7)
         seeds.append(row + pack("<iI", 63072000, 3) + periods)
-    return seeds
+    frames = b""
+    for slot in (1, 7):
+        frame = pack("<IBH", 5 + slot, slot, len(seeds[0])) + seeds[0]
+        frames += frame + pack("<I", binascii.crc32(frame))
+    return seeds + [frames]
 
 
 def profiles(data):
-    """A charging profile's record with a good checksum."""
+    """A charging profile's record with a good checksum, as earlier firmware has kept it; and the
+    same bytes where there are frames now."""
     from firmware.smart_charging.controller import ProfileLimit
     from firmware.smart_charging.profile_files import ProfileFiles
     from firmware.smart_charging.store import ProfileStore
@@ -841,6 +846,8 @@ def profiles(data):
     files = MemoryFiles()
     for slot, content in (("0", profiles_seeds()[0]), ("1", data), ("17", data), ("x", data)):
         files.data["profiles/" + slot] = _sealed(content)
+    for name in ("small2", "segments0/a", "segments1/9", "segments1/x"):
+        files.data["profiles/" + name] = data
     clock = Clock()
     store = ProfileStore(ProfileFiles(files), clock, Log())
     limit = ProfileLimit(store, clock)

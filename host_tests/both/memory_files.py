@@ -70,6 +70,8 @@ class MemoryFiles:
         pass
 
     def size(self, name):
+        if name not in self.data:
+            raise OSError(2)
         return len(self.data[name])
 
     def free(self):
