@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tools import image, runtimes
+from tools import bundle, image, runtimes
 from tools.board import Trouble
 from tools.image import __main__ as build
 
@@ -297,3 +297,30 @@ def test_the_versions_are_pinned_in_one_place():
     for path in sorted((runtimes.ROOT / "tools").rglob("*")):
         if path.suffix in (".py", ".cmake", ".csv") and path != image.HERE / "__init__.py":
             assert image.ESP_IDF not in path.read_text(), path
+
+
+def test_a_bundle_of_an_image(tmp_path, monkeypatch, capsys):
+    """The image that was built, for its board alone; files, for the boards with PSRAM."""
+    monkeypatch.setattr(image, "BUILT", tmp_path)
+    out = tmp_path / "new.bundle"
+    with pytest.raises(SystemExit):
+        bundle.main(["image", str(out), "wroom"])
+    assert "make image BOARD=wroom" in capsys.readouterr().err
+    (tmp_path / "wroom").mkdir()
+    (tmp_path / "wroom" / image.APPLICATION).write_bytes(b"\xe9 an application")
+    for words, line in (
+        (["image", str(out), "wroom"], "boards wroom"),
+        (["image", str(out), "wroom", "--boards", "wroom", "wrover"], "boards wroom wrover"),
+        (["make", str(out)], "boards stock wrover s3 pc"),
+        (["make", str(out), "--source"], "boards pc"),
+    ):
+        assert bundle.main(words) == 0
+        text = bundle.show(out.read_bytes(), None).split("\n")
+        assert line in text
+        assert ("reads 0" in text) == (words[0] == "image")
+
+
+def test_the_firmware_knows_the_images():
+    from firmware.base import runtime
+
+    assert set(runtime.IMAGES) == set(image.BOARDS)
