@@ -181,17 +181,16 @@ def memory() -> Memory:
     regions = _chip_regions()
     if not regions:
         return Memory(heap_free, None, None, None)
-    # In a module that is frozen into the firmware's own image the name is no path from the root.
-    return chip_memory(heap_free, regions, not __file__.startswith("/"))
+    return chip_memory(heap_free, regions, board_name() != _FIXED_HEAP)
 
 
-def chip_memory(mem_free: int, regions, is_image: bool) -> Memory:
+def chip_memory(mem_free: int, regions, heap_grows: bool) -> Memory:
     """What `gc.mem_free()` and the regions of the chip's memory say together. `regions`: (size,
-    free, largest free block, fewest ever free) of each. `is_image`: it is the firmware's own
-    image (tools/image)."""
+    free, largest free block, fewest ever free) of each. A heap that grows does so into the largest
+    block that there is, which MicroPython counts as free in it."""
     own = [region for region in regions if region[0] < _PSRAM]
     psram = [region for region in regions if region[0] >= _PSRAM]
-    if psram or not is_image:  # Python's heap grows: into the largest block there is, counted too
+    if heap_grows:
         mem_free -= max([region[2] for region in regions])
     return Memory(
         max(mem_free, 0),
@@ -218,6 +217,7 @@ def chip_name(machine: str, regions) -> str:
 
 # The boards that have an image of their own (tools/image): MicroPython names its build so.
 IMAGES = ("wroom", "wrover", "s3")
+_FIXED_HEAP = "wroom"  # the one whose Python heap does not grow (mpconfigheap.h there)
 
 
 def board_name() -> str:

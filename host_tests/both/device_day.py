@@ -63,6 +63,23 @@ class Python:
         print("interrupt key", character)
 
 
+class Esp32:
+    """`esp32` of a chip without PSRAM, and without a file system of its own."""
+
+    HEAP_DATA = 4
+
+    @staticmethod
+    def idf_heap_info(kind):
+        return ()  # else it would have to have a name, too
+
+    class Partition:
+        TYPE_DATA = 1
+
+        @staticmethod
+        def find(kind, label):
+            return []
+
+
 def main(memory, cause):
     """One life; how it ends is printed."""
     chip = Chip()
@@ -70,6 +87,7 @@ def main(memory, cause):
     chip.cause = int(cause)
     Circuit(chip)
     sys.modules["micropython"] = Python()
+    sys.modules["esp32"] = Esp32
     scope = {"__name__": "__main__"}
     sys.argv[:] = []
     with open("boot.py") as file:

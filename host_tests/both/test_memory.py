@@ -32,17 +32,16 @@ class Chip:
 
 
 def test_a_stock_image_counts_the_largest_block_as_pythons():
-    assert chip_memory(70000, OWN, False) == (44000, 65072, 26000, None)
+    assert chip_memory(70000, OWN, True) == (44000, 65072, 26000, None)
 
 
-def test_the_heap_of_an_image_of_our_own_does_not_grow():
-    assert chip_memory(44000, OWN, True) == (44000, 65072, 26000, None)
+def test_the_heap_of_the_image_without_psram_does_not_grow():
+    assert chip_memory(44000, OWN, False) == (44000, 65072, 26000, None)
 
 
 def test_psram_is_no_memory_of_the_chips_own():
-    for is_image in (False, True):
-        memory = chip_memory(3950000, OWN + [PSRAM], is_image)
-        assert memory == (50000, 65072, 26000, 4000000)
+    memory = chip_memory(3950000, OWN + [PSRAM], True)
+    assert memory == (50000, 65072, 26000, 4000000)
 
 
 def test_a_chip():
