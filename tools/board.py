@@ -24,7 +24,7 @@ QUIET_S = 2
 SILENT_S = 5  # a board that says nothing for so long in the middle of something is gone
 ENTER_S = 10
 RUN_S = 60  # code that runs on the board may be silent for so long: littlefs may take its time
-AGAIN_S = 10  # a station that starts keeps what is typed: it is asked again only after so long
+AGAIN_S = 10  # a station that is busy or starts keeps what is typed, and answers in that time
 # Without the first a reset would be a crash, of which a few in a row end in the safe state
 # (boot.py).
 RESET = """
@@ -154,7 +154,7 @@ class Board:
         """Types a line."""
         self.transport.serial.write(command.encode() + b"\r\n")
 
-    def ask(self, command: str, seconds: float = QUIET_S, each=None) -> tuple[list[str], str]:
+    def ask(self, command: str, seconds: float = AGAIN_S, each=None) -> tuple[list[str], str]:
         """A command at the console: (lines of the reply, "ok", "error: WHY", ">>>", or "" when
         nobody answered). Log lines may be among them. `each` is called with every line."""
         self.type(command)
@@ -189,7 +189,9 @@ class Board:
         return found, ""
 
     def stand_aside(self) -> None:
-        """Asks a station that runs to give up the board; it does not while a car is charged."""
+        """Asks a station that runs to give up the board; it does not while a car is charged. One
+        that is busy, or starts, gets the time to answer: what it says is no answer to what is
+        asked later."""
         self.type("")
         for _ in range(3):
             _, end = self.ask("maintenance")
@@ -205,8 +207,7 @@ class Board:
                 for line in self.lines(ENTER_S):
                     if line.startswith(">>>"):
                         break
-            if end:
-                return
+            return  # or nobody answers: it may be Python in the middle of something
 
     def enter(self) -> None:
         """Into MicroPython's raw REPL, with an empty heap: after a soft reset."""
