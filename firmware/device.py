@@ -43,7 +43,8 @@ def start(arguments: list):
         raise NoStart("maintenance")
     else:
         micropython.kbd_intr(-1)
-    store.remount_flash()
+    if runtime.board_name() not in runtime.IMAGES:  # those have mounted it so
+        store.remount_flash()
     crashes, why = crash_record.read()
     try:
         if crashes >= _MOST_CHIP_CRASHES:

@@ -233,6 +233,20 @@ def test_the_file_system_is_made_once_and_mounted(tmp_path, micropython):
     assert "can't be mounted" in lines[2] and lines[3] == "True"
 
 
+def test_the_file_system_is_mounted_as_the_firmware_does():
+    """_boot.py can't import it: a slot's firmware is to come before what is frozen."""
+    boot = (image.HERE / "modules" / "_boot.py").read_text()
+    store = (runtimes.ROOT / "firmware" / "base" / "store.py").read_text()
+    for ours, theirs in (
+        ("READ_BYTES", "_READ"),
+        ("PROGRAM_BYTES", "_PROGRAM"),
+        ("LOOKAHEAD_BYTES", "_LOOKAHEAD"),
+    ):
+        size = re.search(rf"(?m)^{ours} = (\d+)", boot)[1]
+        assert re.search(rf"(?m)^{theirs} = const\((\d+)\)", store)[1] == size, ours
+    assert "mtime=False" in boot and "mtime=False" in store
+
+
 @pytest.fixture
 def nothing_installed(monkeypatch):
     there = set()

@@ -897,9 +897,11 @@ def bundle_seeds():
     def digest(data):
         return binascii.hexlify(hashlib.sha256(data).digest())
 
-    files = b"version 1.2\nfile firmware/a.mpy 3 %s\nfile firmware/b/c.mpy 2 %s\n"
+    files = (
+        b"version 1.2\nboards wrover pc\nfile firmware/a.mpy 3 %s\nfile firmware/b/c.mpy 2 %s\n"
+    )
     files %= digest(b"abc"), digest(b"de")
-    image = b"version 2\nneeds x 1.2 6\nreads 0\nimage 4 %s\n" % digest(b"flat")
+    image = b"version 2\nneeds x 1.2 6\nboards pc\nreads 0\nimage 4 %s\n" % digest(b"flat")
     return [bundle(files, b"abcde"), bundle(image, b"flat"), bundle(files, b"abcdf")]
 
 

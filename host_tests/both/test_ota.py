@@ -86,3 +86,32 @@ def test_a_board_without_ota_slots():
         assert False
     except OSError as why:
         assert "no OTA slots" in str(why)
+
+
+def test_whether_there_are_ota_slots():
+    assert not slots.has_ota_slots()
+    load()
+    try:
+        assert slots.has_ota_slots()
+    finally:
+        unload()
+
+
+class Root:
+    def __init__(self, root):
+        self.root = root
+
+
+def test_an_image_has_its_slots_where_boot_py_looks():
+    """And not in the folder of the station's state, as on a PC that runs from no slot."""
+    before = slots.runtime.DEVICE, slots.firmware.__file__, slots.Files
+    try:
+        slots.Files = Root
+        slots.runtime.DEVICE = True
+        slots.firmware.__file__ = "firmware/__init__.py"
+        found = slots.find(Root("state"))
+        assert found.files.root == "" and found.running == ""
+        slots.runtime.DEVICE = False
+        assert slots.find(Root("state")).files.root == "state"
+    finally:
+        slots.runtime.DEVICE, slots.firmware.__file__, slots.Files = before

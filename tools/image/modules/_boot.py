@@ -2,7 +2,8 @@
 
 littlefs reads in pieces of its cache. With the sizes that MicroPython takes by itself looking a
 file up takes four times as long, and the worst write too. The format does not depend on these
-sizes: a file system that was made with others is mounted just the same.
+sizes: a file system that was made with others is mounted just the same. They are those of
+firmware/base/store.py, which mounts a stock image's file system again.
 """
 
 import gc
@@ -18,7 +19,7 @@ LOOKAHEAD_BYTES = 64  # a bit for each block: 512 blocks are looked at in one wa
 def mount():
     """Mounts the file system; raises OSError where there is none."""
     sizes = {"readsize": READ_BYTES, "progsize": PROGRAM_BYTES, "lookahead": LOOKAHEAD_BYTES}
-    vfs.mount(vfs.VfsLfs2(bdev, **sizes), "/")  # type: ignore[abstract]
+    vfs.mount(vfs.VfsLfs2(bdev, mtime=False, **sizes), "/")  # type: ignore[abstract]
 
 
 def is_empty():
