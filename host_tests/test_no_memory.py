@@ -4,10 +4,13 @@ back, and nothing that was promised is lost (virtual time)."""
 import asyncio
 
 import pytest
+from ocpp.exceptions import InternalError
 
 from firmware.base import runtime
 from firmware.base.log import Log
 from firmware.net.websocket import WebSocket
+from firmware.ocpp import json_writer
+from firmware.ocpp.handlers import dispatch
 from firmware.ocpp.rpc import Rpc
 from firmware.transactions.outbox import Outbox
 from host_tests import virtual
@@ -67,5 +70,20 @@ def test_nothing_is_lost(tmp_path, monkeypatch, owner, name, deaf):
             assert len(house.points) == 1 and len(house.transactions) == 1
             stops = house.calls("StopTransaction")
             assert all(stop == stops[0] for stop in stops)
+
+    virtual.run(session())
+
+
+@pytest.mark.parametrize("owner, name", [(dispatch, "handle"), (json_writer, "write")])
+def test_a_call_that_finds_no_memory_is_answered_as_such(tmp_path, monkeypatch, owner, name):
+    async def session():
+        async with Rig("cpython", tmp_path) as rig:
+            point = await rig.online()
+            fails(monkeypatch, owner, name, 1)
+            with pytest.raises(InternalError, match="MemoryError"):
+                await point.ask("GetConfiguration")
+            answer = await point.ask("GetConfiguration")
+            assert len(answer.configuration_key) > 40
+            assert rig.house.connections == 1
 
     virtual.run(session())
