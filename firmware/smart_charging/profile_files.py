@@ -69,7 +69,7 @@ class ProfileFiles:
         self._folder = folder + "/"
         self._number = 0  # of the newest frame
         self._segments = []  # the numbers of these files, ascending
-        self._sizes = {}  # of each segment, bytes; _SEGMENT_BYTES where nothing may be appended
+        self._newest_size = _SEGMENT_BYTES  # of the last one; so many: it is not appended to
         self._file_of = array("I")  # for each slot: the number of the file that its frame is in,
         self._offset_of = array("H")  # where it begins there,
         self._size_of = array("H")  # and its bytes; 0 where a slot has none
@@ -117,8 +117,10 @@ class ProfileFiles:
                     numbers[slot] = number
                     self._place(slot, file, offset, size)
                 offset += size
+                if file <= _SMALL_FILES:
+                    break  # it has one
             if file > _SMALL_FILES:
-                self._sizes[file] = offset if offset == file_size else _SEGMENT_BYTES
+                self._newest_size = offset if offset == file_size else _SEGMENT_BYTES
 
     def _all_files(self):
         return list(range(1, _SMALL_FILES + 1)) + self._segments
@@ -262,23 +264,23 @@ class ProfileFiles:
     def _append(self, frames):
         """Appends (slot, frame), one or several, to a segment: one erase."""
         size = sum([_bytes(frame) for _, frame in frames])
-        file = self._segments[-1] if self._segments else _SMALL_FILES
-        if file == _SMALL_FILES or self._sizes[file] + size > _SEGMENT_BYTES:
-            file += 1
-            self._segments.append(file)
-            self._sizes[file] = 0
+        if self._newest_size + size > _SEGMENT_BYTES:
+            newest = self._segments[-1] if self._segments else _SMALL_FILES
+            self._segments.append(newest + 1)
+            self._newest_size = 0
+        file = self._segments[-1]
         try:
             with self._files.open(self._path(file), "ab") as f:
                 for _, frame in frames:
                     for piece in frame:
                         f.write(piece)
         except OSError:
-            self._sizes[file] = _SEGMENT_BYTES  # nobody knows what is in it now
+            self._newest_size = _SEGMENT_BYTES  # nobody knows what is in it now
             raise
         for slot, frame in frames:
             self._make_room(slot)
-            self._place(slot, file, self._sizes[file], _bytes(frame))
-            self._sizes[file] += _bytes(frame)
+            self._place(slot, file, self._newest_size, _bytes(frame))
+            self._newest_size += _bytes(frame)
 
     def _overwrite(self, file, frame):
         with self._files.open(self._path(file), "wb") as f:
@@ -301,12 +303,13 @@ class ProfileFiles:
         wasted = 0
         least = _SEGMENT_BYTES // 2
         chosen = None
-        for file in self._segments:
+        for file in self._segments[:-1]:  # the newest is still appended to
             if not counting[file]:
-                self._remove_segment(file)
+                self._files.remove(self._path(file))
+                self._segments.remove(file)
                 return True
-            wasted += self._sizes[file] - counting[file]
-            if counting[file] <= least and file != self._segments[-1]:
+            wasted += _SEGMENT_BYTES - counting[file]
+            if counting[file] <= least:
                 least = counting[file]
                 chosen = file
         self._tidy_to = garbage  # also where there is no room for it: not before something changes
@@ -315,11 +318,6 @@ class ProfileFiles:
         self._move(self._slots_in(chosen))
         self._tidy_to = None
         return True
-
-    def _remove_segment(self, file):
-        self._files.remove(self._path(file))
-        self._segments.remove(file)
-        self._sizes.pop(file)
 
     # where a slot's frame is
 
