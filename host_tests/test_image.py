@@ -306,6 +306,25 @@ def test_a_build(tmp_path, monkeypatch, nothing_installed):
         build.take("wroom", too_large.parent)
 
 
+def test_a_build_that_fails(capfd):
+    with pytest.raises(Trouble, match="(?s)what it said is above.* false'$"):
+        build.do(["sh", "-c", "echo no disk; false"])
+    assert "no disk" in capfd.readouterr().out
+
+
+def test_other_sources_must_be_the_pinned_ones(tmp_path, monkeypatch):
+    with pytest.raises(Trouble, match="no MicroPython"):
+        build.sources(tmp_path, str(tmp_path))
+    (tmp_path / "ports" / "esp32").mkdir(parents=True)
+    for said, fits in ((f"v{image.MICROPYTHON}\n", True), ("v1.20.0-5-gabc\n", False)):
+        monkeypatch.setattr(build, "do", lambda *_, said=said, **__: said)
+        if fits:
+            assert build.sources(tmp_path, str(tmp_path)) == tmp_path
+        else:
+            with pytest.raises(Trouble, match="is MicroPython v1.20.0-5-gabc: the image"):
+                build.sources(tmp_path, str(tmp_path))
+
+
 def test_the_versions_are_pinned_in_one_place():
     """Nobody else names the pair: who needs it takes it from there, or says where it is."""
     for path in sorted((runtimes.ROOT / "tools").rglob("*")):

@@ -306,3 +306,16 @@ def test_a_developer_has_no_watchdog_and_can_interrupt():
         made = d.start(arguments=["--dev"])
         assert made.dev and d.python.interrupt != -1
         assert d.chip.memory == b"0 ok"  # three crashes do not end in the safe state
+
+
+def test_pins_that_the_chips_psram_has_end_in_the_safe_state():
+    """A WROVER that was provisioned as a devkit would crash at the first byte to the meter."""
+    chip = runtime.chip
+    runtime.chip = lambda: "esp32+psram"
+    try:
+        with Device(changed(board="devkit")) as wrong:
+            assert wrong.start("reset hard\r") is None and wrong.outcome == "reset"
+        with Device(GIVEN) as right:
+            assert right.start().pins["meter_rx"] == "15"
+    finally:
+        runtime.chip = chip

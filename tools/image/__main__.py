@@ -72,7 +72,7 @@ def sources(folder: Path, given: str | None) -> Path:
         return path
     path = folder / f"micropython-{image.MICROPYTHON}"
     if not path.exists():
-        part = path.with_suffix(".part")
+        part = folder / f"{path.name}.part"
         shutil.rmtree(part, ignore_errors=True)
         do(["git", "clone", "--depth", "1", "--branch", f"v{image.MICROPYTHON}", SOURCES, part])
         part.rename(path)
@@ -98,8 +98,10 @@ def do(command: list, quietly: bool = False) -> str:
         done = subprocess.run(
             words, env=environment, capture_output=quietly, text=True, check=True
         )
-    except (subprocess.CalledProcessError, OSError) as error:
-        raise Trouble(f"the build failed: {error}") from None
+    except (subprocess.CalledProcessError, OSError):
+        raise Trouble(
+            f"this did not succeed; what it said is above:\n    {shlex.join(words)}"
+        ) from None
     return done.stdout or ""
 
 
