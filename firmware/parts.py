@@ -17,7 +17,8 @@ class Parts:
 
     `tasks`: a (name, part) for each part whose `run(station)` is a task. `console`: None, or the
     part that runs in the place of the serial console. `network_joined`: an Event, set while there
-    is a network, which is always so on a PC."""
+    is a network, which is always so on a PC. `network_severed`: the console's `sim link` has cut
+    the network off."""
 
     def __init__(self, options):
         self.options = options
@@ -32,6 +33,7 @@ class Parts:
         self.tasks = ()
         self.console = None
         self.network_joined = asyncio.Event()
+        self.network_severed = False
         if runtime.DEVICE:
             self.board = _device_board(self)
             self._add_device_tasks()
@@ -40,6 +42,10 @@ class Parts:
             self.network_joined.set()
         self.meter_port, self.meter_clock = self._meter_line()
         self.tic_tune, self.tic_clock = self._tic_line()
+
+    def sever_network(self, severed: bool) -> None:
+        """Cuts the network off, or connects it again, as a test of what the station does then."""
+        self.network_severed = severed
 
     def _add_device_tasks(self):
         options = self.options

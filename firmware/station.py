@@ -54,6 +54,7 @@ class Station:
         self.logbook = parts.logbook
         self.files = parts.files  # the flash, for what is too large for the store
         self.network_joined = parts.network_joined
+        self.parts = parts
         self.reference = reference = parts.reference
         self.version = firmware.VERSION
         self.build_epoch = firmware.BUILD
@@ -163,6 +164,10 @@ class Station:
     def max_ma(self) -> int:
         """The station's own maximum on each phase, mA."""
         return self.config.int("IMaxUser") * 1000
+
+    def prolong_login(self, ms: int) -> None:
+        """The console takes commands for so much longer, where it has a password."""
+        self.login_ends_ms = self.clock.ms() + ms
 
     # the tasks
 

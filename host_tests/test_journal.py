@@ -4,14 +4,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firmware.base.journal import Journal, pack_ints, unpack_ints
+from host_tests.both.logs import Log
 from host_tests.both.memory_files import MemoryFiles
 from host_tests.both.test_journal import compact
 from host_tests.flash import Flash
-
-
-class Log:
-    def error(self, text, *args):
-        pass
 
 
 @given(st.lists(st.integers()))

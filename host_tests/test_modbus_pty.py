@@ -17,7 +17,7 @@ from firmware.board.serial_pc import SerialPort
 from firmware.metering.meter import Meter
 from firmware.sensing import meters
 from firmware.sensing.modbus import Master, ModbusError
-from host_tests.both.meter_wire import Quiet
+from host_tests.both.logs import Log
 
 
 def floats(*rows):
@@ -178,7 +178,7 @@ def master(line, model="SDM630", **options):
 
 async def poll(line, model, **options):
     """One reading of a real meter, as the station takes it."""
-    meter = Meter(master(line, model), meters.RegisterMap(model), 1, Clock(), Quiet(), **options)
+    meter = Meter(master(line, model), meters.RegisterMap(model), 1, Clock(), Log(), **options)
     for _ in range(2):
         await meter.poll()
     assert meter.error is None
@@ -253,7 +253,7 @@ async def test_the_meter_goes_silent_and_comes_back():
     async with slave("SDM120") as line:
         clock = Clock(speed=50)
         port = SerialPort(line.device, 2400)
-        log = Quiet()
+        log = Log()
         meter = Meter(Master(port, 2400, clock), meters.RegisterMap("SDM120"), 1, clock, log)
         task = asyncio.create_task(meter.run())
         await clock.sleep_ms(3000)

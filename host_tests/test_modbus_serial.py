@@ -10,7 +10,7 @@ import tty
 import pytest
 
 from firmware.board.serial_pc import SerialPort
-from host_tests.both.meter_wire import Quiet
+from host_tests.both.logs import Log
 
 # What each Python must show; `near` is a pty whose other end only this test holds.
 SCRIPT = """
@@ -166,7 +166,7 @@ def test_an_adapter_pulled_out_and_put_back(ptys, tmp_path):
     master, slave, device = ptys()
     name = tmp_path / "ttyUSB0"
     name.symlink_to(device)
-    log = Quiet()
+    log = Log()
     port = SerialPort(str(name), 9600, log=log)
     os.close(slave)
     os.close(master)
@@ -174,7 +174,7 @@ def test_an_adapter_pulled_out_and_put_back(ptys, tmp_path):
     for _ in range(500):
         assert port.read(10) == b""
         port.write(b"x")
-    assert [level for level, _ in log.lines] == ["error"]
+    assert log.levels == ["error"]
     master, slave, device = ptys()
     tty.setraw(slave)
     name.symlink_to(device)
@@ -183,18 +183,18 @@ def test_an_adapter_pulled_out_and_put_back(ptys, tmp_path):
     for _ in range(300):
         got += port.read(10)
     assert got == b"back"
-    assert [level for level, _ in log.lines] == ["error", "info"]
+    assert log.levels == ["error", "info"]
 
 
 def test_a_device_that_is_only_read_is_missed_too(ptys):
     master, slave, device = ptys()
-    log = Quiet()
+    log = Log()
     port = SerialPort(device, 9600, log=log)
     os.close(slave)
     os.close(master)
     for _ in range(5):
         assert port.read(10) == b""
-    assert [level for level, _ in log.lines] == ["error"]
+    assert log.levels == ["error"]
 
 
 @pytest.mark.parametrize("bits", [64, 32])

@@ -6,7 +6,8 @@ from firmware.base.store import Store
 from firmware.smart_charging import profile as records
 from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
-from host_tests.both.profiles_rig import MAX, NOW, Clock, Lines, Station, profile
+from host_tests.both.logs import Log
+from host_tests.both.profiles_rig import MAX, NOW, Clock, Station, profile
 from host_tests.flash import REMOUNTED, STOCK, Flash
 from host_tests.test_profiles_oracle import run
 
@@ -43,7 +44,7 @@ def content(store):
 def loaded(memory, geometry=REMOUNTED):
     """What a station finds that starts on this flash; and that it is the same at the next one."""
     flash = Flash(memory=bytearray(memory), geometry=geometry)
-    log = Lines()
+    log = Log()
     store = ProfileStore(ProfileFiles(flash.mount()), Clock(), log)
     found = content(store)
     log_lines = list(log.lines)
@@ -226,7 +227,7 @@ def test_a_damaged_record_is_no_profile_and_the_others_stay():
             with again.mount().open(name, "wb") as f:
                 f.write(damaged)
             again.unmount()
-            store = ProfileStore(ProfileFiles(again.mount()), Clock(), Lines())
+            store = ProfileStore(ProfileFiles(again.mount()), Clock(), Log())
             if at != 5:  # what says how long a record is, says where the next one begins
                 assert len(store.slots()) >= 7, (name, at)
             for slot in store.slots():

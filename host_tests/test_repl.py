@@ -34,6 +34,8 @@ class Station:
         self.log = log.Log()
         self.ended = asyncio.Event()
         self.login_ends_ms = 1
+    def prolong_login(self, ms):
+        pass
     def end(self, how):
         print("ended:", how)
         self.ended.set()

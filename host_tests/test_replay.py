@@ -26,7 +26,8 @@ from firmware.transactions.records import (
 from firmware.transactions.replay import Replay
 from firmware.transactions.transaction import Transaction
 from firmware.transactions.transactions import Transactions
-from host_tests.both.transactions_rig import BUILD, ENERGY, HERE, POWER, Clock, Log, Station
+from host_tests.both.logs import Log
+from host_tests.both.transactions_rig import BUILD, ENERGY, HERE, POWER, Clock, Station
 
 
 class PlainReplay:

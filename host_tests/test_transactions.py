@@ -8,7 +8,8 @@ from firmware.base.journal import Journal
 from firmware.base.store import Store
 from firmware.metering import measurands
 from firmware.transactions.transactions import Transactions
-from host_tests.both.transactions_rig import BUILD, HERE, NOW, Clock, Log, payload_of, short
+from host_tests.both.logs import Log
+from host_tests.both.transactions_rig import BUILD, HERE, NOW, Clock, payload_of, short
 from host_tests.flash import BLOCK, Flash
 
 READING = {"energy": 0, "power": 110400, "frequency": 49980}

@@ -283,7 +283,7 @@ def _hex(digest: bytes) -> str:
 
 
 def forget(files, slot: str) -> None:
-    """What is in this slot is not to be gone on with."""
+    """The content of this slot must not be used by `resume`."""
     try:
         files.remove(slot + _HEAD_FILE)
     except OSError:

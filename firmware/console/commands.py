@@ -69,7 +69,7 @@ def _check_login(station: Station, name):
         now = station.clock.ms()
         if now >= station.login_ends_ms:
             raise ValueError("password needed: login PASSWORD")
-        station.login_ends_ms = now + _LOGIN_MS
+        station.prolong_login(_LOGIN_MS)
 
 
 def _takes_arguments(command):
@@ -112,7 +112,7 @@ async def _login(station: Station, arguments, text):
         station.security_event("console: a wrong password")
         await asyncio.sleep(_GUESS_S)
         raise ValueError("a wrong password")
-    station.login_ends_ms = station.clock.ms() + _LOGIN_MS
+    station.prolong_login(_LOGIN_MS)
     if password:
         station.security_event("console: login")
 

@@ -5,11 +5,12 @@ would add up.
 """
 
 from firmware.sensing.pilot import MIN_MA
+from firmware.sensing.tic import LOST_MS
 
 _MARGIN_MA = 1000
 _LOW_FRAMES = 2  # when more frames in a row leave less than 6 A, charging pauses
 _PAUSE_MS = 60000  # the shortest pause
-_LOST_MS = 10000  # after so long without a frame the line is lost
+
 _USED_MA = 500  # a phase that carries less is not in use
 _TARIFF_V = 200  # converts the subscribed current to a power
 
@@ -92,7 +93,7 @@ class LoadBalancer:
         """The limit of this moment; it falls while the line is silent."""
         if self.limit:
             silent_ms = self._clock.ms() - self._frame_ms
-            if silent_ms >= _LOST_MS:
+            if silent_ms >= LOST_MS:
                 self.limit = min(self.limit, MIN_MA)
                 self._low_frames = 0
             if self._pause_s and silent_ms >= self._pause_s * 1000:

@@ -40,7 +40,7 @@ class TicInput:
         """The key TICmode has this value."""
         self.mode = mode
         if self._line:
-            self._line.mode = mode
+            self._line.set_mode(mode)
 
     async def run(self) -> None:
         """The reader's task."""

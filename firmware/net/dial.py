@@ -24,15 +24,15 @@ def _look_up(host, port, answer):
 
 
 class Addresses:
-    """Looks up the addresses of hosts, and remembers which one worked last. Whoever dials the same
-    hosts again and again keeps one of these."""
+    """Looks up the addresses of hosts, and remembers which one worked last. Keep one for hosts
+    that are dialled again and again."""
 
     def __init__(self):
         self._worked = {}  # (host, port) -> the address that took the last connection
         self._lookups = {}  # (host, port) -> a list that will hold the answer of `_look_up`
 
     def reached(self) -> list:
-        """The (host, port) that were reached, of those remembered."""
+        """The (host, port) of each remembered host that was reached."""
         return list(self._worked)
 
     def worked(self, host: str, port: int, address) -> None:
@@ -40,11 +40,11 @@ class Addresses:
         self._worked[(host, port)] = address
 
     async def resolve(self, host: str, port: int, timeout_s: int) -> list:
-        """The host's addresses as getaddrinfo gives them, the one that worked last first; only
-        that one when there is no answer. Raises OSError when there is neither.
+        """The host's addresses as getaddrinfo returns them; the one that worked last comes first.
+        Without an answer only that one. Raises OSError when there is none.
 
         getaddrinfo blocks, for many seconds without a network, so it runs in a thread of its own.
-        A lookup that hangs is not started again while it does.
+        While a lookup hangs, it is not started again.
         """
         server = (host, port)
         self._forget_others(server)
@@ -86,7 +86,7 @@ class Addresses:
         numeric = ":" in host or all(c in "0123456789." for c in host)
         if not numeric:
             try:
-                import _thread  # some builds have none: the lookup blocks all then
+                import _thread  # some builds have none; then the lookup blocks all tasks
             except ImportError:
                 numeric = True
         if numeric:

@@ -1,9 +1,9 @@
-"""FTP and FTPS transfers (RFC 959, 2428, 4217): an asynchronous client of what they need.
+"""FTP and FTPS transfers (RFC 959, 2428, 4217): a small asynchronous client.
 
-ftps: TLS from the first byte on port 990, else AUTH TLS, and where nobody listens on 990, AUTH TLS
-on 21. Data is always protected then (PROT P). Where there is no room for two TLS connections the
-control connection goes back to clear text after the login (CCC), if the server allows it; data
-never does.
+An ftps URL with port 990 has TLS from the first byte; where nobody listens there, AUTH TLS on port
+21 is tried. Any other port has AUTH TLS. The data are always protected (PROT P). Where there is no
+room for two TLS connections, the control connection goes back to clear text after the login (CCC)
+if the server allows it; the data connection never does.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Ftp:
         self._url = location.url
         self._tls = None  # the context, of ftps
         self._control = self._data = None  # (reader, writer) of the two connections
-        self._control_ahead = self._data_ahead = b""  # what came while their TLS began
+        self._control_ahead = self._data_ahead = b""  # bytes that came while their TLS began
 
     async def get(self, sink) -> None:
         """Streams the file into `sink`, from `sink.received` on if the server can do that."""
@@ -153,7 +153,7 @@ class Ftp:
         self._control = await self._step("ending TLS", sockets.end_tls(self._control))
 
     async def _secure_control(self):
-        if self._control_ahead:  # somebody between us and the server wants to be taken for it
+        if self._control_ahead:  # an attacker may have put it in before TLS begins
             raise OSError("FTP: clear text before TLS")
         reader, writer, self._control_ahead = await self._secure(self._control, True)
         self._control = reader, writer
@@ -197,7 +197,7 @@ class Ftp:
         raise Reply(int(code), "FTP: " + text)
 
     def _without_password(self, line):
-        """What the server said, for a log: it may repeat the password."""
+        """A reply for the log, without the password, which the server may have repeated."""
         password = self._url.password
         return line.replace(password, "...") if password else line
 
@@ -235,8 +235,8 @@ class Ftp:
             self._data = reader, writer
 
     async def _passive_port(self):
-        """The port on which the server waits for the data connection. Its address is the server's
-        that we talk to, whatever it tells."""
+        """The port for the data connection. Its address is always that of the control connection,
+        whatever the server says."""
         try:
             reply = await self._command("EPSV")
             port = int(reply.rpartition("(")[2].rpartition(")")[0][3:-1])  # (|||6446|)
@@ -254,7 +254,8 @@ class Ftp:
         return await self._data_step("reading", self._data[0].read(_BLOCK))
 
     async def _data_step(self, what, work):
-        """A step of the data connection; when it fails the server may have said why."""
+        """Awaits a step of the data connection. When it fails, the server may give the reason on
+        the control connection."""
         try:
             return await self._step(what, work)
         except runtime.LINK_ERRORS as error:
@@ -268,7 +269,8 @@ class Ftp:
         raise failed
 
     async def _end_transfer(self):
-        """Ends the data connection; the server says whether it has all."""
+        """Ends the data connection, and checks the server's reply that the transfer is
+        complete."""
         writer = self._data[1]
         writer.close()
         await self._step("closing", writer.wait_closed())

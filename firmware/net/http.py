@@ -1,9 +1,9 @@
 """HTTP and HTTPS transfers through aiohttp: micropython-lib's on the device, PyPI's on a PC.
 
-Both are used by the calls that they share. What micropython-lib's lacks is laid around its
-`request_raw`, the one place where it connects: headers have a bound, a body goes out in blocks,
-no redirect is followed behind our back, and the connection is closed whatever happens. Time-outs
-are around every step.
+This uses only calls that both have. micropython-lib's connects in one place, `request_raw`, around
+which this module adds what is missing: a bound for headers, a body that is sent in blocks,
+redirects that we follow ourselves, and a connection that is always closed. Every step has a
+time-out.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class _Redirected(Exception):
-    """A redirect, stopped before micropython-lib's aiohttp follows it."""
+    """A redirect. Raised before micropython-lib's aiohttp follows it; the text is the target."""
 
 
 class _BoundedStream:
-    """What micropython-lib's aiohttp reads an answer from: a bound on its headers."""
+    """The stream from which micropython-lib's aiohttp reads an answer. It bounds the headers."""
 
     def __init__(self, stream):
         self._stream = stream

@@ -21,7 +21,7 @@ _ERA = const(1 << 32)
 
 
 async def ask(host: str, log, port: int = _PORT) -> int:
-    """The time of a server in Unix seconds, 0 when there was no good answer within some
+    """Asks a server for the time, in Unix seconds. Returns 0 without a good answer within some
     seconds."""
     try:
         address = (await Addresses().resolve(host, port, _LOOKUP_S))[0]
@@ -54,7 +54,8 @@ async def ask(host: str, log, port: int = _PORT) -> int:
 
 
 def epoch_of(answer: bytes, question) -> int:
-    """The Unix time of an answer to this question; 0: it is none, or from a clock not set."""
+    """The Unix time in an answer to this question; 0 where it is no answer, or the server's clock
+    is not set."""
     if len(answer) < _MESSAGE or answer[24:32] != question[40:48]:
         return 0
     leap, mode, stratum = answer[0] >> 6, answer[0] & _MODE, answer[1]

@@ -1,5 +1,5 @@
-"""What is received: a stream whose first bytes can be looked at before they are taken, and a long
-message, which need never be in memory as a whole."""
+"""Receiving: a stream whose next bytes can be looked at before they are taken, and a long message
+that is never in memory as a whole."""
 
 from firmware.base import sockets
 from firmware.base.runtime import const
@@ -8,8 +8,9 @@ SIZE = const(256)  # bytes that are read ahead: more than a WebSocket's header o
 
 
 class ReadAhead:
-    """Reads a stream by way of a buffer of SIZE bytes. `on_bytes()` is called when some come. What
-    waits raises one of runtime.LINK_ERRORS: EOFError when the peer has closed the connection."""
+    """Reads a stream through a buffer of SIZE bytes. `on_bytes()` is called when bytes come. Every
+    method that waits may raise one of runtime.LINK_ERRORS; EOFError when the peer has closed the
+    connection."""
 
     def __init__(self, reader):
         self.on_bytes = None
@@ -19,7 +20,7 @@ class ReadAhead:
         self._end = 0
 
     async def need(self, count: int) -> None:
-        """Waits until so many bytes can be taken. Takes none, so that it may be cancelled."""
+        """Waits until so many bytes can be taken. It takes none, and so it may be cancelled."""
         buffer, at = self._buffer, self._at
         if at and at + count > self._end:
             rest = self._end - at
@@ -38,8 +39,8 @@ class ReadAhead:
         return bytes(self._buffer[self._at - count : self._at])
 
     def take_into(self, view) -> int:
-        """Moves what has been read ahead into a memoryview, as far as there is room. How much that
-        was."""
+        """Moves bytes that have been read ahead into a memoryview, as many as fit. Returns how
+        many."""
         count = min(len(view), self._end - self._at)
         if count:
             view[:count] = self._buffer[self._at : self._at + count]
@@ -47,8 +48,8 @@ class ReadAhead:
         return count
 
     async def read_into(self, view) -> int:
-        """Reads at least a byte from the stream into a memoryview, past what was read ahead. How
-        many bytes that was."""
+        """Reads at least one byte from the stream into a memoryview, without the buffer. Returns
+        how many."""
         count = None
         while count is None:
             count = await sockets.read_into(self._reader, view)
@@ -59,7 +60,7 @@ class ReadAhead:
         return count
 
     async def discard(self) -> None:
-        """Reads until the stream ends, for nothing."""
+        """Reads until the stream ends, and throws the bytes away."""
         while True:
             await self.read_into(self._buffer)
 
@@ -68,9 +69,11 @@ _BLOCK = const(256)  # bytes
 
 
 class LongMessage:
-    """A WebSocket message, received as it is read, in blocks: what has been read can be given
-    back. Takes the place of a memoryview of what has come so far: `len` and slices, which are
-    copies where they lie in several blocks. Of what was forgotten nothing can be read."""
+    """A WebSocket message that is received while it is read, in blocks; blocks that have been read
+    can be freed.
+
+    It works like a memoryview of the bytes that have come so far, with `len` and slices. A slice
+    over several blocks is a copy. Bytes that were forgotten can't be read any more."""
 
     def __init__(self, link, begun):
         self._link = link
@@ -88,11 +91,12 @@ class LongMessage:
         return self._size
 
     async def fill(self, size: int) -> None:
-        """Waits until so many bytes are there, or all. Raises net's `Closed`, and MemoryError."""
+        """Waits until so many bytes have come, or all of them. Raises `websocket.Closed`, or
+        MemoryError."""
         await self._link.receive_more(self, size)
 
     def forget(self, before: int) -> None:
-        """What lies before that will not be read any more, but its beginning might."""
+        """Frees the blocks before this byte, except the first one, which may be read again."""
         for n in range(1, min(before, self._checked) // _BLOCK):
             self._blocks[n] = None
 
@@ -106,7 +110,7 @@ class LongMessage:
                 found.extend(self.space(at + len(found), end - at - len(found)))
         return found
 
-    # what the link that receives it calls
+    # for the link that receives it
 
     def space(self, at: int, most: int):
         """A memoryview of the bytes from `at` on, `most` or fewer, to write to. Raises
@@ -117,8 +121,8 @@ class LongMessage:
         return memoryview(self._blocks[at // _BLOCK])[start : start + most]
 
     def received(self, size: int, whole: bool):
-        """So many bytes have come. Returns those that are new, without the beginning of a UTF-8
-        character that more is to come of."""
+        """So many bytes have come; `whole`: these are all. Returns the new ones, except the
+        beginning of a UTF-8 character that is still incomplete."""
         self._size = end = size
         for back in range(1, 0 if whole else min(size, 3) + 1):
             c = self[size - back : size - back + 1][0]

@@ -1,5 +1,5 @@
-"""TLS: the CA certificates, which check failed, room for a connection, and a lower bound for a
-clock that is not set."""
+"""TLS: the CA certificates, the reason of a failure, the memory for a connection, and a lower
+bound for a clock that is not set."""
 
 import binascii
 
@@ -82,7 +82,7 @@ def _missing():
 
 
 def failure(error: Exception) -> TlsFailed:
-    """What a handshake raised, with the name of the check that failed."""
+    """Converts the exception of a handshake into a TlsFailed, which names the failed check."""
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
     text = " ".join(text.split()) or "the peer hung up"
     if _HUNG_UP in text:
@@ -125,9 +125,9 @@ def certificates(ca: bytes) -> list:
 
 
 def context(ca: bytes | None, insecure: bool = False, seen=None):
-    """What `dial` wants as `tls`: TLS 1.2 or later, the server's certificate chain, name and
-    dates checked against `ca` (PEM or DER). Raises ValueError when there is none or a bad one,
-    unless `insecure`: then nothing is checked.
+    """A context for `dial`: TLS 1.2 or later; the server's certificate chain, name and dates are
+    checked against `ca` (PEM or DER). Raises ValueError when `ca` is missing or wrong. With
+    `insecure` nothing is checked.
 
     The runtime's own clock counts for the dates. `seen(der, depth) -> 0` is shown each
     certificate of the server's on MicroPython: see `NotBefore`.

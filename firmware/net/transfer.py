@@ -1,4 +1,4 @@
-"""Moves files from and to servers over HTTP, HTTPS, FTP and FTPS."""
+"""Moves files from and to servers over HTTP, HTTPS, FTP and FTPS, for `ocpp/transfers.py`."""
 
 from firmware.base import runtime
 from firmware.base.runtime import const
@@ -10,12 +10,12 @@ _UPLOAD_BLOCK = const(1024)  # bytes
 
 
 class Location:
-    """Where a file comes from or goes to, and what a transfer needs to get there.
+    """The place that a file comes from or goes to, with all that a transfer needs.
 
-    `str(location)` is all of the URL that a log may show: neither user nor password, nor a query,
-    which may be a signature. `tls_context` is awaited for net/tls.py's context before each
-    connection with TLS; it makes room for it. `addresses`: a dial.Addresses. `step_s`: real
-    seconds that one step may take, reading a block for example. Raises ValueError for a bad URL.
+    `str(location)` is the part of the URL that a log may show: without user, password and query,
+    which may be a signature. `await tls_context()` makes room for a connection with TLS and
+    returns its context (net/tls.py). `addresses`: a dial.Addresses. `step_s`: real seconds that
+    one step may take, for example reading a block. Raises ValueError for a bad URL.
     """
 
     def __init__(self, url: str, tls_context, log, addresses):
@@ -79,13 +79,13 @@ class FileBody:
 
 
 async def download(location: Location, sink) -> None:
-    """Streams a file into `sink` from `sink.received` on. Where a connection breaks it goes on
-    over another one, as long as each gets further than any before. Where the server can't go on
-    it begins again, twice at most.
+    """Streams a file into `sink`, from byte `sink.received` on. When a connection breaks, the
+    download continues on another one, as long as each gets further than those before. Where the
+    server can't continue a file, it begins again, twice at most.
 
-    A sink has `received`, the bytes that it has; `async write(block)`; `restart()`, after which it
-    takes the file from its beginning; `finish()`, which raises OSError when it is not complete.
-    Raises one of runtime.LINK_ERRORS, or what the sink raises.
+    A sink has `received`, the number of bytes that it has; `async write(block)`; `restart()`,
+    after which it takes the file from its beginning; `finish()`, which raises OSError when the
+    file is not complete. Raises one of runtime.LINK_ERRORS, or what the sink raises.
     """
     furthest = sink.received
     while True:

@@ -1,4 +1,4 @@
-"""URLs: taken apart, put together; and the one header that is made of what is in them."""
+"""Parses and builds URLs, and the Authorization header from a URL's user and password."""
 
 import binascii
 from collections import namedtuple
@@ -20,8 +20,8 @@ Url = namedtuple("Url", ("scheme", "user", "password", "host", "port", "path"))
 
 
 def parse_url(text: str, schemes: tuple = WEBSOCKET_SCHEMES) -> Url:
-    """Takes a URL with one of these schemes apart. Raises ValueError with a text that tells
-    nothing of the URL, which may hold a password."""
+    """Parses a URL with one of these schemes. Raises ValueError, whose text shows nothing of the
+    URL, since that may hold a password."""
     if any(not 33 <= c <= 126 for c in text.encode()):
         raise ValueError("URL with a space, a control or a non-ASCII character")
     scheme, found, rest = text.partition("://")
@@ -62,7 +62,7 @@ def with_path(url: Url, path: str) -> Url:
 
 
 def percent_decode(text: str) -> str:
-    """Decodes %XX. Raises ValueError for control characters and what is not UTF-8."""
+    """Decodes %XX. Raises ValueError for control characters and for bytes that are not UTF-8."""
     parts = text.split("%")
     data = bytearray(parts[0].encode())
     good = True

@@ -22,8 +22,8 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 
 class Refused(OSError):
-    """The server's answer is no WebSocket for us. `status` is HTTP's: 101 when only something
-    else was wrong, 0 when it was no HTTP."""
+    """The server's answer opens no WebSocket that we can use. `status`: HTTP's status; 101 when
+    something else was wrong, 0 when the answer was not HTTP."""
 
     def __init__(self, status: int, text: str):
         super().__init__(text)

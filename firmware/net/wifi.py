@@ -84,8 +84,8 @@ class Wifi:
         return False
 
     async def _ask_time(self, station):
-        """Asks for the time when it is due: until the central system tells it, and not where the
-        clock was known before without us."""
+        """Asks the time server when it is due. Does nothing while the central system tells the
+        time, or when the clock was set by another."""
         clock = station.clock
         known = station.registration.status == "Accepted" or (
             clock.is_set and not self._ntp_answered

@@ -45,7 +45,7 @@ class Connection:
         self.connections = 0
         self.endpoint_id = 0
         self.addresses = Addresses()
-        self._severed = getattr(station.board, "cut", False)  # the bench's world outlives a reset
+        self._severed = station.parts.network_severed
         self._suspended = False
         self._socket = None
         self._wake = asyncio.Event()  # ends the connection, or the pause before the next one
@@ -140,7 +140,8 @@ class Connection:
     def sever(self, severed: bool) -> None:
         """The console's `sim link`: cuts the network off, or connects it again."""
         if severed != self._severed:
-            self._severed = self.station.board.cut = severed
+            self._severed = severed
+            self.station.parts.sever_network(severed)
             self._wake.set()
 
     async def suspend(self) -> None:

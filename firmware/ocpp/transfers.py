@@ -1,13 +1,13 @@
 """The transfers that the central system asks for: the upload of diagnostics and the download of an
-update (`diagnostics.py`, `update.py`), one of each at most.
+update (`diagnostics.py`, `update.py`), one of each at most. `net/transfer.py` moves the files.
 
-Each is a job: an object with a `message`, the notification that tells of its status, and a
-coroutine `run()`. A job tells its statuses, waits and moves files through `Transfers`, which sees
-to the order of the notifications and to the memory that TLS needs.
+Each transfer is a job: an object with `message`, the action of its status notification, and a
+coroutine `run()`. A job notifies its statuses, waits and moves files through `Transfers`, which
+keeps the notifications in order and makes room for TLS.
 
-On a board without PSRAM, Wi-Fi stops for good where the chip's own memory is used up. What can be
-done without is a transfer: below 20 KB the one under way is ended and none begins, until there are
-30 KB. The central system may ask again; a job with attempts left tries again by itself.
+On a board without PSRAM, Wi-Fi stops for good when the chip's own memory is used up. Therefore,
+below 20 KB the transfer under way is ended and none begins, until 30 KB are free. The central
+system may ask again; a job with attempts left tries again by itself.
 """
 
 import asyncio
@@ -17,27 +17,27 @@ from firmware.base.runtime import const
 from firmware.net import tls
 from firmware.ocpp import CallError, LinkDown
 
-# The messages that tell of the two, and what they tell when nothing is under way.
+# The actions of the two status notifications, and the status while nothing is under way.
 DIAGNOSTICS_STATUS = "DiagnosticsStatusNotification"
 FIRMWARE_STATUS = "FirmwareStatusNotification"
 IDLE = "Idle"
-# Their names in the store, while they are under way or their end is still to be told.
+# Their names in the store, while they are under way or their end is not yet notified.
 STORED_DIAGNOSTICS = "diagnostics"
 STORED_UPDATE = "update"
 
 _LONGEST_S = const(3600)  # real seconds of one transfer
-_NOTIFIED_S = const(10)  # real seconds that a transfer waits for earlier notifications to be told
+NOTIFIED_S = const(10)  # real seconds that a transfer, or a restart, waits for notifications
 _SUFFIX = len("StatusNotification")
-_LOW = const(20000)  # bytes of the chip's own memory: no transfer may go on below
-_ENOUGH = const(30000)  # bytes, and they may again
+_LOW = const(20000)  # bytes of the chip's own memory: below, no transfer may go on
+_ENOUGH = const(30000)  # bytes: from here on they may again
 _NO_MEMORY = "the chip's own memory is too low for a transfer"
 _LOOK_S = const(1)  # real seconds between two looks at it
 
 
 class Transfers:
-    """The transfers of a station. `statuses`: what TriggerMessage tells, by message, of those that
-    are not Idle. `progress`: how far the present one has come, a text for the console.
-    `memory_is_low`: the chip's own memory is so low that no transfer may go on."""
+    """The transfers of a station. `statuses`: the status of each that is not Idle, by its message.
+    `progress`: how far the present one has come, a text for the console. `memory_is_low`: the
+    chip's own memory is so low that no transfer may go on."""
 
     def __init__(self, station):
         self.station = station
@@ -48,23 +48,23 @@ class Transfers:
         self._moving = None  # the task that moves a file
         self._jobs = {}  # message -> the tasks of its jobs that may not have ended
         self._one_at_a_time = asyncio.Lock()
-        self._to_tell = []  # (message, status), oldest first
-        self._all_told = asyncio.Event()
+        self._to_tell = []  # (message, status) of each notification to be sent, oldest first
+        self._all_told = asyncio.Event()  # set while there is none
         self._all_told.set()
         self._teller = None  # the task that sends the notifications
 
     # for the rest of the station
 
     def start(self, job) -> None:
-        """Begins a job. A former one of its kind is given up: both would use the same file, so the
-        new one begins when that has ended."""
+        """Begins a job. Cancels a former one of its kind, and begins when that has ended: both use
+        the same file."""
         former = [task for task in self._jobs.get(job.message, ()) if not task.done()]
         self.stop(job.message)
         task = self.station.spawn(self._run(job, former))
         self._jobs[job.message] = former + [task]
 
     def stop(self, message: str) -> None:
-        """Gives the job that this message tells of up, if there is one."""
+        """Cancels the job with this message, if there is one."""
         for task in self._jobs.get(message, ()):
             task.cancel()
 
@@ -73,15 +73,15 @@ class Transfers:
         await job.run()
 
     def status(self, message: str) -> str:
-        """The present status that this message tells."""
+        """The present status of the job with this message."""
         return self.statuses.get(message, IDLE)
 
     def is_idle(self, message: str) -> bool:
-        """Whether nothing that this message tells of is under way."""
+        """Whether no job with this message is under way."""
         return message not in self.statuses
 
     def describe(self) -> list:
-        """What is under way, in lines for the console."""
+        """The transfers that are under way, in lines for the console."""
         tasks = [self._teller] if self._teller else []
         for jobs in self._jobs.values():
             tasks += jobs
@@ -91,7 +91,8 @@ class Transfers:
         return (lines or ["waiting"]) + ([self.progress] if self.progress else [])
 
     async def guard_memory(self) -> None:
-        """The task that looks after the chip's own memory; it ends where there is enough."""
+        """The task that watches the chip's own memory; it ends at once on a board where that can't
+        get scarce."""
         while True:
             free = runtime.scarce_memory()
             if free is None:
@@ -118,17 +119,21 @@ class Transfers:
 
     # for the jobs
 
+    def show_progress(self, text: str) -> None:
+        """Says how far the present transfer has come, for the console."""
+        self.progress = text
+
     def set_status(self, message: str, status: str) -> None:
-        """Takes a status that is told when TriggerMessage asks for it, and not before."""
+        """Sets a status without a notification: TriggerMessage may ask for it."""
         self.statuses[message] = status
 
     def clear_status(self, message: str) -> None:
-        """It is over: the status is Idle."""
+        """The job is over: its status is Idle."""
         self.statuses.pop(message, None)
 
     def notify(self, message: str, status: str, last: bool = False) -> None:
-        """Takes a status and tells it to the central system when that can be told, in the order of
-        the calls; the job goes on meanwhile. `last`: afterwards the status is Idle."""
+        """Sets a status and queues its notification, which is sent in its turn while the station
+        is online; the job goes on meanwhile. `last`: the status is Idle from now on."""
         if last:
             self.clear_status(message)
         else:
@@ -145,7 +150,7 @@ class Transfers:
             await station.registration.online.wait()
             try:
                 await station.rpc.call(message, {"status": status})
-            except LinkDown:  # it is told on the next connection
+            except LinkDown:  # it is sent on the next connection
                 await asyncio.sleep(1)
                 continue
             except (CallError, asyncio.TimeoutError) as why:
@@ -154,8 +159,8 @@ class Transfers:
         self._all_told.set()
 
     async def notified(self, longest_s: int = 0) -> None:
-        """Waits until the central system has been told all, at most so many real seconds; 0: as
-        long as it takes."""
+        """Waits until all notifications are sent, at most so many real seconds; 0: without
+        limit."""
         if not longest_s:
             await self._all_told.wait()
         elif not await runtime.wait(self._all_told, longest_s * 1000):
@@ -191,9 +196,9 @@ class Transfers:
         from firmware.net.transfer import Location  # rare, with HTTP and FTP
 
         station = self.station
-        await self.notified(_NOTIFIED_S)  # telling takes memory, too
+        await self.notified(NOTIFIED_S)  # they need memory, too
         async with self._one_at_a_time:
-            runtime.collect()  # what a transfer keeps for long then lies close together
+            runtime.collect()  # so that the transfer's buffers lie close together
             memory = _TlsMemory(station, self.log)
             try:
                 location = Location(
@@ -216,7 +221,7 @@ class Transfers:
         try:
             await asyncio.wait_for(self._moving, _LONGEST_S)
         except asyncio.CancelledError:
-            if self.memory_is_low:  # `_memory_fell` did that
+            if self.memory_is_low:  # `_memory_fell` cancelled it
                 raise OSError(_NO_MEMORY)
             raise
         finally:

@@ -18,7 +18,7 @@ import asyncio
 from firmware.base import bundle, runtime, slots
 from firmware.base.manifest import BadBundle
 from firmware.base.runtime import const
-from firmware.ocpp.transfers import FIRMWARE_STATUS, STORED_UPDATE
+from firmware.ocpp.transfers import FIRMWARE_STATUS, NOTIFIED_S, STORED_UPDATE
 
 # The phases, as they are stored.
 NEW = "new"
@@ -36,7 +36,7 @@ INSTALLING = "Installing"
 
 _TRIAL_S = const(600)  # real seconds that a new version has to reach the central system
 _TRIAL_MORE_MS = const(60000)  # how long it then waits at a time while a transaction runs
-_NOTIFIED_S = const(10)
+
 _TRIED_OUT = "99"  # more starts on trial than boot.py allows: it goes back
 
 
@@ -223,7 +223,7 @@ class UpdateJob:
             return False
         session.refuse_transactions()
         self.transfers.notify(self.message, INSTALLING)
-        await self.transfers.notified(_NOTIFIED_S)
+        await self.transfers.notified(NOTIFIED_S)
         if session.transaction:
             await self.transfers.no_transaction()
             return False
@@ -361,7 +361,7 @@ class _Sink:
         await self._unpacker.write(block)
         received = self._unpacker.received
         progress = "%d of %d bytes" % (received, self._unpacker.total or received)
-        self._transfers.progress = progress
+        self._transfers.show_progress(progress)
         if received >= self._next_log:
             self._next_log = received + _LOG_BYTES
             self._log.info("%s", progress)

@@ -33,7 +33,7 @@ _KEPT = b" ADCO ISOUSC IINST ADIR ADPS PAPP IRMS URMS PREF PCOUP SINSTS STGE "
 _THREE = "IRMS2 IRMS3 URMS2 URMS3 SINSTS1 SINSTS2 SINSTS3"  # only a three-phase meter has these
 _LABEL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-"
 _DWELL_MS = 5000  # on a baud without a good group
-_LOST_MS = 10000  # without a good frame
+LOST_MS = 10000  # after so long without a good frame the line is lost
 _AT_ONCE = const(24)  # bytes that are decoded before others have a turn: about a group
 _LOOK_MS = 50  # between looks at the port: 48 bytes at 9600 baud
 
@@ -257,9 +257,9 @@ class TicLine:
     """Reads a port for ever and finds the line's mode by itself.
 
     `tune(baud)` sets the port's speed and returns it (`read(n) -> bytes`, never waiting).
-    `on_frame(facts)` is called with each plausible frame's `house_facts`. Facts: `mode` the key
-    TICmode, written at any time; `frame` the newest good one, None before; `found` the mode that
-    the port is tuned to."""
+    `on_frame(facts)` is called with the `house_facts` of each plausible frame. Facts: `mode`, the
+    key TICmode; `frame`, the newest good one, None before; `found`, the mode to which the port is
+    tuned."""
 
     def __init__(self, tune, clock, log, on_frame=None, mode: int = FIND_OUT):
         self._tune = tune
@@ -273,11 +273,15 @@ class TicLine:
         self._frame_ms = None  # when the newest good frame came
         self._subscribed = None  # mA a phase, as the last frame that told it said
 
+    def set_mode(self, mode: int) -> None:
+        """The key TICmode has this value."""
+        self.mode = mode
+
     @property
     def detected(self) -> bool:
         """Whether a whole good frame came within the last 10 s (the key TICdetection)."""
         came = self._frame_ms
-        return self.mode != OFF and came is not None and self._clock.ms() - came < _LOST_MS
+        return self.mode != OFF and came is not None and self._clock.ms() - came < LOST_MS
 
     async def run(self) -> None:
         """The reader's task."""

@@ -5,6 +5,7 @@ from firmware.board.simulated.board import Board
 from firmware.charging.evse import Evse
 from firmware.charging.faults import Faults
 from firmware.charging.limits import Limits
+from host_tests.both.logs import Log
 
 
 class Clock:
@@ -17,18 +18,6 @@ class Clock:
 
     def ms(self):
         return self.now
-
-
-class Log:
-    """Swallows the log, keeps it for who looks."""
-
-    def __init__(self):
-        self.lines = []
-
-    def info(self, text, *args):
-        self.lines.append(text % args if args else text)
-
-    debug = warning = error = info
 
 
 class Store(dict):

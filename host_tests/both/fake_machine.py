@@ -376,21 +376,6 @@ class Circuit:
         self.pp_ohm = pp
 
 
-class Log:
-    """Keeps its lines."""
-
-    def __init__(self):
-        self.lines = []
-
-    def __call__(self, part):
-        return self
-
-    def info(self, text, *args):
-        self.lines.append(text % args if args else text)
-
-    debug = warning = error = info
-
-
 def finish(coroutine):
     """Runs a coroutine that waits for the chip's time only."""
     try:

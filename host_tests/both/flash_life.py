@@ -18,6 +18,7 @@ from firmware.smart_charging.profile import pack_record, periods
 from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
 from firmware.transactions.transactions import Transactions
+from host_tests.both.logs import Log
 
 A, B = 0xA1B2C3D4, 0x0B0B0B0B  # two central systems
 EPOCH = 1800000000
@@ -44,19 +45,6 @@ class Clock:
 
     def epoch_at(self, ms):
         return EPOCH + (self.born + ms) // 1000 if self.is_set else None
-
-
-class Log:
-    def __init__(self):
-        self.errors = []
-
-    def error(self, text, *args):
-        self.errors.append(text % args)
-
-    def info(self, text, *args):
-        pass
-
-    warning = debug = info
 
 
 def bare(value):
@@ -462,7 +450,7 @@ class Life:
             s.t.outbox.set_endpoint(endpoint_id)
             s.deliver(central, lambda: 0)
         s.t.outbox.save()
-        assert not s.log.errors or all("given up" in e for e in s.log.errors), s.log.errors
+        assert all("given up" in e for e in s.log.errors()), s.log.errors()
         return s.t
 
     def check_seen(self, seen, cut, figures, wh=None, cuts=0):

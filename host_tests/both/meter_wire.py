@@ -32,27 +32,3 @@ class Wire:
                     self.coming.pop(i)
                 return data[:n]
         return b""
-
-
-class Quiet:
-    """A log that keeps its lines as (level, text)."""
-
-    def __init__(self):
-        self.lines = []
-
-    def _line(self, level, text, args):
-        self.lines.append((level, text % args if args else text))
-        if len(self.lines) > 50:
-            self.lines.pop(0)
-
-    def debug(self, text, *args):
-        self._line("debug", text, args)
-
-    def info(self, text, *args):
-        self._line("info", text, args)
-
-    def warning(self, text, *args):
-        self._line("warning", text, args)
-
-    def error(self, text, *args):
-        self._line("error", text, args)

@@ -9,6 +9,7 @@ from firmware.ocpp.handlers import smart_charging
 from firmware.smart_charging.controller import LimitController
 from firmware.smart_charging.profile import EPOCH, NEVER
 from firmware.smart_charging.store import ProfileStore
+from host_tests.both.logs import Log
 
 NOW = 1800000000  # 2027-01-15T08:00:00Z
 
@@ -70,21 +71,6 @@ class Values:
         return False
 
 
-class Lines:
-    """A log."""
-
-    def __init__(self):
-        self.lines = []
-
-    def __call__(self, part):
-        return self
-
-    def warning(self, text, *args):
-        self.lines.append(text % args)
-
-    error = info = debug = warning
-
-
 class Running:
     """A running transaction."""
 
@@ -114,7 +100,7 @@ class Station:
     def __init__(self, values=None, clock=None, phases=3, max_ma=32000):
         self.values = values or Values()
         self.clock = clock or Clock()
-        self.log = Lines()
+        self.log = Log()
         self.profiles = ProfileStore(self.values, self.clock, self.log)
         self.max_ma = max_ma
         self.max_phases = phases

@@ -6,7 +6,8 @@ from firmware.charging.faults import Faults
 from firmware.charging.limits import Limits
 from firmware.sensing import pilot
 from host_tests.both.charger_rig import Store
-from host_tests.both.fake_machine import Chip, Circuit, Log, finish
+from host_tests.both.fake_machine import Chip, Circuit, finish
+from host_tests.both.logs import Log
 
 CAR = {"A": None, "B": 2740, "C": 882, "D": 246}
 

@@ -2,7 +2,8 @@
 
 from firmware.charging import faults
 from firmware.charging.faults import Faults
-from host_tests.both.charger_rig import Log, Rig, Store
+from host_tests.both.charger_rig import Rig, Store
+from host_tests.both.logs import Log
 
 # The guide's page 17, as printed.
 GUIDE = """0x100206	Ground fault	Yes	Yes

@@ -1,15 +1,8 @@
 """The journal: order, restarts, damage, compaction, a full flash."""
 
 from firmware.base.journal import Journal, pack_ints, unpack_ints
+from host_tests.both.logs import Log
 from host_tests.both.memory_files import MemoryFiles
-
-
-class Log:
-    def __init__(self):
-        self.errors = []
-
-    def error(self, text, *args):
-        self.errors.append(text % args)
 
 
 def journal(files, **options):

@@ -6,7 +6,8 @@ from firmware.base.times import Clock
 from firmware.board.simulated import meter_slave
 from firmware.metering.meter import Meter
 from firmware.sensing import meters, modbus
-from host_tests.both.meter_wire import Quiet, Wire
+from host_tests.both.logs import Log
+from host_tests.both.meter_wire import Wire
 
 
 class Bench:
@@ -21,7 +22,7 @@ class Bench:
         self.refuse = 0
         self.unit = unit
         self.wire = Wire(self.clock, self.slave)
-        self.log = Quiet()
+        self.log = Log()
         master = modbus.Master(self.wire, self.registers.baud, self.clock)
         self.meter = Meter(master, self.registers, unit, self.clock, self.log, **options)
 
@@ -58,7 +59,7 @@ async def test_polls_each_second():
     assert b.meter.last == {"energy": 1000000, "power": 0}
     assert b.meter.age() <= 1000
     assert b.meter.error is None
-    assert all(level == "debug" for level, _ in b.log.lines)
+    assert all(level == "debug" for level in b.log.levels)
     b.task.cancel()
 
 
@@ -134,11 +135,11 @@ async def test_lost_after_ten_seconds():
     await b.seconds(2)
     assert "SDM72DM" in b.meter.error and "no answer" in b.meter.error
     await b.seconds(10)
-    assert [level for level, _ in b.log.lines].count("error") == 1  # said once
+    assert b.log.levels.count("error") == 1  # said once
     b.mute = False
     await b.seconds(4)
     assert b.meter.error is None
-    assert "again" in b.log.lines[-1][1]
+    assert "again" in b.log.lines[-1]
     b.task.cancel()
 
 
@@ -288,7 +289,7 @@ async def test_one_slip_is_dropped_and_said():
     b.sees(1000001)
     await b.seconds(3)
     assert b.meter.error is None and b.meter.last["energy"] == 1000001
-    assert [level for level, _ in b.log.lines] == ["warning"]
+    assert b.log.levels == ["warning"]
     b.task.cancel()
 
 
@@ -301,7 +302,7 @@ async def test_another_meter_is_taken_after_a_minute():
     b.sees(70002)
     await b.seconds(5)
     assert b.meter.error is None and b.meter.last["energy"] == 70002
-    assert "new meter" in b.log.lines[-1][1]
+    assert "new meter" in b.log.lines[-1]
     b.task.cancel()
 
 

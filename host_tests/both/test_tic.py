@@ -372,16 +372,16 @@ async def test_a_given_mode_is_kept():
     clock, port, line, got = start(facts([12000], mode=STANDARD), HISTORIQUE)
     await clock.sleep_ms(30000)
     assert not line.detected and [baud for _, baud in port.tunes] == [1200]
-    line.mode = STANDARD
+    line.set_mode(STANDARD)
     await clock.sleep_ms(3000)
     assert line.detected
-    line.mode = OFF
+    line.set_mode(OFF)
     assert not line.detected
     await clock.sleep_ms(200)
     reads = port.reads
     await clock.sleep_ms(5000)
     assert port.reads == reads
-    line.mode = 0
+    line.set_mode(0)
     await clock.sleep_ms(12000)
     assert line.detected and line.found == STANDARD
 

@@ -8,7 +8,7 @@ import sys
 from firmware.base import runtime
 from firmware.net import ntp
 from host_tests import virtual
-from host_tests.both.fake_machine import Log
+from host_tests.both.logs import Log
 
 
 class Radio:

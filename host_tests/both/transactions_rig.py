@@ -8,6 +8,7 @@ from firmware.base.journal import Journal
 from firmware.base.store import Store
 from firmware.metering import measurands
 from firmware.transactions.transactions import Transactions
+from host_tests.both.logs import Log
 from host_tests.both.memory_files import MemoryFiles
 
 BUILD = 1795305600
@@ -35,19 +36,6 @@ class Clock:
 
     def epoch_at(self, ms):
         return None if self.offset is None else (self.offset + ms) // 1000
-
-
-class Log:
-    def __init__(self):
-        self.lines = []
-
-    def note(self, text, *args):
-        self.lines.append(text % args)
-
-    info = warning = error = debug = note
-
-    def said(self, text):
-        return any(text in line for line in self.lines)
 
 
 class Station:

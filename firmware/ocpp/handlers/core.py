@@ -10,15 +10,15 @@ from firmware.ocpp.handlers.smart_charging import record_for_start
 
 
 async def RemoteStartTransaction(station, payload):
-    """Accepted when a transaction could be attempted; Authorize comes first where
-    AuthorizeRemoteTxRequests says so, or where a reservation is for a parentIdTag."""
+    """Accepted when a transaction can be attempted. Authorize is sent first if
+    AuthorizeRemoteTxRequests says so, or if the connector is reserved for a parentIdTag."""
     session = station.session
     id_tag = payload["idTag"]
     admitted = session.reservation_admits(id_tag, None)
     if (
         not station.registration.is_accepted()
         or payload.get("connectorId", 1) != 1
-        or not id_tag  # which is nobody
+        or not id_tag  # an empty idTag is nobody's
         or not session.can_start_transaction()
         or not (admitted or session.reservation.parent_id_tag)
         or station.is_busy()
@@ -46,8 +46,8 @@ async def RemoteStartTransaction(station, payload):
 
 
 async def RemoteStopTransaction(station, payload):
-    """Accepted when the transaction runs here; an id that the central system gave, 0 and
-    negative ones included."""
+    """Accepted when the transaction with this id runs here. The central system may give any
+    integer as an id, 0 and negative ones included."""
     session = station.session
     transaction = session.transaction
     if (
@@ -60,13 +60,14 @@ async def RemoteStopTransaction(station, payload):
 
 
 async def Reset(station, payload):
-    """The answer first; then the running transaction is stopped and delivered as far as it goes,
-    and the station starts again."""
+    """Always accepted. After the answer the transaction is stopped, its messages are delivered as
+    far as possible, and the station starts again."""
     return Answer({"status": "Accepted"}, lambda: station.reset(payload["type"] == "Hard"))
 
 
 async def UnlockConnector(station, payload):
-    """Answered once the lock has moved, or has failed to."""
+    """Stops the transaction and unlocks the socket. The answer comes when that has worked or
+    failed."""
     if payload["connectorId"] != 1 or not station.reference.socket:
         return {"status": "NotSupported"}  # errata 3.87
     if not await station.session.stop_transaction_and_wait("UnlockCommand"):
@@ -84,7 +85,7 @@ _AT_ONCE = 16  # keys that are looked up before others have a turn
 
 
 async def GetConfiguration(station, payload):
-    """All keys, or those asked for, each once; unknown ones are named."""
+    """Returns all keys, or those asked for, each once. Unknown ones are in `unknownKey`."""
     names = payload.get("key")
     if not names:
         readable = (key for key in keys.rows() if key.access != keys.SECRET)
@@ -110,7 +111,7 @@ async def GetConfiguration(station, payload):
 
 
 def _key_values(station, found):
-    """Generator: their KeyValues (OCPP 7.29), made as they are written."""
+    """Generator: the KeyValues (OCPP 7.29) of these keys, each made when it is written."""
     for key in found:
         yield {
             "key": key.name,
@@ -120,8 +121,8 @@ def _key_values(station, found):
 
 
 async def ChangeConfiguration(station, payload):
-    """What the new value does happens after the answer; only the data reset's work is done before
-    it."""
+    """Stores the new value. Its effect comes after the answer; only a data reset is complete
+    before."""
     change = await configuration.change_key(station, payload["key"], payload["value"])
     answer = {"status": change.status}
     if change.status != "Accepted":

@@ -1,8 +1,8 @@
-"""Which function answers which call of the central system (guide pages 9 and 10).
+"""The table of the central system's calls and their handlers (guide pages 9 and 10).
 
 A handler is `async def Action(station, payload) -> dict | Answer`. `payload` has passed the
-schemas; what it returns is the answer, an `Answer` where something is to be done once that is out.
-It refuses a call by raising CallError.
+schemas. The result is the answer's payload, or an `Answer` where something must be done after the
+answer. A handler refuses a call by raising CallError.
 """
 
 from firmware.ocpp import CallError, Unanswered

@@ -1,8 +1,8 @@
-"""GetDiagnostics and UpdateFirmware (OCPP 5.9, 5.19): the requests that begin a transfer, and how
-one goes on after a restart.
+"""GetDiagnostics and UpdateFirmware (OCPP 5.9, 5.19): they begin a transfer, or continue one after
+a restart.
 
-What the transfers do is in `ocpp/diagnostics.py` and `ocpp/update.py`. Those are rarely needed,
-and imported only then.
+The transfers themselves are in `ocpp/diagnostics.py` and `ocpp/update.py`. Those are rarely
+needed, and imported only then.
 """
 
 from firmware.base import times
@@ -19,7 +19,7 @@ _FILE_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 
 
 async def GetDiagnostics(station, payload):
-    """Answered with the file's name. A new request takes the place of one under way."""
+    """Begins an upload and answers with the file's name. It replaces an upload under way."""
     from firmware.ocpp.diagnostics import DiagnosticsJob, Request  # rare
 
     request = Request(
@@ -38,8 +38,8 @@ async def GetDiagnostics(station, payload):
 
 
 async def UpdateFirmware(station, payload):
-    """Answered, and begun after retrieveDate. A new request takes the place of one that has not
-    been installed yet."""
+    """Begins an update, which waits for retrieveDate. It replaces an update that is not being
+    installed yet."""
     from firmware.ocpp import update  # rare
 
     store = station.config.store
@@ -64,7 +64,8 @@ async def UpdateFirmware(station, payload):
 
 
 def resume(station) -> None:
-    """Goes on after a restart with what was under way, or whose end is still to be told."""
+    """To be called after a restart: continues the transfers that were under way, or whose end is
+    not yet notified."""
     store = station.config.store
     if store.read(STORED_UPDATE) is not None:
         from firmware.ocpp.update import UpdateJob  # rare

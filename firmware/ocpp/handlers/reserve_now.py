@@ -1,11 +1,11 @@
-"""ReserveNow and CancelReservation (OCPP 5.13, 5.1). What a reservation is, and who may charge in
-spite of it: `charging/reservation.py`."""
+"""ReserveNow and CancelReservation (OCPP 5.13, 5.1). The reservation itself is in
+`charging/reservation.py`."""
 
 from firmware.charging.reservation import Reservation
 
 
 async def ReserveNow(station, payload):
-    """Connector 0 reserves the station's one connector too."""
+    """Reserves the connector if it is free. Connector 0 stands for the station's only one."""
     reservation = Reservation(
         payload["connectorId"],
         payload["reservationId"],
@@ -29,7 +29,7 @@ def _status(station, reservation: Reservation):
         or (reservation.connector_id == 0 and not zero_is_one)
         or now is None
         or reservation.expiry <= now
-        or not reservation.id_tag  # which is nobody
+        or not reservation.id_tag  # an empty idTag is nobody's
     ):
         return "Rejected"
     if station.evse.faults.active:
@@ -46,7 +46,7 @@ def _status(station, reservation: Reservation):
 
 
 async def CancelReservation(station, payload):
-    """Accepted when it is there."""
+    """Accepted when this reservation holds."""
     session = station.session
     current = session.reservation
     if not current or current.reservation_id != payload["reservationId"]:

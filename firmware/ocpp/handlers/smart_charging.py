@@ -29,7 +29,8 @@ async def SetChargingProfile(station, payload):
 
 
 def _record(station, profile, connector_id):
-    """The record of a profile that comes by itself; ValueError with the reason to reject it."""
+    """The record of a profile from SetChargingProfile. Raises ValueError with the reason where it
+    must be rejected."""
     running = station.transactions.running
     if profile["chargingProfilePurpose"] == "TxProfile":
         if not running:
@@ -59,8 +60,8 @@ def record_for_start(station, profile: dict) -> bytearray | None:
 
 
 async def ClearChargingProfile(station, payload):
-    """Removes the profile with the id, else those that match all that is given (errata 3.25,
-    3.26)."""
+    """Removes the profile with the given id; without an id, all that match every given field
+    (errata 3.25, 3.26)."""
     table = station.profiles.table
     wanted_id = payload.get("id")
     wanted_purpose = payload.get("chargingProfilePurpose")
@@ -89,18 +90,18 @@ _PIECES_AT_ONCE = 8
 
 
 async def GetCompositeSchedule(station, payload):
-    """What is planned from now on, in at most _MAX_PERIODS periods: `duration` says how far they
-    go. Connector 0 consumes what its one connector does."""
+    """The limits from now on, in at most _MAX_PERIODS periods; the answer's `duration` says how
+    far they go. Connector 0 has the limits of the only connector."""
     if payload["connectorId"] > 1:
         return {"status": "Rejected"}
     unit = payload.get("chargingRateUnit", "A")
     table = station.profiles.table
     changes = None
-    while changes != table.changes:  # again, when profiles changed while others ran
+    while changes != table.changes:  # again, if another task has changed the profiles meanwhile
         changes = table.changes
         maximum = station.max_ma
         phases = station.evse.phases
-        # what `plan` goes on from
+        # `plan` starts from what this finds
         station.profile_limit.now(station.transactions.running, phases, maximum)
         await asyncio.sleep(0)
         plan = station.profile_limit.plan(station.transactions.running, phases)

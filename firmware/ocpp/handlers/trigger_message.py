@@ -1,4 +1,4 @@
-"""TriggerMessage (OCPP 5.17): the answer first, then the message with what is true now."""
+"""TriggerMessage (OCPP 5.17): the answer comes first, then the message with the present values."""
 
 import asyncio
 
