@@ -21,13 +21,14 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 def to_stderr() -> None:
     """What is logged goes to stderr; called once by the program."""
-    if logging:  # micropython-lib's handlers have a level too, CPython's other loggers talk
+    if logging:  # micropython-lib's handlers have a level; on CPython other libraries log, too
         level = 10 if runtime.MICROPYTHON else 30
         logging.basicConfig(level=level, format="%(message)s", stream=runtime.stderr())
 
 
 def _without_controls(text):
-    """A text from outside must not begin a line of its own, nor move a terminal's cursor."""
+    """The text without control characters: a text from outside must not begin a log line of its
+    own, nor move a terminal's cursor."""
     data = bytearray(text.encode())
     for n in range(len(data)):
         c = data[n]
@@ -70,7 +71,7 @@ class Log:
         if number > LEVELS["info"]:
             self.counts[part] = self.counts.get(part, 0) + 1
         seconds = self.clock.ms() // 1000 if self.clock else 0
-        if len(text) > _LINE:  # of a traceback the end says most
+        if len(text) > _LINE:  # the end of a traceback says most
             text = text[: _LINE // 4] + " ... " + text[-_LINE * 3 // 4 :]
         if len(repr(text)) != len(text) + 2:  # a character in it needs an escape
             text = _without_controls(text)
@@ -155,7 +156,7 @@ class Logbook:
         self._log.lines_saved()
 
     async def save_after_fault(self) -> None:
-        """Saves a little later, and not each time."""
+        """Saves 10 s after a fault, but not more often than once an hour."""
         clock = self._log.clock
         last_ms = self._fault_saved_ms
         if last_ms is not None and clock.ms() - last_ms < _BETWEEN_FAULTS_MS:

@@ -1,5 +1,5 @@
-"""A PC's stdout and stderr, to which writing never waits: a peer that does not read loses what is
-written, never the charge. On the device there is a UART that always takes what it is given."""
+"""A PC's stdout and stderr. Writing to them never waits: when nobody reads, text is lost, and
+charging goes on. On the device a UART takes whatever is written."""
 
 import os
 import select
@@ -23,8 +23,8 @@ class Output:
         self._torn = False  # a line of which the end was lost
 
     def put(self, text: str) -> int:
-        """Writes as much as there is room for; how many characters. Who has hung up is no longer
-        told anything."""
+        """Writes as much as there is room for. Returns how many characters that was; all of them
+        when the reader has hung up."""
         at = 0
         while at < len(text):
             end = text.find("\n", at)  # by itself: it may become two characters

@@ -1,7 +1,8 @@
-"""Starts the program anew in the place of this process, after an update on a PC.
+"""Starts the program again in the place of this process, after an update on a PC.
 
-What runs from a slot is started by the same command, so that boot.py chooses. What runs from a
-checkout gives way to the new slot for this once: its next start is the checkout again.
+A program that runs from a slot is started by the same command, so that boot.py chooses the slot.
+A program that runs from a checkout is replaced by the new slot this time only: the next start by
+hand runs the checkout again.
 """
 
 import array

@@ -1,7 +1,7 @@
-"""Where an update goes: the two slots that the application lives in, with boot.txt, which says
-which one starts; and the two OTA slots of a board that is updated by a whole MicroPython image.
+"""The slots that an update fills: the application's two slots, with boot.txt, which says which one
+starts; and the two OTA slots of a board that is updated by a whole MicroPython image.
 
-What boot.txt holds and what becomes of it is for boot.py to say.
+boot.py's docstring explains the settings in boot.txt.
 """
 
 import firmware
@@ -30,7 +30,7 @@ class Slots:
                     name, _, value = word.partition("=")
                     settings[name] = value
         except (OSError, ValueError):
-            return {}  # boot.py makes one
+            return {}  # there is none yet: boot.py makes it
         return settings
 
     def write_boot(self, **settings) -> None:

@@ -1,4 +1,4 @@
-"""Files, and small named values that are either old or new after a power cut."""
+"""Files, and small named values. After a power cut a value is the old one or the new one."""
 
 import binascii
 import os
@@ -92,7 +92,8 @@ def remount(block_device, mount_point: str) -> None:
 
 
 class Store:
-    """Named values of bytes, each old or new after a power cut: a copy replaces it in one step.
+    """Named values of bytes. After a power cut each is the old one or the new one, since a copy
+    replaces it in one step.
 
     Values up to about 120 bytes cost a tenth of a flash erase, larger ones a whole one. Names are
     file names without `/`, and don't begin with `~`.

@@ -17,9 +17,7 @@ _IDLE_MS = const(100)
 _LOCK_MS = const(300)
 _COLD_DDEG = const(-300)  # of the first point of the NTC's table; 5 degC to the next
 _HOT_DDEG = const(1250)  # beyond the last, or the sensor is broken: as bad
-_LASTING_FEEDS = const(
-    150
-)  # feeds (one each 4 s) after which earlier crashes don't count any more
+_LASTING_FEEDS = const(150)  # feeds, one each 4 s, after which earlier crashes no longer count
 _RX = const(2048)  # bytes: what comes during a TLS handshake
 _WATCHDOG_MS = const(30000)
 _DAY_MS = const(86400000)
@@ -38,7 +36,7 @@ SerialPins = namedtuple("SerialPins", ("number", "tx", "rx", "invert"))
 
 
 def not_fitted(value=0) -> int:
-    """In the place of a line that isn't fitted."""
+    """Stands in for a line that isn't fitted."""
     return 0
 
 
@@ -57,8 +55,8 @@ class Port:
 
 
 class Board:
-    """`pins` is from `pins.load`. The permit's pin comes first, and off. Starts the watchdog; for
-    a developer (`dev`) so patient that it is none.
+    """`pins` is from `pins.load`. The permit's pin is set first, and off. Starts the watchdog; for
+    a developer (`dev`) it waits a day.
 
     `burst` is one of `_pwm_burst` and `_steady_burst`: pilot voltage, mV. The lines are called
     with 1 for what their name says; those that are missing are `not_fitted`.
@@ -139,9 +137,9 @@ class Board:
                 time.sleep_us(n)  # type: ignore[attr-defined]  # never in step with the PWM
 
     def _take_adc_error(self, why):
-        """Without its voltages the pilot is in a state that is none: a fault (0x100217), and no
-        energy. MicroPython asks for a calibration that some early chips don't have in their
-        eFuse."""
+        """The ADC can't be read: reports 0 V, which is no state of the pilot, so that there is a
+        fault (0x100217) and no energy. MicroPython needs a calibration in the chip's eFuse, which
+        some early chips don't have."""
         burst = self.burst
         for n in range(len(burst)):
             burst[n] = 0
@@ -230,7 +228,8 @@ class Board:
         )
 
     def tic_tune(self, baud: int) -> Port:
-        """The TIC line; what it has heard is lost only when the speed changes."""
+        """The TIC line at this speed. Bytes that were received are lost only when the speed
+        changes."""
         if baud != self._tic_baud:
             self._tic_baud = baud
             self._tic = self.port("tic", baud)

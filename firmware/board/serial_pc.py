@@ -161,7 +161,7 @@ class SerialPort:
         return b""
 
     def write(self, data: bytes) -> None:
-        """Sends; a device that takes nothing loses it, as a wire would."""
+        """Sends. The data are lost when the device does not take them, as on a wire."""
         if self._is_ready(select.POLLOUT):
             try:
                 self._file.write(data)

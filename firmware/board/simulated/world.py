@@ -1,8 +1,8 @@
 """The simulated world: a car, a contactor, a lock, a phase relay, a meter, the mains.
 
-Physics, not answers: currents follow from the duty that the car sees, energy from volts, amperes
-and time. The world moves on when somebody looks at it. Time is the station's; whole numbers
-throughout.
+It simulates physics: the current follows from the duty that the car sees, the energy from voltage,
+current and time. The world moves on when somebody looks at it. Time is the station's; all numbers
+are integers.
 """
 
 import asyncio
