@@ -1,4 +1,4 @@
-"""The station's clock: monotonic milliseconds, and wall time once somebody told it; and ISO 8601
+"""The station's clock: monotonic milliseconds, and the wall time once it is known. ISO 8601
 date-times (OCPP 3.15) to and from Unix seconds, in integers only."""
 
 import asyncio
@@ -72,9 +72,7 @@ def text(epoch: int) -> str:
 
 
 _DAY_MS = const(86400000)
-_CATCH_UP_S = (
-    3600  # a clock that was wrong by more goes back; by less, it stands still for so long
-)
+_CATCH_UP_S = 3600  # a clock that is fast by more is set back; by less, it stands still meanwhile
 
 
 class Clock:
@@ -96,8 +94,8 @@ class Clock:
         self._boot = 0
 
     def number_boot(self, number: int) -> int:
-        """The number that the journal gave to this clock's `ms()`: the first that is handed in,
-        since the clock goes on after a Reset."""
+        """Returns the number of this boot, which is the first `number` that this clock was given:
+        the clock goes on after a Reset, and so does the boot."""
         self._boot = self._boot or number
         return self._boot
 
@@ -119,8 +117,8 @@ class Clock:
         await runtime.sleep_ms((ms + self.speed - 1) // self.speed if ms > 0 else 0)
 
     async def wait(self, event, ms: int) -> None:
-        """Waits until the event is set, or about so many station milliseconds (a second late at
-        most), and clears it. One task wakes all who wait, so that none needs a task of its own."""
+        """Waits until the event is set, or for so many station milliseconds (it may be a second
+        late), and clears the event. One task serves all waits, so that none needs its own."""
         entry = (self.ms() + ms, event)
         self._waits.append(entry)
         if not self._ticker or self._ticker.done():
@@ -132,7 +130,7 @@ class Clock:
         event.clear()
 
     async def _tick(self):
-        """The task that wakes who waits; it ends when nobody does."""
+        """The task that ends the waits when they are due; it ends after the last one."""
         while self._waits:
             now = self.ms()
             pause = 1000

@@ -1,4 +1,4 @@
-"""How far the delivery of messages to one central system is."""
+"""The state of the delivery of messages to one central system."""
 
 from firmware.transactions.records import Event, QueueState, StartRecord, StopRecord
 
@@ -23,7 +23,7 @@ class EndpointQueue:
         _, self.first_owed, self.needed_from, self.failures, self.transaction_id = state
 
     def saved(self, position: int, state: QueueState) -> None:
-        """There is a STATE record of this state."""
+        """A STATE record with this state was written at this position."""
         self.saved_at = position
         self._saved = state
 
@@ -70,7 +70,7 @@ class EndpointQueue:
             self.transaction_id = None
 
     def drop_message(self) -> None:
-        """A message less is owed."""
+        """One message less is owed."""
         self.pending -= 1
 
     def expect_pending(self, least: int) -> None:

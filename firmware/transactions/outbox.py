@@ -35,7 +35,8 @@ OpenTransaction = namedtuple("OpenTransaction", ("start", "endpoint_id"))
 
 
 class Message:
-    """What to send next: `action`, and its payload, always the same. `position`: its record's."""
+    """The message to be sent next: its `action`, its payload, which never changes, and the
+    `position` of its record."""
 
     def __init__(self, outbox, event):
         self._outbox = outbox
@@ -48,10 +49,12 @@ class Message:
 
 
 class Outbox:
-    """`endpoint_id`: under which messages begin now (0: there is no central system, and nothing to
-    deliver). `on_message`: called when there is something new to deliver. `next_attempt_ms`:
-    when, on the station's clock, the message that `head` gives may be sent. `given_up`: how many
-    messages `listing` shows as given up."""
+    """The messages that are owed, by endpoint.
+
+    `endpoint_id`: the endpoint of new messages; 0: there is no central system, and nothing to
+    deliver. `on_message()` is called when there is a new message. `next_attempt_ms`: when the
+    message that `head` returns may be sent, on the station's clock. `given_up`: how many messages
+    `listing` shows as given up."""
 
     def __init__(self, journal, event_times, clock, log):
         self._journal = journal
@@ -93,7 +96,7 @@ class Outbox:
     # after a restart
 
     def replayed(self, replay) -> None:
-        """The journal is read: what a `Replay` has found is where the delivery is."""
+        """The journal has been read: goes on from the state that the `Replay` has found."""
         self.queues = replay.queues
         self.given_up = replay.given_up
         self.cleared = replay.cleared
@@ -151,8 +154,8 @@ class Outbox:
                     await asyncio.sleep(0)
 
     def head(self, endpoint_id: int | None = None) -> Message | None:
-        """The oldest undelivered message of the endpoint, the same until `delivered` or `failed`.
-        None: there is none, or its time is unknown since the clock is."""
+        """The oldest undelivered message of the endpoint, the same one until `delivered` or
+        `failed`. None where there is none, or while its time is unknown."""
         queue = self._deliver_to(self.endpoint_id if endpoint_id is None else endpoint_id)
         if not queue:
             return None
@@ -171,7 +174,7 @@ class Outbox:
         return Message(self, self._head)
 
     def _deliver_to(self, endpoint_id):
-        """From now on this endpoint's messages are delivered; its queue, None without one."""
+        """From now on this endpoint's messages are delivered. Returns its queue, or None."""
         self.endpoint_id = endpoint_id
         queue = self.queues.get(endpoint_id) if endpoint_id else None
         if queue and queue is not self.reading:
@@ -179,7 +182,7 @@ class Outbox:
         return queue
 
     def is_head(self, position: int) -> bool:
-        """Whether the record there is that of the message to be sent next."""
+        """Whether the message to be sent next has its record at this position."""
         return self._head is not None and self._head.position == position
 
     async def payload(self, event: Event) -> dict:

@@ -1,7 +1,7 @@
-"""After a restart: what the journal says, read once from its beginning to its end.
+"""Reads the journal after a restart, once from its beginning to its end.
 
-Nothing in it is older than what is still needed, but for some records of a segment or two:
-retention.py drops what is not, segment by segment, as it is delivered.
+Nearly all records in it are still needed: retention.py removes the others, segment by segment, as
+messages are delivered.
 """
 
 from firmware.base.runtime import const
@@ -25,10 +25,11 @@ _RECORDS_AT_ONCE = const(8)  # are read before others have a turn
 
 
 class Replay:
-    """What a station has to know of its journal to go on: the `EndpointQueue` of each endpoint by
-    its id (`queues`), the transaction that is open or None (`open`), how many messages were given
-    up since the operator has read of them (`given_up`), and the position of the newest CLEARED
-    record (`cleared`). Tells `event_times` of all stamps. The journal stays as it is meanwhile."""
+    """The state of the station as the journal tells it. `queues`: the `EndpointQueue` of each
+    endpoint, by its id. `open`: the Transaction that is open, or None. `given_up`: how many
+    messages were given up since the operator last cleared them. `cleared`: the position of the
+    newest CLEARED record. `event_times` gets all stamps. Nothing may be written to the journal
+    meanwhile."""
 
     def __init__(self, journal, event_times):
         self._journal = journal

@@ -1,7 +1,7 @@
-"""Which of the transactions' records are still needed, and room for new ones.
+"""Removes the transactions' records that nobody needs any more, and makes room for new ones.
 
-Segments of the journal are swept from the oldest on: so a START goes before its STOP, and a record
-before the STATE that says it is delivered, wherever the power fails.
+The segments of the journal are swept from the oldest one on. So, wherever the power fails, a START
+is removed before its STOP, and a record before the STATE that says it is delivered.
 """
 
 import asyncio
@@ -30,20 +30,20 @@ class Retention:
         self._journal = journal
         self._outbox = outbox
         self._log = log
-        # segments that begin before these positions are as small as they get
+        # Segments that begin before these positions can't become smaller by a sweep or thinning.
         self._swept = 0
         self._thinned = 0
-        self._full = False  # and that was logged
+        self._full = False  # the flash is full, and that was logged
         self._queue_to_tidy = None  # see `tidy_after_stop`
         self._compacting = asyncio.Lock()
 
     def sweep_again(self) -> None:
-        """Something is not needed any more that may lie in any segment."""
+        """Sweeps all segments again: records in any of them may have become needless."""
         self._swept = 0
 
     def transaction_stopped(self, stop: StopRecord) -> None:
-        """A transaction has ended: its values are old from now on, and where no central system is
-        owed anything of it nothing of it is needed."""
+        """A transaction has ended. From now on its values are old; and if no central system is
+        owed its messages, none of its records is needed."""
         first = 0
         for base in self._journal.segments:
             if base <= stop.start:
@@ -54,13 +54,14 @@ class Retention:
             self._queue_to_tidy = self._outbox.queues[0]
 
     async def tidy_after_stop(self) -> None:
-        """To be awaited after a transaction's end: where no delivery will, this tidies."""
+        """To be awaited after a transaction's end: tidies the journal if no delivery will."""
         if self._queue_to_tidy:
             await self.tidy(self._queue_to_tidy)
             self._queue_to_tidy = None
 
     async def tidy(self, queue) -> bool:
-        """Tidies the next segment of which this queue owes nothing more; whether there was one."""
+        """Tidies the next segment of which this queue owes nothing more. Returns whether there was
+        one."""
         async with self._compacting:
             return await self._sweep(queue)
 
@@ -74,8 +75,8 @@ class Retention:
                 pass
 
     def has_room_for_transaction(self) -> bool:
-        """Whether a transaction that begins now can be recorded to its end, for which half of the
-        reserve is."""
+        """Whether a transaction that begins now can be recorded to its end. Half of the reserve is
+        for that."""
         return self._journal.room >= self._least_room()
 
     def _least_room(self):

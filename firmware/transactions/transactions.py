@@ -1,9 +1,9 @@
-"""Transactions: what happens at the connector, into the journal (OCPP 3.5, 4.8, 4.10).
+"""Records transactions in the journal (OCPP 3.5, 4.8, 4.10).
 
-The journal in flash is the truth. What happens is written there as events (records.py), safe
-before anybody hears of it; the messages to the central system are made from them
-(outbox.py, messages.py); what is not needed any more makes room (retention.py); when it happened
-may only be known later (event_times.py).
+The journal in flash is the truth. Events (records.py) are written there before anybody hears of
+them, and the messages to the central system are built from them (outbox.py, messages.py). Records
+that nobody needs any more are removed (retention.py). The time of an event may become known only
+later (event_times.py).
 """
 
 import asyncio
