@@ -187,7 +187,10 @@ def _memory(station):
         yield "memory_low=%s" % station.transfers.memory_is_low
     if memory.psram_free is not None:
         yield "psram_free=%d" % memory.psram_free
-    yield "flash_free=%d" % station.files.free()
+    if station.evse.contactor:  # to count it takes a chip longer than a stop may last
+        yield "flash_free=not counted while a car is charged"
+    else:
+        yield "flash_free=%d" % station.files.free()
     yield "journal_bytes=%d" % station.transactions.journal.size
 
 

@@ -1,9 +1,9 @@
 """What the firmware costs: heap, speed, how fast it reacts, messages a second.
 
-    python -m tools.bench [memory] [modules] [start] [reaction] [scenarios] [flash] [wear]
-                          [messages] [reference] [--only SCENARIO]
+    python -m tools.bench [memory] [modules] [start] [reaction] [stops] [scenarios] [flash]
+                          [wear] [messages] [reference] [--only SCENARIO]
 
-Without words: all of it but `modules`, within four minutes. Heap and time are measured on the
+Without words: all of it but `modules`, within seven minutes. Heap and time are measured on the
 frozen build (tools/frozen.py), as a device without PSRAM has it. A scenario is a script in
 tools/bench/scenarios for 32-bit MicroPython: it exits with 0 when it passed, its docstring is its
 title, and lines `figure: ...` that it prints are shown. `tools.bench.live --peaks` finds the
@@ -28,6 +28,7 @@ MODULES = {
     "memory": ("live",),
     "start": ("station_times",),
     "reaction": ("reaction", "--runs", "20"),
+    "stops": ("stops", "--runs", "2"),
     "flash": ("flash_costs",),
     "wear": ("wear", "--days", "3"),
     "messages": ("messages",),
@@ -37,6 +38,7 @@ PARTS = [
     "modules",
     "start",
     "reaction",
+    "stops",
     "scenarios",
     "flash",
     "wear",

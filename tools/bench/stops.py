@@ -286,6 +286,9 @@ class Measurement:
                 )
 
             await self.measure("GetDiagnostics", diagnostics, diagnostics)
+            await self.stopped()  # files are written between transactions
+            await self.station.ask("sim unplug")
+            await self.station.until(status="Available")
             await self.measure(
                 "UpdateFirmware, until Downloaded",
                 update,
