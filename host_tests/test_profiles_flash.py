@@ -206,6 +206,27 @@ def test_what_a_firmware_before_has_kept(geometry):
     assert len(flash.history) > 15
 
 
+@pytest.mark.parametrize("geometry", [STOCK, REMOUNTED])
+@pytest.mark.parametrize("blocks", [24, 25])
+def test_what_a_firmware_before_has_kept_fills_the_flash(geometry, blocks):
+    flash = Flash(blocks, geometry=geometry)
+    station = Station()
+    old = Store(flash.mount(), "profiles")
+    for n in range(40):
+        assert run(station.set(large(n, level=n))) == "Accepted"
+    kept = 0
+    try:
+        for slot, record in station.values.records():
+            old.write(str(slot), record)
+            kept += 1
+    except OSError:
+        pass
+    assert 10 < kept < 40
+    flash.unmount()
+    found = loaded(flash.memory, geometry)
+    assert found == {n: item for n, item in content(station.profiles).items() if n < kept}
+
+
 def test_a_damaged_record_is_no_profile_and_the_others_stay():
     flash = Flash(BLOCKS)
     station = Station(Counting(flash.mount()))

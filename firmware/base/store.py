@@ -95,8 +95,8 @@ class Store:
     """Named values of bytes. After a power cut each is the old one or the new one, since a copy
     replaces it in one step.
 
-    Values up to about 120 bytes cost a tenth of a flash erase, larger ones a whole one. Names are
-    file names without `/`, and don't begin with `~`.
+    Values up to 500 bytes (120 without `remount`) cost a tenth of a flash erase, larger ones a
+    whole one. Names are file names without `/`, and don't begin with `~`.
     """
 
     def __init__(self, files, folder: str = "store"):

@@ -34,6 +34,7 @@ _IN_USE = const(0)  # the number of that file; small files follow, and then the 
 _MOST_SLOTS = const(256)
 _SLOTS_AT_ONCE = const(16)  # by which the arrays grow
 _CONVERTED_TOGETHER = const(4)  # the largest fit a segment
+_MOVED_FIRST = const(8)  # so many blocks are enough for the folders and the first segments
 
 
 def _crc(head, record):
@@ -75,13 +76,27 @@ class ProfileFiles:
         self._size_of = array("H")  # and its bytes; 0 where a slot has none
         self._tidy_to = None  # there is no more garbage than so many bytes, or it can't be helped
         files.mkdir(folder)
-        for number in range(_FOLDERS):
-            files.mkdir(self._segment_folder(number))
+        old = Store(files, folder)
+        old_names = [name for name in old.names() if name.isdigit()]
+        records = []
+        try:
+            self._make_folders()
+        except OSError:  # the flash is full, with a block for each old file
+            together = old_names[:_MOVED_FIRST]
+            records = [(int(name), old.read(name)) for name in together]
+            for name in together:
+                old.remove(name)
+            self._make_folders()
         self._find_segments()
         self._find_frames()
-        self._convert()
+        self._take_over(records)
+        self._convert(old, old_names)
 
     # at start-up
+
+    def _make_folders(self):
+        for number in range(_FOLDERS):
+            self._files.mkdir(self._segment_folder(number))
 
     def _find_segments(self):
         for folder in range(_FOLDERS):
@@ -149,26 +164,26 @@ class ProfileFiles:
                 offset += size
                 left -= size
 
-    def _convert(self):
+    def _convert(self, old, names):
         """Takes over what a firmware before this one has kept, a file for each profile. Whatever
         it finds of that after a power cut was not taken over yet, or was and is to be removed."""
-        old = Store(self._files, self._folder[:-1])
-        names = [name for name in old.names() if name.isdigit()]
         while names:
             together = names[:_CONVERTED_TOGETHER]
-            frames = []
-            for name in together:
-                slot = int(name)
-                record = old.read(name)
-                is_one = record and len(record) < _SEGMENT_BYTES and slot < _MOST_SLOTS
-                if is_one and not self.has(slot):
-                    self._number += 1
-                    frames.append((slot, _frame(self._number, slot, record)))
-            if frames:
-                self._append(frames)
+            self._take_over([(int(name), old.read(name)) for name in together])
             for name in together:
                 old.remove(name)
             names = names[_CONVERTED_TOGETHER:]
+
+    def _take_over(self, records):
+        """Keeps old records, each with its slot; None where one is damaged."""
+        frames = []
+        for slot, record in records:
+            is_one = record and len(record) < _SEGMENT_BYTES and slot < _MOST_SLOTS
+            if is_one and not self.has(slot):
+                self._number += 1
+                frames.append((slot, _frame(self._number, slot, record)))
+        for first in range(0, len(frames), _CONVERTED_TOGETHER):
+            self._append(frames[first : first + _CONVERTED_TOGETHER])
 
     # what is there
 
