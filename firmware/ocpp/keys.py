@@ -29,13 +29,13 @@ _CONSOLE_PASSWORD = const(7)
 _MEASURANDS = const(8)
 _PHASE_ROTATION = const(9)
 
-# `bounds`: the lowest and the highest integer, or how many characters a text may have; None for
-# any. `default`: a text, or a function of the station that knows it. `effect`: None, or a function
-# of the station, called when the key has another value and the answer that says so is out.
+# `bounds`: the lowest and the highest integer, or the number of characters that a text may have;
+# None for no bounds. `default`: a text, or a function of the station that returns it. `effect`:
+# None, or a function of the station, which is called after the answer when the value has changed.
 Key = namedtuple("Key", ("name", "access", "type", "default", "bounds", "effect"))
 
-# The columns are Key's first ones. They are constants, which take no heap in a frozen image; None
-# for the default: `_KNOWN_BY_STATION` has it. `_EFFECTS` has the effects.
+# The columns are those of Key without `effect`: see `_EFFECTS`. Where `default` is None, the
+# station knows it: see `_KNOWN_BY_STATION`. The rows are constants, so that they stay in flash.
 _TABLE = (
     # Standard keys (guide pages 12 to 14)
     ("AuthorizeRemoteTxRequests", RW, _BOOLEAN, "true", None),
@@ -152,7 +152,8 @@ def find(name: str) -> Key | None:
     """The key of a name, in any case; None where there is none."""
     lowered = name.lower()
     for cells in _TABLE:
-        if len(cells[0]) == len(name) and cells[0].lower() == lowered:
+        known = cells[0]  # its name; to compare lengths first makes the fewest texts
+        if len(known) == len(name) and known.lower() == lowered:
             return _key(cells)
     return None
 
@@ -198,7 +199,7 @@ def _tic_detected(station):
 
 def _meter_type(station):
     meter = station.meter
-    return str(meter.mid if meter.last or not meter.error else 0)  # none was ever there
+    return str(meter.mid if meter.last or not meter.error else 0)  # 0: no meter ever answered
 
 
 _KNOWN_BY_STATION = {
@@ -234,8 +235,10 @@ def _integer(text: str, bounds: tuple | None) -> str:
     if not (digits and len(digits) <= 9 and all(48 <= c < 58 for c in digits.encode())):
         raise ValueError("a whole number")
     number = int(text)
-    if bounds and not bounds[0] <= number <= bounds[1]:
-        raise ValueError("from %d to %d" % bounds)
+    if bounds:
+        low, high = bounds
+        if not low <= number <= high:
+            raise ValueError("from %d to %d" % (low, high))
     return str(number)
 
 

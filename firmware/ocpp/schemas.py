@@ -250,7 +250,7 @@ def _check_members(found, members, strict, messages, lists):
         members.pop(name, None)
     if strict and known < len(members):
         for name in sorted(members):  # dicts have no order
-            if not any(name == field[0] for field in found):
+            if not any(name == known_name for known_name, _, _ in found):
                 raise CallError("FormationViolation", ".%s: unknown" % name[:50])
     return members
 

@@ -1,18 +1,20 @@
 """The records of charging profiles in flash: in few files, and with few erases.
 
 A record is kept in a frame, its numbers little-endian:
-    u32   the frame's number, which counts up: of two frames of a slot the later one holds
+    u32   the frame's number, which counts up: of two frames of a slot the later one counts
     u8    the profile's slot
     u16   the length of the record
     ...   the record (see profile.py)
     u32   CRC-32 of all this
 
 Frames are appended to segments, files that fit a block of the flash: that costs one erase, however
-many profiles there are. A small frame goes first into a file of its own, one of a few that are
-overwritten: LittleFS keeps those among its metadata, where a write costs a tenth of an erase. When
-they are taken, what is in them goes into a segment together. The first of those files tells, a bit
-for each, which slots have profiles: in the others no frame counts that is not later. `tidy`
-removes a segment in which nothing counts any more, and moves what counts in one with little of it.
+many profiles there are. A small frame goes first into a small file of its own, which is
+overwritten later: LittleFS keeps such files among its metadata, where a write costs a tenth of an
+erase. When all small files are in use, their frames are moved to a segment together.
+
+The first small file has one bit for each slot that has a profile. A frame of any other slot counts
+only if it is later than that file. `tidy` removes a segment without frames that count, and moves
+the frames that count out of a segment that has few of them.
 """
 
 import binascii

@@ -1,11 +1,13 @@
 """The installed charging profiles: their fields in RAM, their records in flash.
 
-A record (see profile.py) is in flash before its profile counts as installed. But one that replaces
-what was written less than a minute ago waits in RAM, since the flash wears, and is written when
-the minute is over, if it was not replaced meanwhile. Each write may cost an erase, which stops the
-CPU: there is one at a time, and others run in between. A power cut loses what waits; the profile
-that it was to replace is there then. TxProfiles wait, too, and are only written to make room,
-since no transaction outlives a restart. At most 2 KB wait.
+A record (see profile.py) is in flash before its profile counts as installed, with two exceptions.
+To spare the flash, a record for a slot that was written less than a minute ago waits in RAM until
+the minute is over. TxProfiles wait too, and are written only to make room, since no transaction
+outlives a restart. At most 2 KB wait. A power cut loses the records that wait; then the profiles
+that they were to replace are still there.
+
+Each write may cost an erase, which stops the CPU: there is one at a time, and other tasks run in
+between.
 """
 
 import asyncio
@@ -16,8 +18,8 @@ from firmware.smart_charging.profile import ALWAYS, CHARGE_POINT_MAX
 
 MAX_PROFILES = 200  # the key MaxChargingProfilesInstalled
 _FIRST_SLOTS = 20
-_CODES = "BBBBBiiiiHii"  # of the arrays, in the order in which they are named below
-_POSITIONS = 65536  # a transaction's number is kept modulo this: old profiles are removed soon
+_CODES = "BBBBBiiiiHii"  # the type codes of the arrays, in the order of their names below
+_POSITIONS = 65536  # a transaction's number is kept modulo this; old TxProfiles are removed soon
 
 
 def transaction_number(running) -> int:
@@ -31,8 +33,8 @@ class ProfileTable:
 
     `station_order` has the slots of the ChargePointMaxProfiles, `connector_order` those of all
     others, both in the order in which profiles win: by rank, then the highest stack level.
-    `changes` counts what was placed and removed. `skip_until` belongs to the evaluation: until
-    when a profile need not be looked at, ALWAYS for one that was just placed.
+    `changes` counts how often a profile was placed or removed. `skip_until` is for the evaluation:
+    until when it need not look at a profile; ALWAYS for one that was just placed.
     """
 
     def __init__(self):
@@ -117,7 +119,7 @@ class ProfileTable:
         return order[:low] + bytes([slot]) + order[low:]
 
     def _wins(self, slot, other):
-        """Whether the profile in a slot comes before another one."""
+        """Whether the profile in a slot wins over the one in another slot."""
         ranks = self.ranks
         if ranks[slot] == ranks[other]:
             return self.levels[slot] > self.levels[other]
