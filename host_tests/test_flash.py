@@ -338,6 +338,16 @@ def test_an_erased_board_gets_an_image(bare_chip, monkeypatch):
         flash.erase(bare_chip.port, "wroom", lambda line: None)
     (image.BUILT / "wroom").mkdir(parents=True)
     (image.BUILT / "wroom" / image.FIRMWARE).write_bytes(b"an image")
+    asks = Board.stand_aside
+
+    def charges(self):
+        raise Trouble("a car is being charged")
+
+    monkeypatch.setattr(Board, "stand_aside", charges)
+    with pytest.raises(Trouble, match="a car is being charged"):
+        flash.erase(bare_chip.port, "wroom", lambda line: None)
+    assert ran == []
+    monkeypatch.setattr(Board, "stand_aside", asks)
     flash.erase(bare_chip.port, "wroom", lambda line: None)
     erased = ["--chip", "esp32", "--port", bare_chip.port, "erase-flash"]
     assert ran == [erased, image.arguments("wroom", bare_chip.port), "selftest"]

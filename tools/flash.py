@@ -359,6 +359,8 @@ def erase(port: str, name: str, say=print) -> None:
     if not image.built(name):
         raise Trouble(f"there is no image yet: `make image BOARD={name}`")
     chip_name = image.BOARDS[name].chip
+    with Board(port) as target:
+        target.stand_aside()  # a station that charges a car is left alone
     esptool.run(["--chip", chip_name, "--port", port, "erase-flash"])
     with Board(port) as target:
         write_image(target, name, say)
