@@ -63,7 +63,7 @@ class Station:
         self._tasks = []
         self._ended = asyncio.Event()
         self._outcome = ""
-        self._reading = None  # what the evse was told last
+        self._reading = None  # the newest reading that the evse has checked
         self._journal_read = asyncio.Event()
         self._watched = {}  # the parts that must take their turns, by name
         self.config = config = Configuration(

@@ -87,7 +87,7 @@ class Unpacker:
         self._out = None
         self._left = 0  # bytes still to come
         self._hash = None
-        self._sha256 = ""  # as the manifest has it
+        self._sha256 = ""  # its hash in the manifest
 
     def close(self) -> None:
         """Closes what is open; what is incomplete stays in the slot."""

@@ -341,7 +341,7 @@ class Journal:
                 yield
         needed = []
         for record, _ in self.segment_records(base):
-            # what is not later than that was left by a cut between the two steps below
+            # Earlier records are copies, left by a power cut between the two steps below.
             if record.position > last and is_needed(record):
                 needed.append(encode(record))
             yield

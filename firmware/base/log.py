@@ -123,7 +123,7 @@ _DATE_TIME = len("2027-01-01T00:00:00Z")
 _FOLDER = "log"
 _NEW = _FOLDER + "/new"
 _OLD = _FOLDER + "/old"
-_AFTER_FAULT_MS = const(10000)  # what follows a fault is saved with it
+_AFTER_FAULT_MS = const(10000)  # the lines of so long after a fault are saved with it
 _BETWEEN_FAULTS_MS = const(3600000)  # flapping faults don't wear the flash
 
 

@@ -54,7 +54,7 @@ if MICROPYTHON:
         try:
             sys.print_exception(error, text)
             return text.getvalue()
-        except MemoryError:  # what it is about, perhaps
+        except MemoryError:  # perhaps the error itself is a lack of memory
             return "an error, and no memory to tell which"
 
     class Stdin:

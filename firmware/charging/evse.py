@@ -70,7 +70,7 @@ class Evse:
         self._changed = True
         self._active_faults = 0
         self._mains_phases = phases
-        self._relay_phases = 0  # what the phase relay was told, 0 for nothing yet
+        self._relay_phases = 0  # the phases last set at the phase relay, 0 before
         self._was_powered = False  # the vehicle has had power since it was plugged in
         self._sampled_ms = now
         self._gap_ms = 0  # since the sample before
@@ -85,7 +85,7 @@ class Evse:
         self._duty_ms = now - _CHANGE_MS  # when the duty changed last
         self._forced_until = 0  # end of a break of CP or of a pulse of F, 0 for none
         self._wake_ms = 0  # when to try to wake the vehicle, 0 for never
-        self._cable_ma = 0  # what PP said at the sample before
+        self._cable_ma = 0  # the cable's limit by PP at the sample before
         board.pilot(STEADY)
 
     def has_changed(self) -> bool:

@@ -11,7 +11,7 @@ from firmware.ocpp import keys
 _STORED = "keys"  # the store's name for the values that were changed
 _OWN_BOX = "box"  # and for the identifier that the station gave itself
 _DATA_RESET = "TriggerBackendConfigurationDataReset"
-_SECURITY_PROFILE = "SecurityProfile"  # which is never lowered
+_SECURITY_PROFILE = "SecurityProfile"  # this key is never lowered
 
 # The result of a change: `status` for ChangeConfiguration.conf; the key's own `name`; `why` it was
 # not accepted, "" if it was; `keys`, the rows of the keys whose value has changed.

@@ -114,7 +114,7 @@ async def write(station, name: str, first: str, last: str) -> None:
                     if line is not None:
                         f.write((line + "\n").encode())
                     await asyncio.sleep(0)
-            except Exception as error:  # what is broken must not keep the rest from being told
+            except Exception as error:  # the other sections follow all the same
                 f.write(runtime.trace(error).encode())
             f.write(b"\n")
             await asyncio.sleep(0)

@@ -1,9 +1,10 @@
 """Reads OCPP-J messages: bytes to lists and dicts (OCPP-J 4.1.2, 4.2), in bounded time and space.
 
-An own parser, since the runtimes' differ: MicroPython's takes `[1 2]` and `{1:2}`, CPython's NaN,
-and both hold the loop and fill the heap as long as the message likes. What passes here is strict
-JSON (RFC 8259) in UTF-8, an array no deeper than 8, with integers of 64 bits and a bounded
-estimate of the heap that it takes. Of a name given twice in an object the last value counts.
+This is a parser of our own, since those of the Pythons differ: MicroPython's accepts `[1 2]` and
+`{1:2}`, CPython's accepts NaN, and with both a long message holds the loop and fills the heap.
+This one accepts strict JSON (RFC 8259) in UTF-8 with integers of 64 bits: an array, nested at most
+8 deep, whose estimated size in the heap is bounded. If a name comes twice in an object, the last
+value counts.
 
 A message is read in windows of some hundred bytes, between which other tasks run. Three subjects
 follow on each other: the window, the lexer (strings, numbers and words within it), and the tree.
@@ -244,7 +245,7 @@ async def _read_tree(message):
     window = _Window(message)
     tree = _Tree()
     top = tree.top
-    in_object = False  # what is open is an object
+    in_object = False  # the innermost array or object that is open is an object
     name = ""
     names = {}  # bytes to text: a name that comes often is kept once
     heap = 0  # an upper bound of the bytes that all this takes on 32 bits

@@ -1,5 +1,5 @@
-"""Writes OCPP-J messages: lists and dicts to the text that is sent (OCPP-J 4.2). A long list may
-be a generator: its members are made as they are written, and never are there all at once."""
+"""Writes OCPP-J messages: lists and dicts become the text that is sent (OCPP-J 4.2). A long list
+may be a generator, whose members are made one by one while they are written."""
 
 import asyncio
 

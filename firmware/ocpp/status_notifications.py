@@ -76,7 +76,7 @@ class StatusNotifier:
         self.status = AVAILABLE
         self.info = ""
         self._status_since_ms = 0
-        self._operative = True  # what connector 0 was told to be
+        self._operative = True  # the newest status of connector 0 that was queued
         self._told = None  # the newest notification of connector 1, sent or waiting
         self._waiting = []
         self._wake = asyncio.Event()

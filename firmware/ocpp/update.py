@@ -1,6 +1,6 @@
-"""The course of an update (OCPP 5.19, errata 3.47 to 3.49): a signed bundle into a slot.
+"""An update (OCPP 5.19, errata 3.47 to 3.49): it brings a signed bundle into a slot and starts it.
 
-What is under way is in the store. It outlives restarts, and power cuts at any step. Its
+The update under way is in the store. It outlives restarts, and power cuts at any step. Its
 phases:
 
     NEW         nothing is believed of what the slot holds
@@ -10,7 +10,8 @@ phases:
     TRIAL       boot.py starts the slot; what reaches the central system there is INSTALLED
     INSTALLED, INSTALLATION_FAILED, DOWNLOAD_FAILED      to be told, then it is over
 
-A slot that doesn't reach it in time restarts, and boot.py goes back: INSTALLATION_FAILED.
+A slot that does not reach the central system in time restarts, and boot.py starts the old slot
+again: INSTALLATION_FAILED.
 """
 
 import asyncio
@@ -116,7 +117,8 @@ class UpdateJob:
             pass
 
     async def step(self) -> bool:
-        """Does what the present phase asks for, or waits for it; whether all is done."""
+        """Does the work of the present phase, or waits for it. Returns whether the job is
+        done."""
         update = stored(self.store)
         if update is None:
             return True
@@ -189,7 +191,7 @@ class UpdateJob:
         return False
 
     def _begin_attempt(self, update):
-        """Counts the attempt: one that ends in a crash is one, too."""
+        """Counts the attempt before it begins, so that one that ends in a crash counts too."""
         slot = self.slots.inactive()
         if update.slot != slot:  # somebody has flashed the station by wire since
             update.phase = NEW
@@ -287,7 +289,7 @@ class UpdateJob:
     # the end
 
     async def _end(self, update, status):
-        """It has ended; the next step tells so."""
+        """The update has ended; the next step notifies the status."""
         self.transfers.clear_status(self.message)
         self.station.session.accept_transactions()
         update.phase = status

@@ -28,7 +28,7 @@ _CR = const(13)  # and ends
 
 _GROUP = 128  # bytes; the longest group is PJOURF+1 with 109
 _FRAME = 1024  # bytes of text
-_ROOM = 704  # what any label may fill; the rest is kept for these, with or without a phase
+_ROOM = 704  # bytes for any label; the rest is kept for these labels, with or without a phase
 _KEPT = b" ADCO ISOUSC IINST ADIR ADPS PAPP IRMS URMS PREF PCOUP SINSTS STGE "
 _THREE = "IRMS2 IRMS3 URMS2 URMS3 SINSTS1 SINSTS2 SINSTS3"  # only a three-phase meter has these
 _LABEL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-"
@@ -81,7 +81,7 @@ class Decoder:
         self._group_begun = False  # an LF came, and nothing of its group
         self._end = -1  # of the frame's text; below 0 outside of a frame
         self._whole = False  # all groups of the frame are good until now
-        self._frame_mode = mode  # what the frame's groups are, FIND_OUT before the first
+        self._frame_mode = mode  # the mode of the frame's groups, FIND_OUT before the first
 
     def feed(self, data: bytes) -> list[str]:
         """The good frames that these bytes complete."""
@@ -234,8 +234,9 @@ def _historique(frame, subscribed):
 
 
 def _facts(amps, volts, va, subscribed, overrun):
-    """Currents, voltages and the whole power against each other: no phase can carry more than
-    the others and the whole together, nor the whole more than all; what feeds in is below 0."""
+    """Checks currents, voltages and the total power against each other, and returns the facts. No
+    phase can carry more than the total and the other phases together, and the total can't be more
+    than all phases. A current below 0 is fed in. Raises ValueError."""
     if va is not None:
         each = [abs(i) * u for i, u in zip(amps, volts)]
         slack = 300 * len(amps) + sum(each) // 8

@@ -160,7 +160,7 @@ class ProfileFiles:
                 f.seek(offset)
                 number, slot, size = unpack(_HEAD, f.read(_HEAD_BYTES))
                 size += _HEAD_BYTES + _CRC_BYTES
-                if size > left:  # what is there is no frame
+                if size > left:  # these bytes are no frame
                     return
                 yield number, slot, size
                 offset += size

@@ -135,7 +135,7 @@ class Retention:
 
     async def _compact(self, index, is_needed):
         """Whether it was done."""
-        if not self._outbox.save():  # what only the records that go say
+        if not self._outbox.save():  # it may be written only in records that are to be removed
             return False
         turn = 0
         try:
