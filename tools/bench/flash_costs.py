@@ -117,6 +117,15 @@ class Board:
             costs.append(measured(self.flash, work))
         self.rows.append((name, costs))
 
+    def add_tidying(self) -> None:
+        """A row: tidying the journal, each time after as many messages as a segment has."""
+        costs = []
+        for _ in range(8):
+            for _ in range(40):
+                self.deliver()
+            costs.append(measured(self.flash, self.life.transactions.outbox.tidy()))
+        self.rows.append(("the journal tidied after 40 of them", costs))
+
     def start(self):
         life = self.life
         life.transactions.start(1, "04A1B2C3D4E5F6", life.energy, None, life.clock.now)
@@ -195,6 +204,7 @@ class Board:
         self.add("a sample with its journal write", [self.sample] * REPEATED)
         self.add("a minute's register", [self.progress] * REPEATED)
         self.add("a message delivered", [self.deliver] * REPEATED)
+        self.add_tidying()
         for first, last in ((0, 1), (1, 10), (10, 74), (74, 75), (75, 199), (199, 200)):
             works = [self.set_profile(number) for number in range(first, last)]
             name = "SetChargingProfile, the %d." % last
