@@ -44,16 +44,17 @@ class Holds:
 
         def watched(dt):
             if self._start is not None:
-                self._note(self._now_us() - self._start)
+                self._note(self.now_us() - self._start)
             if keep_free and gc.mem_free() < keep_free:
                 gc.collect()
             wait(0 if keep_free else dt)
             self._charged = 0
-            self._start = self._now_us()
+            self._start = self.now_us()
 
         queue.wait_io_event = watched
 
-    def _now_us(self):
+    def now_us(self) -> int:
+        """The processor's time of this process, microseconds."""
         self._clock(_PROCESS_CPUTIME, self._time)
         return self._time[0] * 1000000 + self._time[1] // 1000
 
@@ -90,12 +91,12 @@ class Holds:
         has to do, such as its files and the other end of a serial line."""
 
         def called(*args):
-            start = self._now_us()
+            start = self.now_us()
             try:
                 return function(*args)
             finally:
                 if self._start is not None:
-                    self._start += self._now_us() - start
+                    self._start += self.now_us() - start
 
         return called
 
