@@ -18,7 +18,7 @@ from host_tests.both.transactions_rig import NOW, Clock, Log
 from host_tests.station import BITS, FROZEN, RUNTIMES, Rig, play, why_missing
 from tools.central import iso
 
-FULL = 5858  # messages
+FULL = 1000000  # messages, more than fit
 READING = {"power": 73450, "i1": 10650, "i2": 10650, "i3": 10650, "frequency": 49980}
 READING |= {f"{kind}{n}": 230100 for kind in "vp" for n in (1, 2, 3)}
 
@@ -78,7 +78,7 @@ class FastCentral:
 
 def owe(folder, endpoint, count):
     """A state folder of a station that has charged without a link, one car after the other, until
-    it owed so many messages; returns what the central system must hear."""
+    it owed so many messages, or its journal was full; returns what the central system must hear."""
     files = Files(str(folder))
     clock = Clock()
     clock.set(NOW)
@@ -87,7 +87,8 @@ def owe(folder, endpoint, count):
     t.outbox.set_endpoint(binascii.crc32(endpoint))
     energy = 1000
     wanted = []
-    while len(wanted) < count:
+    is_full = False
+    while len(wanted) < count and not is_full:
         begun = energy
         t.start(1, "04A1B2C3D4E5F6", begun, None, clock.now)
         wanted.append(("StartTransaction", begun))
@@ -95,12 +96,14 @@ def owe(folder, endpoint, count):
             clock.now += 60000
             energy += 180
             reading = {"energy": energy, **READING}
-            assert t.values("Sample.Periodic", reading, measurands.ALL, clock.now, 16000)
+            if not t.values("Sample.Periodic", reading, measurands.ALL, clock.now, 16000):
+                is_full = True
+                break
             wanted.append(("MeterValues", energy, begun))
         t.stop("EVDisconnected", energy, clock.now)
         wanted.append(("StopTransaction", energy, begun))
         energy += 1
-    assert t.outbox.pending == len(wanted)
+    assert t.outbox.pending == len(wanted) and is_full == (count == FULL)
     return wanted
 
 
