@@ -78,7 +78,7 @@ class FastCentral:
 
 def owe(folder, endpoint, count):
     """A state folder of a station that has charged without a link, one car after the other, until
-    it owed so many messages, or its journal was full; returns what the central system must hear."""
+    it owed so many messages or its journal was full; returns what the central system must hear."""
     files = Files(str(folder))
     clock = Clock()
     clock.set(NOW)

@@ -157,6 +157,12 @@ class Journal:
             record = self._slot(number)
             if record and record.position >= self.next:
                 self.next = record.position + 1
+        # what is in the slots, so that it need not be read when it is moved; None: it is damaged
+        self._tail = []
+        for position in range(self._flushed + 1, self.next):
+            record = self._slot(position)
+            is_sound = record is not None and record.position == position
+            self._tail.append(encode(record) if is_sound else None)
         self.measure_room()
 
     def measure_room(self) -> None:
@@ -204,11 +210,12 @@ class Journal:
                 self.measure_room()
                 if used >= _SLOTS or not vital:
                     raise
-        record = Record(self.next, kind, payload)
-        with self._files.open(self._slot_path(record.position), "wb") as f:
-            f.write(encode(record))
+        data = encode(Record(self.next, kind, payload))
+        with self._files.open(self._slot_path(self.next), "wb") as f:
+            f.write(data)
+        self._tail.append(data)
         self.next += 1
-        return record.position
+        return self.next - 1
 
     def flush(self) -> None:
         """Moves what is in the slots to the newest segment: one erase."""
@@ -221,16 +228,16 @@ class Journal:
             base = first
             size = 0
         with self._files.open(self._path(base), "ab") as f:
-            for position in range(first, self.next):
-                record = self._slot(position)
-                if record and record.position == position:
-                    f.write(encode(record))
+            for data in self._tail:
+                if data:
+                    f.write(data)
                 else:
-                    self._log.error("record %d is damaged and left out", position)
+                    self._log.error("a record is damaged and left out")
         if base not in self.segments:
             self.segments.append(base)
         self._grew(size, self._files.size(self._path(base)))
         self._flushed = self.next - 1
+        self._tail = []
 
     # reading
 

@@ -31,7 +31,6 @@ class Sampler:
     async def run(self) -> None:
         """The task: takes what is due, once a second of station time or when something changed."""
         while True:
-            await self.station.transactions.retention.make_room_for_values()
             await self._take_due()
             self.alive = True
             await self.station.clock.wait(self._wake, 1000)
@@ -77,7 +76,7 @@ class Sampler:
 
     async def _take(self, context, key, stop_key, reading, at_ms):
         """Records values of a reading. `key` lists the measurands for MeterValues, `stop_key`
-        those for StopTransaction. Others have a turn before; if the transaction ends meanwhile,
+        those for StopTransaction. Others have turns before; if the transaction ends meanwhile,
         nothing is recorded."""
         station = self.station
         transactions = station.transactions
@@ -87,6 +86,7 @@ class Sampler:
         mask = self._listed(key)
         stop_mask = self._listed(stop_key)
         await asyncio.sleep(0)
+        await transactions.retention.make_room_for_values()
         if transactions.running is running:
             offered_ma = station.evse.offered_ma
             transactions.values(context, reading, mask, at_ms, offered_ma, stop_mask)

@@ -34,7 +34,7 @@ MODULES = {
     "messages": ("messages",),
 }
 # Scenarios whose figures a large heap would spoil, since what they do makes garbage.
-HEAPS = {"journal": "600k"}
+HEAPS = {"journal": "1m"}
 PARTS = [
     "memory",
     "modules",

@@ -174,12 +174,13 @@ def ready(holds, path, messages):
 
 def main():
     path = folder()
-    gc.threshold(16384)  # else what a large heap takes counts, too
-    holds = Holds(3)
+    gc.threshold(65536)  # else what a large heap takes counts, too
+    holds = Holds(10)
     for messages in SIZES:
         asyncio.run(fill(opened(path, HERE), messages))
         ready(holds, path, messages)
     holds.clear()
+    gc.threshold(-1)  # hardly any hold has a collection in it
     t = opened(path, HERE)
     asyncio.run(asyncio.wait_for(replaying(t), 1000))
     asyncio.run(beside(delivering, t))
