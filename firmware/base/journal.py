@@ -30,8 +30,8 @@ def pack_ints(*numbers) -> bytes:
 def unpack_ints(data: bytes, count: int, at: int = 0) -> tuple:
     """(list of `count` integers packed from the offset `at` on, the offset behind them). Raises
     IndexError where the data ends before."""
-    found = []
-    for _ in range(count):
+    found = [0] * count
+    for i in range(count):
         n = data[at]
         at += 1
         if n > 127:
@@ -44,7 +44,7 @@ def unpack_ints(data: bytes, count: int, at: int = 0) -> tuple:
                 if byte < 128:
                     break
                 shift += 7
-        found.append(-(n + 1 >> 1) if n & 1 else n >> 1)
+        found[i] = -(n + 1 >> 1) if n & 1 else n >> 1
     return found, at
 
 

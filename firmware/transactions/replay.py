@@ -88,7 +88,9 @@ class Replay:
     def _take_values(self, record):
         lag, boot, seconds, endpoint_id, distance, _, _, mask, stop_mask = values_numbers(record)
         position = record.position
-        self._queue(endpoint_id, position).owes_from(position - lag)
+        queue = self.queues.get(endpoint_id) or self._queue(endpoint_id, position)
+        if position - lag > queue.first_owed:
+            queue.owes_from(position - lag)
         self._event_times.replay_stamp(boot, seconds)
         if mask and endpoint_id:
             self._messages[endpoint_id][self._segment] += 1
