@@ -50,7 +50,7 @@ def unpack_ints(data: bytes, count: int, at: int = 0) -> tuple:
 
 _SLOTS = const(16)  # records that wait for one append
 _VITAL_SLOTS = const(4)  # of them, only for vital records when the flash is full
-_PIECE = const(4096)  # bytes of a segment that are read at once: mostly all of it
+_PIECE = const(1024)  # bytes of a segment that are read at once
 _SMALL_PIECE = const(512)  # where one record is looked for; no record is longer than that
 _BLOCK = const(4096)  # of the flash
 _CHANGES = const(8)  # so many have changed little of its free space

@@ -20,7 +20,7 @@ EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
 # MicroPython collects garbage after each so many bytes of allocations, and not only when the heap
 # is full: what lives then lies close together, and large blocks stay free. A collection goes over
 # all that lives: where the heap has megabytes, it has time until there is something to find.
-_COLLECT_AFTER = 8192  # with 16 KB in a heap of 96 KB, large blocks become few
+_COLLECT_AFTER = 4096  # with 8 KB, large blocks become few in a heap of 112 KB
 _COLLECT_LARGE_AFTER = 65536
 _LARGE = 1 << 20  # bytes of heap
 

@@ -16,7 +16,7 @@ from firmware.base import runtime
 from firmware.base.runtime import const
 from firmware.ocpp import CALL, CALLERROR, CALLRESULT, CallError, charging_periods
 
-_WINDOW = const(384)  # bytes
+_WINDOW = const(192)  # bytes
 _LONGEST = const(64)  # bytes of the longest number or word, with room to spare
 _DEEPEST = const(8)  # arrays and objects within each other, the message itself included
 _HEAP = const(16384)  # bytes; 100 charging periods as objects are estimated at 10 KB

@@ -7,7 +7,7 @@ from firmware.base import runtime
 from firmware.base.runtime import const
 
 _PIECE = const(256)  # characters: about so much is masked and sent at a time
-_AT_ONCE = const(4)  # members that are written in one go, if none of them is large
+_AT_ONCE = const(2)  # members that are written in one go, if none of them is large
 _LARGE = const(12)  # members
 
 _GENERATOR = type(member for member in ())
