@@ -300,7 +300,12 @@ class Journal:
             flushed = self._flushed
             with self._files.open(self._path(base), "rb") as f:
                 f.seek(offset)
-                data = f.read(size)
+                try:
+                    data = f.read(size)
+                except MemoryError:  # not in one piece
+                    size = _SMALL_PIECE
+                    f.seek(offset)
+                    data = f.read(size)
             is_last = len(data) < size
             at = 0
             while at + _HEAD <= len(data):

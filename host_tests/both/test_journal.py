@@ -235,3 +235,25 @@ def test_a_record_too_long():
     else:
         raise AssertionError
     assert [len(record[2]) for record in j.records()] == [255]
+
+
+def test_where_the_heap_has_no_room_for_a_segment_it_is_read_in_small_pieces():
+    files = MemoryFiles()
+    j = journal(files)
+    fill(j, 200)
+    opened = files.open
+
+    def little(name, mode):
+        file = opened(name, mode)
+        read = file.read
+
+        def read_little(size=None):
+            if size is not None and size > 600:
+                raise MemoryError
+            return read(size)
+
+        file.read = read_little
+        return file
+
+    files.open = little
+    assert positions(journal(files)) == list(range(1, 201))
