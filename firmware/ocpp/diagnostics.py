@@ -97,7 +97,9 @@ async def write(station, name: str, first: str, last: str) -> None:
     """Makes the file `name` in the station's flash. `first` and `last`: the date-times between
     which log lines are wanted, "" for no limit. Others run after each
     line."""
+    await asyncio.sleep(0)
     station.logbook.save()
+    await asyncio.sleep(0)  # each write to the flash takes long
     sections = (
         ("station", _station),
         ("connector", _connector),

@@ -21,7 +21,7 @@ import sys
 from ocpp.exceptions import GenericError, OCPPError
 
 from tools import frozen, runtimes
-from tools.bench.live import LONG_AGO, PROFILES, Shelf, Station, a_profile
+from tools.bench.live import PROFILES, Shelf, Station, a_profile
 from tools.bench.reaction import coroutines
 
 LIMIT = 20  # reference ms that one step may compute
@@ -166,7 +166,7 @@ class Measurement:
         await self.console()
         await self.many_profiles()
         await self.starts_and_stops()
-        await self.transfers()
+        await self.diagnostics()
         if self.house.errors():
             raise SystemExit(f"a message broke a schema: {self.house.errors()[:1]}")
 
@@ -268,32 +268,17 @@ class Measurement:
             f"ClearChargingProfile of {PROFILES}", clear, self.call("DataTransfer", vendor_id="x")
         )
 
-    async def transfers(self) -> None:
-        """Diagnostics and an update, over HTTP."""
+    async def diagnostics(self) -> None:
+        """Diagnostics over HTTP. An update is no part of it: files are written between
+        transactions."""
         async with Shelf(self.station.bundle) as shelf:
 
-            async def diagnostics():
+            async def upload():
                 said = len(self.house.calls("DiagnosticsStatusNotification"))
                 await self.call("GetDiagnostics", location=shelf.url)()
                 await self.house.heard_of("DiagnosticsStatusNotification", count=said + 2)
 
-            async def update():
-                await self.call("UpdateFirmware", location=shelf.url, retrieve_date=LONG_AGO)()
-                await self.house.heard_of(
-                    "FirmwareStatusNotification",
-                    lambda p: p["status"] == "Downloaded",
-                    timeout=300,
-                )
-
-            await self.measure("GetDiagnostics", diagnostics, diagnostics)
-            await self.stopped()  # files are written between transactions
-            await self.station.ask("sim unplug")
-            await self.station.until(status="Available")
-            await self.measure(
-                "UpdateFirmware, until Downloaded",
-                update,
-                self.call("DataTransfer", vendor_id="x"),
-            )
+            await self.measure("GetDiagnostics", upload, upload)
 
     async def starts_and_stops(self) -> None:
         """A transaction stops, with its transactionData, and another one starts."""
