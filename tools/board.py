@@ -79,7 +79,8 @@ def why(port: str, error: Exception) -> str:
             f"no permission for {port}. Join the group that may use it, then log in again:\n"
             f"    sudo usermod -aG dialout {getpass.getuser()}"
         )
-    if number in (errno.EBUSY, errno.EAGAIN) or "lock" in text:
+    # The last is mpremote's for a port that could be opened just before.
+    if number in (errno.EBUSY, errno.EAGAIN) or "lock" in text or "failed to access" in text:
         return f"{port} is in use: close the other program (a terminal, an editor's monitor)"
     return f"{port}: {text}"
 

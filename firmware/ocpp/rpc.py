@@ -210,9 +210,9 @@ class Rpc:
             raise answer
         if not answer and action in _EMPTY_ANSWERS:
             return {}
-        answer = schemas.check(action, "conf", answer, False)
-        await asyncio.sleep(0)
-        return answer
+        # Others have no turn from here on: where a peer hangs up after its answer, our task would
+        # be cancelled meanwhile, and the answer lost.
+        return schemas.check(action, "conf", answer, False)
 
     async def _call_text(self, action, payload):
         await asyncio.sleep(0)  # what the caller did was enough for one turn
