@@ -14,6 +14,7 @@ from host_tests.virtual import free_port
 ROOT = "/tmp/wallbridge-bench-" + binascii.hexlify(os.urandom(6)).decode()
 FILE = bytes(range(256)) * 16
 COUNT = 12
+BOARD = "pc"
 
 
 class Station:
@@ -65,7 +66,7 @@ def bundle(head):
     """The bundle's manifest, or a piece of its contents at a time."""
     digest = binascii.hexlify(hashlib.sha256(FILE).digest()).decode()
     needs = "%s 1.25 0" % sys.implementation.name
-    lines = ["version 1", "needs " + needs]
+    lines = ["version 1", "needs " + needs, "boards " + BOARD]
     for number in range(COUNT):
         lines.append("file firmware/f%d.mpy %d %s" % (number, len(FILE), digest))
     text = "\n".join(lines) + "\n"

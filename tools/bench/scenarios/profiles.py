@@ -98,6 +98,7 @@ async def longest(holds, work):
     await asyncio.sleep(0)
     if holds:
         holds.clear()
+        await asyncio.sleep(0)  # holds count from the next one on
     await work
     await asyncio.sleep(0)
     return max(holds.longest.values()) if holds else 0
