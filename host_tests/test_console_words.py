@@ -47,7 +47,7 @@ def test_show_is_the_status_for_people(runtime, tmp_path):
             lines = await rig.console("show")
             assert "status: Charging" in lines
             assert any(line.startswith("offer: 32.0 A on 3 phases") for line in lines), lines
-            assert any(" of DRIVER-1 since 20" in line for line in lines), lines
+            assert any(", for DRIVER-1, since 20" in line for line in lines), lines
             assert any(line.startswith("memory: Python has ") for line in lines), lines
 
     play(runtime, session())
@@ -67,6 +67,20 @@ def test_show_tells_of_the_chips_own_memory(tmp_path, monkeypatch):
                 "memory: Python has 29 KB free, the chip's own has 18 KB, the largest block 14 "
                 "KB: too little for a transfer"
             ) in await rig.console("show")
+
+    run(session())
+
+
+def test_show_without_a_central_system(tmp_path):
+    """Neither an id nor the time is known."""
+
+    async def session():
+        async with Rig("cpython", tmp_path, "--supervision-url", "", house=False) as rig:
+            for line in ("sim plug", "sim ready", "authorize TAG"):
+                await rig.console(line)
+            await rig.until(status="Charging")
+            start = "transaction: without an id yet, for TAG, since before the clock was set, "
+            assert any(line.startswith(start) for line in await rig.console("show"))
 
     run(session())
 

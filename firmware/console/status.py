@@ -78,10 +78,10 @@ def for_people(told: dict) -> list:
     transaction = "none"
     if told["transaction"]:
         running = told["transaction"]
-        transaction = "%s of %s since %s, %d Wh" % (
-            running["id"],
+        transaction = "%s, for %s, since %s, %d Wh" % (
+            "without an id yet" if running["id"] is None else running["id"],
             running["id_tag"],
-            running["started"] or "a time that is not known",
+            running["started"] or "before the clock was set",
             running["energy_wh"],
         )
     tic = told["tic"]
