@@ -55,10 +55,10 @@ def start(tmp_path, micropython):
     runtimes.compile_mpy()
     boards = []
 
-    def made(package, transaction=None, password=""):
+    def made(package, transaction=None, password="", program=MAIN):
         pty = PtyBoard(tmp_path, translate=False)
         boards.append(pty)
-        text = MAIN % (str(runtimes.MPY), transaction, password)
+        text = program and program % (str(runtimes.MPY), transaction, password)
         (pty.flash / "main.py").write_text(text)
         if package:
             (pty.flash / "lib").mkdir()
@@ -99,11 +99,10 @@ def test_the_console_stays(start, package, why):
 
 
 def test_provisioning_looks_for_the_package(start, tmp_path):
-    pty = start(False)
+    pty = start(False, program="")  # at its prompt, where nothing ignores Ctrl-C
     path = tmp_path / "house.json"
     keys = {"IMaxUser": 16, "PhaseNumber": 1}
     path.write_text(json.dumps({"model": "Evh5A07N2C7", "keys": keys, "aiorepl": True}))
-    (pty.flash / "main.py").write_text("")
     with Board(pty.port) as target:
         target.ask("", 1)
         args = argparse.Namespace(file=path, overrule=False)
