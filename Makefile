@@ -30,7 +30,7 @@ demo: setup  ## a charging session, live on a local page; RUNTIME=micropython, A
 	$(VENV) tools/demo.py --runtime $(RUNTIME) $(ARGS)
 
 test: setup  ## all tests on all runtimes; ARGS="-k name"
-	$(VENV) -m pytest -n 4 --dist loadgroup $(ARGS)
+	$(VENV) -m pytest -n 3 --dist loadgroup $(ARGS)
 
 lint: setup  ## ruff, and the rules that the firmware's runtimes ask for
 	$(VENV) -m ruff check .
