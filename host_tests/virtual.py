@@ -196,6 +196,9 @@ else:
 
     _thread.start_new_thread = _Threads.counted  # `threading` keeps the original
 
+    def _us(seconds):
+        return round(seconds * 1000000)
+
     class _Selector(selectors.DefaultSelector):
         def __init__(self, loop):
             super().__init__()
@@ -215,31 +218,34 @@ else:
                 self.spins += 1
                 if self.spins >= 1000:  # somebody polls until time passes
                     self.spins = 0
-                    loop.now += 0.001
+                    loop.now_us += 1000
             elif loop.executing or _Threads.in_flight:
                 before = time.monotonic()
                 events = super().select(min(timeout, 0.005))
-                loop.now += min(timeout, time.monotonic() - before)
+                loop.now_us += _us(min(timeout, time.monotonic() - before))
             else:
                 self.spins = 0
                 if timeout >= 1 and len(self.get_map()) > 1:
                     events = super().select(0.001)  # a busy kernel may deliver late
                 if not events:
-                    loop.now += timeout
+                    loop.now_us += _us(timeout)
             return events
 
     class VirtualLoop(asyncio.SelectorEventLoop):
-        """An event loop in virtual time."""
+        """An event loop in virtual time, which begins at 0 whatever the host's uptime is and is
+        counted in whole microseconds: timers that are due at the same instant are so exactly, by
+        whatever sums they came there."""
 
         def __init__(self):
-            # From the real clock on, for clocks that were made before the loop ran; in the
-            # middle of a millisecond, so that rounding never shows in whole milliseconds.
-            self.now = int(time.monotonic() * 1000) / 1000 + 0.0005
+            self.now_us = 500  # the middle of a millisecond: no rounding shows in whole ones
             self.executing = 0
             super().__init__(_Selector(self))
 
         def time(self):
-            return self.now
+            return self.now_us / 1000000
+
+        def call_at(self, when, callback, *args, context=None):
+            return super().call_at(_us(when) / 1000000, callback, *args, context=context)
 
         def run_in_executor(self, executor, func, *args):
             def done(_):

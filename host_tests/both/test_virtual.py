@@ -5,7 +5,7 @@ import time
 
 from firmware.base import runtime
 from firmware.base.times import Clock
-from host_tests.virtual import free_port
+from host_tests.virtual import Skip, free_port
 
 
 async def test_an_hour_of_station_time_takes_no_time():
@@ -40,6 +40,20 @@ async def test_tasks_interleave_by_their_timers():
 
     await asyncio.gather(every(70, 3), every(100, 2))
     assert seen == [(70, 70), (100, 100), (140, 70), (200, 100), (210, 70)]
+
+
+async def test_the_loops_time_begins_at_zero_and_is_whole_microseconds():
+    if runtime.MICROPYTHON:
+        raise Skip("its ticks are integers, whose origin no code sees")
+    loop = asyncio.get_running_loop()
+    assert loop.time() < 0.001
+    for seconds in (0.1, 0.2, 0.0333333333, 7 / 3):  # sums that binary fractions don't hold
+        await asyncio.sleep(seconds)
+    timers = [loop.call_later(left, int) for left in (0.3, 0.1 + 0.2, 0.7 - 0.4)]
+    assert len({timer.when() for timer in timers}) == 1
+    for timer in timers:
+        timer.cancel()
+    assert loop.now_us == 500 + 100000 + 200000 + 33333 + 2333333
 
 
 async def test_time_outs_and_cancelling():
