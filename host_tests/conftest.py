@@ -1,8 +1,8 @@
 """The test harness: `both` tests on every Python, virtual time, and what tests share.
 
-A file `both/test_x.py` is collected by pytest as usual, for CPython, and once more for each
-desktop MicroPython: `test_x.py::test_a[micropython]` and `[micropython32]`, the latter with the
-heap of a board with PSRAM. One process runs all of a file's tests on one runtime.
+A file `test_x.py` in a folder of `both/` is collected by pytest as usual, for CPython, and once
+more for each desktop MicroPython: `test_x.py::test_a[micropython]` and `[micropython32]`, the
+latter with the heap of a board with PSRAM. One process runs all of a file's tests on one runtime.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_collect_file(file_path: Path, parent):
-    if file_path.parent == BOTH and file_path.match("test_*.py"):
+    if BOTH in file_path.parents and file_path.match("test_*.py"):
         return MicroPythonFile.from_parent(parent, path=file_path)
     return None
 
@@ -65,7 +65,7 @@ class MicroPythonTest(pytest.Item):
         self.bits = bits
         self.label = label
         self.add_marker("micropython")
-        self.add_marker(pytest.mark.xdist_group(f"{self.path.name}-{label}"))
+        self.add_marker(pytest.mark.xdist_group(f"{self.path.relative_to(BOTH)}-{label}"))
 
     def runtest(self):
         if runtimes.find(self.bits) is None:
@@ -152,7 +152,7 @@ def pytest_pyfunc_call(pyfuncitem):
     coroutine = function(**{name: pyfuncitem.funcargs[name] for name in wanted})
     if "virtual_loop" in pyfuncitem.funcargs:
         pyfuncitem.funcargs["virtual_loop"].run_until_complete(coroutine)
-    elif pyfuncitem.path.parent == BOTH:
+    elif BOTH in pyfuncitem.path.parents:
         virtual.run(coroutine)
     else:
         virtual.asyncio.run(coroutine)

@@ -24,8 +24,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from firmware.base import runtime
-from host_tests import fuzzing, virtual
+from host_tests import virtual
 from host_tests.both import fuzz_targets
+from host_tests.proof import fuzzing
 from tools import runtimes
 
 INPUTS = 200  # for a decoder, before the next one's turn

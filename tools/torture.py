@@ -20,7 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from host_tests import flash, month, virtual
+from host_tests import flash, virtual
+from host_tests.transactions import month
 from tools import runtimes
 
 CUTS = 10000

@@ -1,6 +1,6 @@
 """The decoders of what comes from outside, each as a function from bytes to a verdict that is the
 same on every Python. What a decoder may not raise goes through; what it may not answer fails an
-assert. host_tests/fuzzing.py drives them by coverage, test_fuzz_decoders.py by a few seeds.
+assert. host_tests/proof/fuzzing.py drives them by coverage, test_fuzz_decoders.py by a few seeds.
 
 A target is `NAME_seeds() -> list of bytes` and `NAME(data) -> str`, and needs nothing but what it
 imports itself: on the device's heap they don't fit all at once.
