@@ -19,6 +19,7 @@ import logging
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -105,7 +106,10 @@ class Fuzz:
             )
             try:
                 asyncio.run(work) if self.bits else virtual.run(work)
-            except (AssertionError, OSError, virtual.Stuck) as why:
+            except Exception as error:  # also what the start or the end of a siege raises
+                why = str(error)
+                if not isinstance(error, fuzzing.Found):
+                    why = f"station {seed}: {''.join(traceback.format_exception(error))}"
                 self._say(f"FOUND {why}")
                 self.found.append(why)
 

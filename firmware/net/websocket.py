@@ -148,7 +148,6 @@ class WebSocket:
         self._buffer = memoryview(bytearray(min(limit, _SHORT)))  # for a short message
         # The message that is being received.
         self._long = None  # the LongMessage that it is
-        self._is_unwanted = False  # nobody reads the rest of it
         self._size = 0  # bytes that have come
         self._has_begun = False  # its first frame has come
         # The frame of it that is being received.
@@ -197,10 +196,10 @@ class WebSocket:
             self._is_receiving = False
 
     async def _next_message(self):
-        if self._long is not None:  # it was not read to its end
-            self._is_unwanted = True
-            await self._receive_until(self._limit + 1)
-            self._end_message()
+        while self._long is not None:  # it was not read to its end, which must be UTF-8 too
+            rest = self._long
+            rest.forget(len(rest))
+            await self._receive_more(rest, len(rest) + receiving.SIZE)
         if not await self._receive_until(self._limit + 1):
             return self._long
         message = self._buffer[: self._size]
@@ -219,7 +218,7 @@ class WebSocket:
     def _end_message(self):
         self._size = 0
         self._long = None
-        self._has_begun = self._is_last = self._is_unwanted = False
+        self._has_begun = self._is_last = False
 
     async def _receive_until(self, wanted):
         """Receives until so many bytes of the message are there, or it turns out to be a long one:
@@ -247,8 +246,6 @@ class WebSocket:
         """Where the next bytes of the message are to go."""
         if self._long is None:
             return self._buffer[self._size : self._size + self._left]
-        if self._is_unwanted:
-            return self._buffer[: self._left]
         return self._long.space(self._size, self._left)
 
     async def _read_header(self):

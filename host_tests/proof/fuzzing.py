@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from firmware.ocpp import schemas
@@ -97,6 +98,10 @@ class Coverage:
 
 class Found(AssertionError):
     """A finding, with all that it takes to see it again."""
+
+
+class Missing(AssertionError):
+    """What a station owed did not come."""
 
 
 class Decoder:
@@ -567,15 +572,15 @@ class Hostile:
             return {"idTagInfo": info, "transactionId": identity}
         return {"status": "Accepted"} if action == "DataTransfer" else {}
 
-    async def until(self, what, seconds=60):
-        """Waits until `what()` is true. Raises Found."""
+    async def until(self, what, wanted, seconds=60):
+        """Waits until `what()` is true; `wanted` says what that is. Raises Missing."""
         try:
             async with asyncio.timeout(seconds):
                 while not what():
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            raise Found("nothing came in %d s" % seconds) from None
+            raise Missing(f"{wanted}: not within {seconds} s") from None
 
 
 def framed(data: bytes, opcode: int = 1, last: bool = True) -> bytes:
@@ -589,6 +594,21 @@ def framed(data: bytes, opcode: int = 1, last: bool = True) -> bytes:
 
 
 # --- a station under siege ---
+
+
+def left_of(line: str) -> str:
+    """What backspaces, Ctrl-U and the keys that send several characters leave of a typed line."""
+    line = re.sub("\x1b(?:[O[][^@-~]*(?:[@-~]|$)|[^O[]|$)", "", line.replace("\t", " "))
+    left = ""
+    for c in line:
+        if c == "\x15":
+            left = ""
+        elif c in "\b\x7f":
+            left = left[:-1]
+        elif c >= " ":
+            left += c
+    return left
+
 
 # What may rightly end the charge, move the station or make it another one.
 DISTURBS = {"Reset", "RemoteStopTransaction", "UnlockConnector", "SetChargingProfile"}
@@ -622,7 +642,8 @@ class Siege:
         self.steps = 0
         self.sent = 0
         self.did = []  # names of the last steps
-        self.last = b""
+        self.last = b""  # message to the station
+        self.typed = ""  # line at its console
         self.parts = {}
 
     async def __aenter__(self):
@@ -659,8 +680,18 @@ class Siege:
         raise Found(
             f"{self.runtime}, seed {self.seed}, step {self.steps} "
             f"({', '.join(self.did[-4:])}): {why}\n"
-            f"  again: tools/fuzz.py --runtime {self.runtime} --only station --seed {self.seed}"
+            f"  the last message before: {self.last!r}\n"
+            f"  the last line typed before: {self.typed!r}\n"
+            f"  again: tools/fuzz.py --runtime {self.runtime} --only station --seed {self.seed} "
+            f"--steps {self.steps}"
         )
+
+    def fail_by(self, error):
+        """A finding, made of whatever was raised on the way."""
+        where = traceback.extract_tb(error.__traceback__)
+        ours = [at for at in where if at.filename == __file__ and at.name not in ("siege", "step")]
+        at = (ours or where)[-1]
+        self.fail(f"{type(error).__name__} {error} in {at.name}, {at.line}")
 
     async def charge(self):
         """A car that charges, from wherever we are."""
@@ -693,13 +724,10 @@ class Siege:
     async def answered(self, uids, seconds=60):
         peer = self.peer
         try:
-            await peer.until(lambda: all(uid in peer.answers for uid in uids), seconds)
-        except Found:
+            await peer.until(lambda: all(uid in peer.answers for uid in uids), "answers", seconds)
+        except Missing:
             missing = [uid for uid in uids if uid not in peer.answers]
-            self.fail(
-                f"no answer to {missing[:5]}; the link is open: {peer.open.is_set()}; "
-                f"last {self.last!r}"
-            )
+            self.fail(f"no answer to {missing[:5]}; the link is open: {peer.open.is_set()}")
 
     async def _usual(self):
         """What a central system asks for: all that is loaded or grows at its first use."""
@@ -789,6 +817,7 @@ class Siege:
         name = self.random.pick(ways)
         self.steps += 1
         self.did.append(name)
+        self.typed = ""
         await getattr(self, "_" + name)()
         if not self.peer.open.is_set():
             await self.online()
@@ -851,7 +880,9 @@ class Siege:
 
     async def _closed(self, data):
         """A message that is no UTF-8 ends the connection (RFC 6455, 8.1)."""
-        await self.peer.until(lambda: not self.peer.open.is_set())
+        await self.peer.until(
+            lambda: not self.peer.open.is_set(), "the end of the connection, for what is no UTF-8"
+        )
 
     def judge(self, data, verdict, answers):
         kind, uid, codes = verdict
@@ -934,7 +965,7 @@ class Siege:
         before = self.peer.pongs
         count = 1 + self.random.below(60)
         self.peer.write(b"".join(framed(b"p" * self.random.below(126), 9) for _ in range(count)))
-        await self.peer.until(lambda: self.peer.pongs - before >= count)
+        await self.peer.until(lambda: self.peer.pongs - before >= count, f"{count} pongs")
         await asyncio.sleep(0)
         if self.peer.pongs - before != count:
             self.fail(f"{self.peer.pongs - before} pongs to {count} pings")
@@ -954,11 +985,26 @@ class Siege:
             if random.below(2):
                 line = fuzz_targets.mutated(random, [line, b"config"], 1400)
             line = line.replace(b"\n", b" ").replace(b"\r", b" ").decode("latin-1")
-            if not line.strip() or line.split()[0] in ("quit", "reset", "stop", "sim", "config"):
+            meant = left_of(line).split()[:1] or line.split()[:1]
+            if not meant or meant[0] in ("quit", "reset", "stop", "sim", "config"):
                 continue
-            if line.split()[0] in ("unlock", "authorize", "maintenance", "login", "selftest"):
+            if meant[0] in ("unlock", "authorize", "maintenance", "login", "selftest"):
                 continue
-            await self.rig.ask(line)
+            await self._type(line)
+
+    async def _type(self, line):
+        """Types a line, and behind it one that no command knows: so it is seen whether the first
+        one got its one reply, or none where nothing of it was left."""
+        self.typed = line
+        probe = "probe-%d" % self.steps
+        _, error = await self.rig.ask(line + "\n" + probe)
+        if probe in (error or ""):
+            if left_of(line).strip():
+                self.fail("no reply to what was typed")
+            return
+        _, error = await self.rig.ask("")
+        if probe not in (error or ""):
+            self.fail("two replies to what was typed")
 
     async def _answers(self):
         """Our answers to the station's calls are damaged, double, or somebody else's."""
@@ -990,7 +1036,9 @@ class Siege:
             wish = {"requestedMessage": random.pick(asked)}
             if (await self.ask("TriggerMessage", wish))["status"] == "Rejected":
                 break  # it has enough to say
-            await self.peer.until(lambda wanted=wanted: len(self.peer.calls) >= wanted, 90)
+            await self.peer.until(
+                lambda wanted=wanted: len(self.peer.calls) >= wanted, f"{wish} sent", 90
+            )
         self.peer.mangle = None
 
     async def _cut(self):
@@ -1062,6 +1110,8 @@ class Siege:
         for name, value in (("CpoName", ""), ("MeterValuesSampledData", "Voltage")):
             await self.ask("ChangeConfiguration", {"key": name, "value": value})
         await self.ask("ChangeConfiguration", {"key": "StopTxnSampledData", "value": ""})
+        if not self.rig.inside:  # a busy machine is late with the permit's heartbeat at times
+            await self.rig.until(status="Charging", contactor="closed", timeout=60)
         status = await self.settled()
         wanted = {"status": "Charging", "contactor": "closed", "link": "online", "safe": False}
         wanted |= {"registration": "Accepted", "queue": 0, "error": "NoError"}
@@ -1091,10 +1141,15 @@ async def siege(runtime, folder, seed, steps, heap=None, watch=None):
     """So many steps of one seed, with a look at the station every tenth; ends early when
     `watch(station, bytes of the heap that are not back)` says so. Returns the messages sent."""
     async with Siege(runtime, folder, seed, heap) as station:
-        for number in range(steps):
-            await station.step()
-            if number % 10 == 9 or number == steps - 1:
-                lost = await station.check()
-                if watch and watch(station, lost):
-                    break
+        try:
+            for number in range(steps):
+                await station.step()
+                if number % 10 == 9 or number == steps - 1:
+                    lost = await station.check()
+                    if watch and watch(station, lost):
+                        break
+        except Found:
+            raise
+        except Exception as error:  # whatever it is: a finding, or the tool's own mistake
+            station.fail_by(error)
         return station.sent

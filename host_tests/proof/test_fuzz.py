@@ -52,6 +52,29 @@ def test_the_oracle_minds(wrong, why):
         siege.judge(frame, fuzzing.model(frame), [])
 
 
+def test_a_finding_says_what_was_wrong_and_what_came_before(tmp_path, monkeypatch):
+    """A bare time-out had an empty text, and so had the finding."""
+
+    async def typed_in_vain(siege):
+        await siege._say(b"[3]", fuzzing.model(b"[3]"))
+        siege.typed = "status now"
+        raise TimeoutError
+
+    monkeypatch.setattr(fuzzing.Siege, "_calls", typed_in_vain)
+    with pytest.raises(fuzzing.Found) as found:
+        play("cpython", fuzzing.siege("cpython", tmp_path, 1, 30))
+    for words in ("TimeoutError", "typed_in_vain", "b'[3]'", "'status now'", "seed 1, step"):
+        assert words in str(found.value)
+
+
+def test_what_is_left_of_a_typed_line():
+    for line, left in (
+        ("status", "status"), ("\x7f\b", ""), ("quut\b\bit", "quit"), ("a\x15help", "help"),
+        ("a\x1b[Ab\x1bOPc\x1b[1;5Dd\x1bxe", "abcde"), ("a\x1b[12", "a"), ("x\ty\x01", "x y"),
+    ):  # fmt: skip
+        assert fuzzing.left_of(line) == left
+
+
 def test_what_is_broken_is_answered_by_its_id():
     for data in (b'[2,"x","Reset",{"type":"Soft"', b' [2 , "x" ,7,{}]', b'[2,"x"]'):
         assert fuzzing.model(data)[:2] == ("refused", "x")

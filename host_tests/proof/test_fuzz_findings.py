@@ -68,7 +68,7 @@ def test_a_peer_that_does_not_wait_for_answers(runtime, tmp_path):
             before = siege.peer.connections
             answers = await siege.triggers(64)
             assert answers[0] == "Accepted" and answers[-1] == "Rejected"
-            await siege.peer.until(lambda: ("Heartbeat", {}) in siege.peer.calls)
+            await siege.peer.until(lambda: ("Heartbeat", {}) in siege.peer.calls, "Heartbeat")
             await siege.check()
             assert siege.peer.connections == before
 

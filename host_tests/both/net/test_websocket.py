@@ -655,10 +655,33 @@ async def test_a_long_message_is_received_as_it_is_read():
     unread = await link.recv()
     assert len(unread) < 3000
     assert await text(link) == "last"
-    await unread.fill(3000)  # its time is over
-    assert len(unread) < 3000
+    await unread.fill(9000)  # its time is over
     link.drop()
     await peer.__aexit__(None, None, None)
+
+
+async def test_what_nobody_reads_of_a_long_message_is_utf_8_too():
+    """A reader that refuses a message at its beginning leaves the rest: it ends the link all the
+    same where it is no UTF-8 (RFC 6455, 8.1)."""
+    for rest in (b"u" * 2000 + b"\x80" + b"u" * 900, b"u" * 2900 + b"\xc3", b"\xc3\xa9" * 1500):
+        is_good = rest[-1:] == b"\xa9"
+
+        async def script(reader, writer, rest=rest, is_good=is_good):
+            await trickle(writer, frame(TEXT, b"u" * 999 + rest) + frame(TEXT, b"last"), 90, 0.01)
+            if not is_good:
+                assert await said(reader) == (1007, "a text message is not UTF-8")
+                writer.write(frame(CLOSE, b"\x03\xef"))
+            await reader.read(100)
+
+        peer, link = await talk(script, 8192)
+        message = await link.recv()
+        assert len(message) < 1000
+        try:
+            assert await text(link) == "last" and is_good
+        except Closed as error:
+            assert error.code == 1007 and not is_good
+        link.drop()
+        await peer.__aexit__(None, None, None)
 
 
 # --- closing ---
