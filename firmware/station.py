@@ -6,13 +6,11 @@ import firmware
 from firmware.base import runtime
 from firmware.base.journal import Journal
 from firmware.base.runtime import const
-from firmware.charging.evse import Evse
+from firmware.charging.evse import Evse, Limits
 from firmware.charging.faults import Faults
-from firmware.charging.limits import Limits
 from firmware.charging.session import Session
 from firmware.metering.meter import Meter
-from firmware.metering.tic_input import TicInput
-from firmware.ocpp import LinkDown, authorization, key_effects
+from firmware.ocpp import LinkDown, authorization, keys
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.connection import Connection
 from firmware.ocpp.handlers import dispatch, firmware_management
@@ -24,6 +22,7 @@ from firmware.ocpp.status_notifications import StatusNotifier
 from firmware.ocpp.transaction_sender import TransactionSender
 from firmware.ocpp.transfers import Transfers
 from firmware.sensing.modbus import Master
+from firmware.sensing.tic import TicInput
 from firmware.smart_charging.controller import LimitController
 from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
@@ -138,8 +137,8 @@ class Station:
         self._watch("control", self.evse)
         self._watch("meter", self.meter)
         self._watch("journal", self.transactions)
-        key_effects.set_tic_mode(self)
-        key_effects.set_delivery(self)
+        keys.set_tic_mode(self)
+        keys.set_delivery(self)
 
     # what the parts ask the station for
 

@@ -5,13 +5,12 @@ in, in either order. Then the transaction starts and stops, and the car is unplu
 """
 
 import asyncio
+import json
 from collections import namedtuple
-
-from firmware.charging import reservation
-from firmware.charging.reservation import same_id_tag
 
 NO_ID_TAG = ""  # no idTag unlocks the cable; it is unlocked when it is unplugged at the car
 _CHARGED = "used"  # the name in the store that keeps `car_already_charged` over a restart
+_RESERVATION = "reservation"  # the name in the store of the one that holds
 _STOP_S = 20  # how long a transaction may take to stop: the car, then the meter's answer
 _CAR_SEEN_MS = 2000  # after a start, the pilot needs so long to show whether a car is there
 _CONTACTOR_OPENS_MS = 7000  # how long the contactor may take to open
@@ -32,6 +31,47 @@ class Authorization:
         self.parent_id_tag = parent_id_tag
         self.at_ms = at_ms
         self.on_start = on_start
+
+
+def same_id_tag(one: str | None, other: str | None) -> bool:
+    """Whether two idTags, or two parentIdTags, are known and the same. Their case does not
+    matter (OCPP 7.28)."""
+    return bool(one and other) and one.lower() == other.lower()
+
+
+class Reservation:
+    """The idTag for which the connector is reserved (OCPP 3.11, 5.13). `connector_id`: 0 where the
+    central system reserved any connector; `expiry`: Unix seconds; `parent_id_tag`: "" where there
+    is none."""
+
+    def __init__(
+        self,
+        connector_id: int,
+        reservation_id: int,
+        expiry: int,
+        id_tag: str,
+        parent_id_tag: str = "",
+    ):
+        self.connector_id = connector_id
+        self.reservation_id = reservation_id
+        self.expiry = expiry
+        self.id_tag = id_tag
+        self.parent_id_tag = parent_id_tag
+
+    def admits(self, id_tag: str, parent_id_tag: str | None) -> bool:
+        """Whether it is for this idTag, or for one with this parentIdTag (None: not known)."""
+        return same_id_tag(id_tag, self.id_tag) or same_id_tag(parent_id_tag, self.parent_id_tag)
+
+    def save(self, store) -> None:
+        """Raises OSError when the flash does not take it."""
+        fields = [
+            self.connector_id,
+            self.reservation_id,
+            self.expiry,
+            self.id_tag,
+            self.parent_id_tag,
+        ]
+        store.write(_RESERVATION, json.dumps(fields).encode())
 
 
 class Session:
@@ -224,7 +264,7 @@ class Session:
         is not known."""
         return not self.reservation or self.reservation.admits(id_tag, parent_id_tag)
 
-    def reserve(self, new: reservation.Reservation) -> None:
+    def reserve(self, new: Reservation) -> None:
         """Stores a reservation; it holds from now on. Raises OSError when the flash is full."""
         new.save(self.config.store)
         self.reservation = new
@@ -235,13 +275,14 @@ class Session:
         ..."."""
         if self.reservation:
             self.reservation = None
-            reservation.remove(self.config.store)
+            self.config.store.remove(_RESERVATION)
             self.log.info("the reservation %s", why)
 
     def load_reservation(self) -> None:
         """To be called after a restart: the saved reservation holds again, unless the transaction
         that the restart interrupted has used it up."""
-        self.reservation = reservation.load(self.config.store)
+        saved = self.config.store.read(_RESERVATION)
+        self.reservation = Reservation(*json.loads(saved.decode())) if saved else None
         interrupted = self.transactions.interrupted
         if self.reservation and interrupted:
             if interrupted.reservation_id == self.reservation.reservation_id:

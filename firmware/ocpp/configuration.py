@@ -1,5 +1,5 @@
-"""The values of the configuration keys, and how one is changed. Which keys there are: `keys.py`;
-what a new value does: `key_effects.py`."""
+"""The values of the configuration keys, and how one is changed. Which keys there are, and what a
+new value does, is in `keys.py`."""
 
 import asyncio
 from binascii import hexlify

@@ -11,10 +11,11 @@ follow on each other: the window, the lexer (strings, numbers and words within i
 """
 
 import asyncio
+from array import array
 
 from firmware.base import runtime
 from firmware.base.runtime import const
-from firmware.ocpp import CALL, CALLERROR, CALLRESULT, CallError, charging_periods
+from firmware.ocpp import CALL, CALLERROR, CALLRESULT, CallError
 
 _WINDOW = const(192)  # bytes
 _LONGEST = const(64)  # bytes of the longest number or word, with room to spare
@@ -30,6 +31,15 @@ _COMMA = const(8)
 _END = const(16)  # of the array or object that is open
 _MESSAGE = const(32)  # the array that a message is
 _NOTHING = const(0)
+
+# Charging periods (OCPP 7.13): the lists of this name become numbers as they are read. A hundred
+# of them take 1 KB then, and 8 KB as objects. Each array('i') holds up to 16 periods with three
+# numbers each: startPeriod in s, limit in tenths of its unit, and numberPhases, -1 where it is
+# absent.
+_PERIODS = "chargingSchedulePeriod"
+_EACH = const(3)  # numbers of a period
+_NUMBERS = const(48)  # in an array: larger ones are hard to find room for
+_MOST = const(2000000000)  # larger numbers are kept as this one
 
 _QUOTE = const(0x22)
 _ESCAPE = const(0x5C)
@@ -227,7 +237,7 @@ class _Tree:
         if len(self.outer) > _DEEPEST:
             _refuse("nested too deep")
         self.top = inner
-        if name == charging_periods.NAME and not is_object:
+        if name == _PERIODS and not is_object:
             self.periods = inner
         return inner
 
@@ -236,7 +246,7 @@ class _Tree:
         closed = self.top
         self.top = top = self.outer.pop()
         if top is self.periods and type(closed) is dict:
-            charging_periods.take_last(top)
+            _take_period(top)
         return top
 
 
@@ -385,3 +395,63 @@ def read_head(message) -> tuple:
     except CallError:
         pass  # not UTF-8: then there is no id
     return kind, uid, action
+
+
+# charging periods
+
+
+def _take_period(found: list) -> None:
+    """Turns the last object in a list into numbers, in the array before it. An object that is no
+    valid ChargingSchedulePeriod, or comes after an invalid one, stays: the schemas refuse it."""
+    period = found[-1]
+    numbers = found[-2] if len(found) > 1 else None
+    if type(period) is not dict or not (numbers is None or type(numbers) is array):
+        return
+    start = period.get("startPeriod")
+    limit = period.get("limit")
+    phases = period.get("numberPhases", -1)
+    if type(start) is not int or type(phases) is not int or start < 0:
+        return
+    if len(period) != 2 + ("numberPhases" in period):
+        return
+    if type(limit) not in (int, float) or limit < 0:
+        return
+    exact = limit * 10
+    tenths = _MOST
+    if limit < _MOST:
+        tenths = int(exact + 0.5)
+        if not _is_whole(exact, tenths):
+            return
+    found.pop()
+    if numbers is None or len(numbers) == _NUMBERS:
+        numbers = array("i")
+        found.append(numbers)
+    numbers.append(start if start < _MOST else _MOST)
+    numbers.append(tenths if tenths < _MOST else _MOST)
+    numbers.append(phases if -1 < phases < _MOST else -1 if phases < 0 else _MOST)
+
+
+def count_periods(numbers) -> int:
+    """How many periods an array holds."""
+    return len(numbers) // _EACH
+
+
+def pack_periods(found: list) -> None:
+    """`_take_period` for a list of objects, all of them checked."""
+    if type(found[0]) is dict:
+        objects = found[:]
+        found.clear()
+        for period in objects:
+            found.append(period)
+            _take_period(found)
+
+
+def has_one_decimal(number: float) -> bool:
+    """Whether a number from 0 has at most one digit of fraction."""
+    tenths = number * 10
+    return number >= _MOST or _is_whole(tenths, int(tenths + 0.5))
+
+
+def _is_whole(exact, rounded):
+    """Whether `exact` is an integer, within the 24 bits of the device's floats."""
+    return abs(exact - rounded) <= exact * 3e-7

@@ -9,7 +9,6 @@ from collections import namedtuple
 from firmware.base.runtime import const
 from firmware.metering import measurands
 from firmware.net.url import parse_url
-from firmware.ocpp import key_effects as effects
 
 # Access.
 R = const(0)  # read
@@ -118,22 +117,6 @@ _TABLE = (
 # A wrong value of these locks the station out: security.py prepares a change and can undo it.
 SECURITY_KEYS = ("AuthorizationKey", "SecurityProfile")
 
-# What a new value does at once (guide page 15: effective instantly).
-_EFFECTS = {
-    "ClockAlignedDataInterval": effects.set_sampling,
-    "HeartbeatInterval": effects.set_heartbeat,
-    "MeterValueSampleInterval": effects.set_sampling,
-    "TransactionMessageAttempts": effects.set_delivery,
-    "TransactionMessageRetryInterval": effects.set_delivery,
-    "MessageTimeout": effects.set_pings,
-    "WebSocketPingInterval": effects.set_pings,
-    "SupervisionUrl": effects.change_endpoint,
-    "BoxIdentifier": effects.change_endpoint,
-    "TICmode": effects.set_tic_mode,
-    "AuthorizationKey": effects.reconnect,
-    "SecurityProfile": effects.reconnect,
-}
-
 
 def rows():
     """Generator: all keys, in the guide's order."""
@@ -210,6 +193,82 @@ _KNOWN_BY_STATION = {
     "MeterType": _meter_type,
     "IMaxUser": _max_a,
     "PhaseNumber": _phases,
+}
+
+
+# What a new value does at once (guide page 15: effective instantly): functions of the station. A
+# key without an effect needs none, since its value is read each time that it is used.
+
+
+def change_endpoint(station) -> None:
+    """SupervisionUrl, BoxIdentifier: the station connects to another central system, or to the
+    same one under another name."""
+    if station.connection.present_endpoint_id() != station.transactions.outbox.endpoint_id:
+        station.spawn(_leave_endpoint(station))
+
+
+async def _leave_endpoint(station):
+    """Stops the transaction, delivers its messages as far as possible, and dials the new endpoint.
+    An authorization that waits for the car, and a reservation, belong to the old one and end."""
+    session = station.session
+    session.cancel_authorization()
+    session.end_reservation("stays with its place")
+    session.refuse_transactions()  # until the new endpoint is dialled
+    await session.stop_transaction_and_wait("Other")
+    station.connection.change_endpoint()
+
+
+def reconnect(station) -> None:
+    """AuthorizationKey, SecurityProfile: connects again, with the new values. While the endpoint
+    changes this is not needed: a new connection is about to come."""
+    if station.connection.present_endpoint_id() == station.transactions.outbox.endpoint_id:
+        station.connection.redial()
+
+
+def set_heartbeat(station) -> None:
+    """HeartbeatInterval: the wait for the next Heartbeat is computed anew."""
+    station.registration.interval_changed()
+
+
+def set_pings(station) -> None:
+    """WebSocketPingInterval, MessageTimeout: the pings begin anew."""
+    station.connection.pings_changed()
+
+
+def set_sampling(station) -> None:
+    """MeterValueSampleInterval, ClockAlignedDataInterval: a new interval begins."""
+    station.sampler.intervals_changed()
+
+
+def set_delivery(station) -> None:
+    """TransactionMessageAttempts and -RetryInterval, StopTransactionMaxMeterValues."""
+    config = station.config
+    station.transactions.outbox.configure(
+        config.int("TransactionMessageAttempts"),
+        config.int("TransactionMessageRetryInterval"),
+        config.int("StopTransactionMaxMeterValues"),
+    )
+
+
+def set_tic_mode(station) -> None:
+    """TICmode: the mode also decides whether the house's limit counts."""
+    station.tic.set_mode(station.config.int("TICmode"))
+    station.limit_controller.reconsider()
+
+
+_EFFECTS = {
+    "ClockAlignedDataInterval": set_sampling,
+    "HeartbeatInterval": set_heartbeat,
+    "MeterValueSampleInterval": set_sampling,
+    "TransactionMessageAttempts": set_delivery,
+    "TransactionMessageRetryInterval": set_delivery,
+    "MessageTimeout": set_pings,
+    "WebSocketPingInterval": set_pings,
+    "SupervisionUrl": change_endpoint,
+    "BoxIdentifier": change_endpoint,
+    "TICmode": set_tic_mode,
+    "AuthorizationKey": reconnect,
+    "SecurityProfile": reconnect,
 }
 
 

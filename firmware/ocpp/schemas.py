@@ -12,7 +12,7 @@ A field is its name, its kind, and whether the message must have it (OCPP 6). Ki
     Name        a class or an enumeration with a row of its own
     [kind]      a list; [kind+] a list that is not empty
     (kind)      a list that is not empty, of charging periods, which become numbers as they are
-                received (charging_periods.py)
+                received (json_reader.py)
 
 Here is what the station receives. What it sends is checked by tests only, against
 host_tests/both/sent_messages.py.
@@ -23,7 +23,8 @@ from array import array
 
 from firmware.base import times
 from firmware.base.runtime import const
-from firmware.ocpp import CallError, charging_periods
+from firmware.ocpp import CallError
+from firmware.ocpp.json_reader import count_periods, has_one_decimal, pack_periods
 
 REQUIRED = const(1)
 OPTIONAL = const(0)
@@ -209,7 +210,7 @@ def _check(action, direction, payload, strict, messages):
             packed = 0  # how many more periods than arrays of them came before
             for i in range(len(items)):
                 if each.becomes_numbers and type(items[i]) is array:
-                    packed += charging_periods.count(items[i]) - 1
+                    packed += count_periods(items[i]) - 1
                     continue
                 if i % _AT_ONCE == 0 and len(items) > _AT_ONCE:
                     yield
@@ -219,7 +220,7 @@ def _check(action, direction, payload, strict, messages):
                 for inner in lists[have:]:
                     inner.path = path + inner.path
             if each.becomes_numbers:
-                charging_periods.pack(items)
+                pack_periods(items)
     except CallError as error:
         error.description = (path + error.description)[1:]
         raise
@@ -298,7 +299,7 @@ def resolve(kind: str, messages: dict = MESSAGES):
 
 def _check_decimal(value):
     if type(value) is float:
-        if value >= 0 and not charging_periods.has_one_decimal(value):
+        if value >= 0 and not has_one_decimal(value):
             _violated("Property", "more than one digit of fraction")
     elif type(value) is not int:
         _violated("Type", "not a number")

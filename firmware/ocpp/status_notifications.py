@@ -1,23 +1,29 @@
-"""Sends StatusNotifications (OCPP 4.9, errata 3.19 to 3.22), in order and without duplicates. The
-status itself comes from `charging/connector.py`."""
+"""The connector's status, derived from facts and never kept (OCPP 4.9, 7.7, errata 3.55,
+3.64), and StatusNotifications of it (errata 3.19 to 3.22), in order and without duplicates."""
 
 import asyncio
 
 from firmware.base import times
-from firmware.charging import connector, faults
-from firmware.charging.connector import (
-    AVAILABLE,
-    CHARGING,
-    FAULTED,
-    FINISHING,
-    PREPARING,
-    RESERVED,
-    SUSPENDED_EV,
-    SUSPENDED_EVSE,
-    UNAVAILABLE,
-)
+from firmware.charging import faults
+from firmware.charging.evse import MIN_MA
 from firmware.ocpp import CallError
 from firmware.ocpp.registration import VENDOR
+
+# ChargePointStatus (OCPP 7.7)
+AVAILABLE = "Available"
+PREPARING = "Preparing"
+CHARGING = "Charging"
+SUSPENDED_EV = "SuspendedEV"
+SUSPENDED_EVSE = "SuspendedEVSE"
+FINISHING = "Finishing"
+RESERVED = "Reserved"
+UNAVAILABLE = "Unavailable"
+FAULTED = "Faulted"
+
+# The contactor has 3 s to close after the pilot's change from B to C, and a transaction has 3 s to
+# begin. Until then the status stays as it was.
+_CLOSING_MS = 3000
+UNPLUGGED = "EV side disconnected"  # the info (OCPP 4.9) while a transaction runs without a car
 
 _MOST_WAITING = 20  # notifications; the oldest goes first
 _ATTEMPTS = 3
@@ -42,6 +48,41 @@ _MAY_FOLLOW = {
     RESERVED: (AVAILABLE, PREPARING, UNAVAILABLE),
     UNAVAILABLE: (AVAILABLE, PREPARING, CHARGING, SUSPENDED_EV, SUSPENDED_EVSE),
 }
+
+
+def connector_status(evse, session, before: str, ms: int) -> str:
+    """The ChargePointStatus of connector 1. `evse` is an Evse, `session` a Session, `before` the
+    status until now, `ms` the station's time."""
+    running = session.transaction
+    if evse.faults.active:
+        return FAULTED
+    if not session.operative:
+        return UNAVAILABLE
+    if not running:
+        if session.authorization:
+            return PREPARING
+        if session.reservation:
+            return RESERVED
+        if evse.plugged:
+            return FINISHING if session.car_already_charged else PREPARING
+        return AVAILABLE
+    if not evse.plugged:
+        ends = session.config.on("StopTransactionOnEVSideDisconnect")
+        return FINISHING if ends else SUSPENDED_EV
+    if (
+        not evse.contactor
+        and ms - running.started_ms < _CLOSING_MS
+        and before in (PREPARING, FINISHING, RESERVED, AVAILABLE)
+    ):
+        return PREPARING
+    if not evse.enabled or evse.switching or evse.offered_ma < MIN_MA or evse.pilot in "DE":
+        return SUSPENDED_EVSE
+    if evse.pilot == "B":
+        return SUSPENDED_EV
+    if evse.contactor:
+        return CHARGING
+    closing = ms - evse.pilot_since < _CLOSING_MS
+    return before if closing and before != CHARGING else SUSPENDED_EVSE
 
 
 class Notification:
@@ -88,14 +129,14 @@ class StatusNotifier:
         station = self.station
         session = station.session
         now = station.clock.ms()
-        status = connector.status(station.evse, session, self.status, now)
+        status = connector_status(station.evse, session, self.status, now)
         if status != self.status:
             self.log.debug("%s", status)
             self.status = status
             self._status_since_ms = now
         car_is_gone = session.transaction and not station.evse.plugged
         shows_it = status in (FINISHING, SUSPENDED_EV)
-        self.info = connector.UNPLUGGED if car_is_gone and shows_it else ""
+        self.info = UNPLUGGED if car_is_gone and shows_it else ""
         if session.operative != self._operative:
             self._operative = session.operative
             self._tell(self._present(0))

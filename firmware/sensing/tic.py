@@ -35,6 +35,7 @@ _LABEL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-"
 _DWELL_MS = 5000  # on a baud without a good group
 LOST_MS = 10000  # after so long without a good frame the line is lost
 _AT_ONCE = const(24)  # bytes that are decoded before others have a turn: about a group
+_SILENT_LOOK_MS = 500  # the same, while no byte has come yet
 _LOOK_MS = 50  # between looks at the port: 48 bytes at 9600 baud
 
 
@@ -340,3 +341,49 @@ class TicLine:
         self._frame_ms = self._clock.ms()
         if self.on_frame:
             self.on_frame(facts)
+
+
+class TicInput:
+    """A port that may be a TIC line. Its reader is made when the first byte comes.
+
+    `mode` is the key TICmode. `on_frame(facts)` is called with the facts
+    (`house_facts`) of each plausible frame. `tune(baud)` sets the port's speed and
+    returns the port. `clock`: the station's for a simulated line, else real time.
+    """
+
+    def __init__(self, tune, clock, log):
+        self.clock = clock
+        self.mode = FIND_OUT
+        self.on_frame = None
+        self._tune = tune
+        self._log = log
+        self._line = None
+
+    @property
+    def heard(self) -> bool:
+        """Whether a byte ever came."""
+        return self._line is not None
+
+    @property
+    def detected(self) -> bool:
+        """Whether a good frame came within the last 10 s (key TICdetection)."""
+        return self._line is not None and self._line.detected
+
+    @property
+    def frame(self) -> str | None:
+        """The newest good frame, a line LABEL=VALUE for each of its groups; None before."""
+        return self._line.frame if self._line else None
+
+    def set_mode(self, mode: int) -> None:
+        """The key TICmode has this value."""
+        self.mode = mode
+        if self._line:
+            self._line.set_mode(mode)
+
+    async def run(self) -> None:
+        """The reader's task."""
+        port = self._tune(BAUD[HISTORIQUE])  # at a wrong speed a line is noise, but it is there
+        while self.mode == OFF or not port.read(16):
+            await self.clock.sleep_ms(_SILENT_LOOK_MS)
+        self._line = TicLine(self._tune, self.clock, self._log, self.on_frame, self.mode)
+        await self._line.run()

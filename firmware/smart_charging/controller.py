@@ -3,7 +3,7 @@ profiles' limit of now is kept for as long as it holds."""
 
 import asyncio
 
-from firmware.charging.limits import current_ma
+from firmware.charging.evse import current_ma
 from firmware.metering.load_balancing import LoadBalancer, phase_rotation
 from firmware.sensing.tic import OFF
 from firmware.smart_charging.evaluation import Evaluation, Piece

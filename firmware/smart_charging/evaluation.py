@@ -21,7 +21,7 @@ or itself, begins or ends (300, 900); until then only its charging periods are g
 from collections import namedtuple
 
 from firmware.base.runtime import const
-from firmware.charging.limits import current_ma, power_dw
+from firmware.charging.evse import current_ma, power_dw
 from firmware.smart_charging.profile import (
     ALWAYS,
     NEVER,

@@ -74,7 +74,7 @@ def connector(rank: int) -> int:
 
 def pack_record(profile: dict, connector_id: int, transaction: int, now: int) -> bytearray:
     """The record of a ChargingProfile that has passed the schemas: its dates are Unix seconds, its
-    charging periods are numbers (`ocpp/charging_periods.py`). `transaction` is the number of the
+    charging periods are numbers (`ocpp/json_reader.py`). `transaction` is the number of the
     running transaction, `now` the time in seconds since EPOCH. Raises ValueError with the reason
     where the profile must be rejected."""
     schedule = profile["chargingSchedule"]

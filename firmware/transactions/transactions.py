@@ -1,9 +1,10 @@
-"""Records transactions in the journal (OCPP 3.5, 4.8, 4.10).
+"""Transactions: recorded in the journal, and found there again after a restart (OCPP 3.5, 4.8,
+4.10).
 
 The journal in flash is the truth. Events (records.py) are written there before anybody hears of
 them, and the messages to the central system are built from them (outbox.py, messages.py). Records
 that nobody needs any more are removed (retention.py). The time of an event may become known only
-later (event_times.py).
+later (`EventTimes`).
 """
 
 import asyncio
@@ -11,14 +12,87 @@ import asyncio
 from firmware.base.journal import pack_ints, unpack_ints
 from firmware.base.runtime import const
 from firmware.metering import measurands
-from firmware.transactions.event_times import EventTimes
-from firmware.transactions.outbox import Outbox
-from firmware.transactions.records import Stamp, StartRecord, StopRecord, ValuesRecord
-from firmware.transactions.replay import Replay
-from firmware.transactions.transaction import Transaction
+from firmware.transactions.outbox import EndpointQueue, Outbox
+from firmware.transactions.records import (
+    ClearedRecord,
+    EventTimes,
+    GivenUpRecord,
+    Stamp,
+    StartRecord,
+    StateRecord,
+    StopRecord,
+    TimeRecord,
+    ValuesRecord,
+    event_numbers,
+    parse,
+    read_events,
+    values_numbers,
+)
 
 _ENOSPC = const(28)
 _PROGRESS = "progress"  # in the store: the register between two records
+_PROGRESS_MS = const(59000)
+_STRIDE = const(32)  # values for StopTransaction, before each further one is twice as far away
+_RECORDS_AT_ONCE = const(8)  # are read before others have a turn
+
+
+class Transaction:
+    """One transaction, as far as the journal knows it. `position`: of its START record, its name
+    in the journal; `meter_start` and `energy`: the register at its start and the newest that is
+    recorded, Wh; `stamp`: of its newest record; `started_ms`: on the station's clock, None where a
+    restart came between; `sample_count`: its values for StopTransaction."""
+
+    def __init__(self, start: StartRecord, queue, started_ms: int | None):
+        self._queue = queue
+        self.position = start.position
+        self.endpoint_id = start.endpoint_id
+        self.connector = start.connector
+        self.id_tag = start.id_tag
+        self.reservation_id = start.reservation_id
+        self.meter_start = start.meter_start
+        self.has_stop_data = bool(start.begin_values)  # its StopTransaction carries values
+        self.started_ms = started_ms
+        self.energy = start.meter_start
+        self.stamp = start.stamp
+        self.sample_count = 0
+        self._samples_offered = 0
+        self._recorded_ms = started_ms
+
+    @property
+    def transaction_id(self) -> int | None:
+        """None until the central system told it, -1 when it never will (errata 3.18)."""
+        return self._queue.transaction_id_of(self.position)
+
+    def count_sample(self) -> None:
+        """Values of it for StopTransaction are in the journal."""
+        self.sample_count += 1
+
+    def add_values(self, values: ValuesRecord, at_ms: int) -> None:
+        """These values of it were recorded at a moment of the station's clock."""
+        if values.stop_mask:
+            self.count_sample()
+        energy = values.energy()
+        self.add_register(self.energy if energy is None else energy, values.stamp, at_ms)
+
+    def add_register(self, energy: int, stamp: Stamp, at_ms: int | None) -> None:
+        """The register (Wh) was written down."""
+        self.energy = energy
+        self.stamp = stamp
+        self._recorded_ms = at_ms
+
+    def takes_sample(self) -> bool:
+        """Whether the values that are offered now for its StopTransaction are recorded: further
+        and further apart, so that any length of charging fits."""
+        if not self.has_stop_data:
+            return False
+        taken = self._samples_offered % (1 << self.sample_count // _STRIDE) == 0
+        self._samples_offered += 1
+        return taken
+
+    def progressed(self, energy: int, at_ms: int) -> bool:
+        """Whether this reading of the register (Wh) is to be kept: energy flows, and a minute has
+        passed."""
+        return energy != self.energy and at_ms - self._recorded_ms >= _PROGRESS_MS
 
 
 class Transactions:
@@ -199,3 +273,147 @@ class Transactions:
     def _stamp(self, at_ms):
         """The stamp of a moment; never back within a transaction."""
         return self.event_times.stamp(at_ms, self.running.stamp if self.running else None)
+
+
+class Replay:
+    """Reads the journal after a restart, once from its beginning to its end. Nearly all records in
+    it are still needed, since retention.py removes the others as messages are delivered.
+
+    `queues`: the `EndpointQueue` of each
+    endpoint, by its id. `open`: the Transaction that is open, or None. `given_up`: how many
+    messages were given up since the operator last cleared them. `cleared`: the position of the
+    newest CLEARED record. `event_times` gets all stamps. Nothing may be written to the journal
+    meanwhile."""
+
+    def __init__(self, journal, event_times):
+        self._journal = journal
+        self._event_times = event_times
+        self.queues = {}
+        self.open = None
+        self.given_up = 0
+        self.cleared = 0
+        self._newest_values = None  # the record of the open transaction's newest values
+        # How many messages each segment has for an endpoint, by its id. Which of them it is
+        # still owed is known at the end only.
+        self._messages = {}
+        self._segment = 0  # index of the segment that is read
+
+    def percent(self) -> int:
+        """How much of the journal is read."""
+        return 100 * self._segment // max(1, len(self._journal.segments))
+
+    def steps(self):
+        """Yields often, so that others can have their turns; at its end all is known."""
+        end = 0  # the first position behind the segment that is read
+        turn = _RECORDS_AT_ONCE
+        for record in self._journal.records():
+            while record.position >= end:
+                end = self._end_of(self._segment)
+                if record.position >= end:
+                    self._segment += 1
+            kind = record.kind
+            if kind == ValuesRecord.kind:
+                self._take_values(record)
+            elif StartRecord.kind <= kind <= StopRecord.kind:
+                self._take_start_or_stop(record)
+            else:
+                self._take_other(parse(record))
+            turn -= 1
+            if not turn:
+                turn = _RECORDS_AT_ONCE
+                yield
+        if self._newest_values:
+            yield from self._bring_up_to_date(self.open)
+        for queue in self.queues.values():
+            yield from self._count_pending(queue)
+
+    def _end_of(self, segment):
+        """The first position behind a segment; what is in no segment yet counts to the last."""
+        segments = self._journal.segments
+        return segments[segment + 1] if segment + 1 < len(segments) else self._journal.next
+
+    def _queue(self, endpoint_id, position):
+        """The queue of an endpoint, of which the journal has a record at this position."""
+        if endpoint_id not in self.queues:
+            self.queues[endpoint_id] = EndpointQueue(endpoint_id, position)
+            self._messages[endpoint_id] = [0] * max(1, len(self._journal.segments))
+        return self.queues[endpoint_id]
+
+    def _take_values(self, record):
+        lag, boot, seconds, endpoint_id, distance, _, _, mask, stop_mask = values_numbers(record)
+        position = record.position
+        queue = self.queues.get(endpoint_id) or self._queue(endpoint_id, position)
+        if position - lag > queue.first_owed:
+            queue.owes_from(position - lag)
+        self._event_times.replay_stamp(boot, seconds)
+        if mask and endpoint_id:
+            self._messages[endpoint_id][self._segment] += 1
+        if self.open and position - distance == self.open.position:
+            self._newest_values = record
+            if stop_mask:
+                self.open.count_sample()
+
+    def _take_start_or_stop(self, record):
+        lag, boot, seconds, endpoint_id, _ = event_numbers(record)
+        queue = self._queue(endpoint_id, record.position)
+        queue.owes_from(record.position - lag)
+        self._event_times.replay_stamp(boot, seconds)
+        if endpoint_id:
+            self._messages[endpoint_id][self._segment] += 1
+        self.open = self._newest_values = None
+        if record.kind == StartRecord.kind:
+            self.open = Transaction(parse(record), queue, None)
+
+    def _take_other(self, record):
+        if isinstance(record, TimeRecord):
+            self._event_times.replay_time(record)
+        elif isinstance(record, StateRecord):
+            queue = self._queue(record.state.endpoint_id, record.position)
+            queue.restore(record.state)
+            if isinstance(record, GivenUpRecord):
+                self.given_up += 1
+            else:
+                queue.saved(record.position, record.state)
+        elif isinstance(record, ClearedRecord):
+            self.cleared = record.position
+            self.given_up = 0
+
+    def _bring_up_to_date(self, transaction):
+        """Finds the newest register of the open transaction: nearly always its newest values have
+        it."""
+        newest = parse(self._newest_values)
+        energy = newest.energy()
+        if energy is None:
+            energy = transaction.energy
+            for event in read_events(self._journal, transaction.position):
+                if isinstance(event, ValuesRecord) and event.start == transaction.position:
+                    found = event.energy()
+                    energy = energy if found is None else found
+                yield
+        transaction.add_register(energy, newest.stamp, None)
+
+    def _count_pending(self, queue):
+        """Counts what an endpoint is owed, and finds the START that the oldest of it needs. Of
+        the segments only that one is read again in which the first record owed lies, and what is
+        between it and the oldest message."""
+        segment = 0
+        while self._end_of(segment) <= queue.first_owed < self._journal.next:
+            segment += 1
+        end = self._end_of(segment)
+        counts = self._messages[queue.endpoint_id]
+        in_later_segments = sum(counts[segment + 1 :])
+        pending = 0
+        for event in read_events(self._journal, queue.first_owed) if sum(counts) else ():
+            if event.position >= end and (pending or not in_later_segments):
+                break
+            if event.is_message() and event.endpoint_id == queue.endpoint_id:
+                if not pending:
+                    queue.need_from(event.position if event.start is None else event.start)
+                if event.position >= end:
+                    break
+                pending += 1
+            yield
+        queue.expect_pending(pending + in_later_segments)
+        if not queue.pending:
+            is_open = self.open and self.open.endpoint_id == queue.endpoint_id
+            queue.need_from(self.open.position if is_open else queue.first_owed)

@@ -2,9 +2,8 @@
 the faults and the board, on every runtime."""
 
 from firmware.board.simulated.board import Board
-from firmware.charging.evse import Evse
+from firmware.charging.evse import Evse, Limits
 from firmware.charging.faults import Faults
-from firmware.charging.limits import Limits
 from host_tests.both.logs import Log
 
 

@@ -3,7 +3,7 @@
 import json
 
 from firmware.base import runtime, times
-from firmware.charging.limits import Limits
+from firmware.charging.evse import Limits
 from firmware.ocpp import schemas
 from firmware.ocpp.handlers import smart_charging
 from firmware.smart_charging.controller import LimitController

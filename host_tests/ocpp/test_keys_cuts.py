@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from firmware.base.store import Store
-from firmware.charging.reservation import Reservation
-from firmware.charging.session import Session
+from firmware.charging.session import Reservation, Session
 from firmware.ocpp import configuration
 from firmware.ocpp.configuration import Configuration
 from host_tests.flash import Flash

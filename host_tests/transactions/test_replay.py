@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from firmware.base.journal import Journal
 from firmware.base.store import Store
 from firmware.metering import measurands
-from firmware.transactions.endpoint_queue import EndpointQueue
-from firmware.transactions.event_times import EventTimes
+from firmware.transactions.outbox import EndpointQueue
 from firmware.transactions.records import (
     ClearedRecord,
     Event,
+    EventTimes,
     GivenUpRecord,
     StartRecord,
     StateRecord,
@@ -23,9 +23,7 @@ from firmware.transactions.records import (
     read,
     read_events,
 )
-from firmware.transactions.replay import Replay
-from firmware.transactions.transaction import Transaction
-from firmware.transactions.transactions import Transactions
+from firmware.transactions.transactions import Replay, Transaction, Transactions
 from host_tests.both.logs import Log
 from host_tests.both.transactions_rig import BUILD, ENERGY, HERE, POWER, Clock, Station
 

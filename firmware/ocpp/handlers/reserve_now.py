@@ -1,7 +1,7 @@
 """ReserveNow and CancelReservation (OCPP 5.13, 5.1). The reservation itself is in
-`charging/reservation.py`."""
+`charging/session.py`."""
 
-from firmware.charging.reservation import Reservation
+from firmware.charging.session import Reservation
 
 
 async def ReserveNow(station, payload):

@@ -5,7 +5,7 @@ import asyncio
 from array import array
 
 from firmware.base import times
-from firmware.charging.limits import power_dw
+from firmware.charging.evse import power_dw
 from firmware.ocpp import CallError
 from firmware.smart_charging.profile import EPOCH, NEVER, connector, pack_record, purpose
 

@@ -1,9 +1,8 @@
 """The ESP32 board on a chip in software (fake_machine.py), with the circuit of docs/wiring.md."""
 
 from firmware.board import pins
-from firmware.charging.evse import Evse
+from firmware.charging.evse import Evse, Limits
 from firmware.charging.faults import Faults
-from firmware.charging.limits import Limits
 from firmware.sensing import pilot
 from host_tests.both.charger_rig import Store
 from host_tests.both.fake_machine import Chip, Circuit, finish

@@ -1,6 +1,6 @@
 """Load balancing: room by phase, reductions at once, pauses, a lost TIC."""
 
-from firmware.charging.limits import Limits
+from firmware.charging.evse import Limits
 from firmware.metering.load_balancing import LoadBalancer, available_ma, phase_rotation
 from firmware.smart_charging.controller import LimitController
 from host_tests.both.charger_rig import Store
