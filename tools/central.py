@@ -146,6 +146,7 @@ class House:
         self.booted = asyncio.Event()
         self.trouble = lambda action: None  # may raise what becomes a CALLERROR
         self._changed = asyncio.Event()
+        self.port = 0  # where it listens, once it is open
         self._server = None
 
     def tag(self, id_tag):
@@ -201,8 +202,8 @@ class House:
             ping_interval=None,
             process_request=self._door,
         )
-        port = self._server.sockets[0].getsockname()[1]
-        return "%s://%s:%d/ocpp" % ("wss" if ssl else "ws", host, port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return "%s://%s:%d/ocpp" % ("wss" if ssl else "ws", host, self.port)
 
     def _door(self, socket, request):
         """HTTP Basic authentication, where `passwords` asks for it."""

@@ -67,6 +67,15 @@ if MICROPYTHON:
             """Some bytes as they come; b"" at the end of the file."""
             return await self._stream.read(1)
 
+    async def wait(event, ms) -> bool:
+        """Waits until the event is set, at most so many real milliseconds; returns whether it
+        is."""
+        try:
+            await asyncio.wait_for(event.wait(), ms / 1000)
+        except asyncio.TimeoutError:  # it was not set in time, which the result says
+            pass
+        return event.is_set()
+
     def run(work):
         """Runs a coroutine to its end: the whole program. Returns its result, or None where the
         user's Ctrl-C has ended it."""
@@ -138,6 +147,16 @@ else:
             data = await self._data.get()
             self._room.release()
             return data
+
+    async def wait(event, ms) -> bool:
+        """Waits until the event is set, at most so many real milliseconds; returns whether it
+        is. (wait_for does the same for nearly twice the time.)"""
+        try:
+            async with asyncio.timeout(ms / 1000):
+                await event.wait()
+        except asyncio.TimeoutError:  # it was not set in time, which the result says
+            pass
+        return event.is_set()
 
     def run(work):
         """Runs a coroutine to its end: the whole program. Returns its result, or None where Ctrl-C
@@ -251,15 +270,6 @@ def collect() -> None:
     """Collects garbage now, where the heap is small (MicroPython)."""
     if MICROPYTHON:
         gc.collect()
-
-
-async def wait(event, ms: int) -> bool:
-    """Waits until the event is set, at most so many real milliseconds; returns whether it is."""
-    try:
-        await asyncio.wait_for(event.wait(), ms / 1000)
-    except asyncio.TimeoutError:  # it was not set in time, which the result says
-        pass
-    return event.is_set()
 
 
 def spawn(tasks: list, work, failed):

@@ -1,8 +1,8 @@
 """The simulated board: the world's facts as a board senses them, and the outputs that move it."""
 
-import asyncio
 from array import array
 
+from firmware.base import runtime
 from firmware.board.simulated import meter_slave, tic_encoder
 from firmware.board.simulated.world import TIC_HISTORIQUE, TIC_OFF, TIC_STANDARD, World
 from firmware.charging import faults as codes
@@ -73,13 +73,18 @@ class Board(World):
         return ms
 
     async def wait(self, ms: int) -> None:
-        """Until the next sample; earlier when somebody changes the world."""
+        """Until the next sample; earlier when somebody changes the world. A sample that comes late
+        is late because this process was busy elsewhere: the station did nothing wrong, and its
+        permit holds."""
         self._wake.clear()
         ms = self.pause(ms)
+        self.station_waits = True
         try:
-            await asyncio.wait_for(self._wake.wait(), ms / 1000 / self.clock.speed)
-        except asyncio.TimeoutError:
-            pass  # nothing happened meanwhile: time for the next sample
+            await runtime.wait(self._wake, ms / self.clock.speed)
+        finally:
+            self.advance()
+            self.keep_permit(0)
+            self.station_waits = False
 
     def feed(self, silent: str) -> None:
         """No watchdog here."""

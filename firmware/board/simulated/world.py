@@ -75,6 +75,7 @@ class World:
         self._permit_until = self._now  # the permit's heartbeat holds until then
         self._changed_ms = self._now  # when something changed last
         self._permit = False
+        self.station_waits = False  # its control loop does: the permit's heartbeat goes on
         self._cp_broken_since = 0  # since when CP is broken off
         self._lock_wanted = self._lock_closed = False
         self._wake = asyncio.Event()
@@ -147,7 +148,7 @@ class World:
         """Lets the world catch up with the clock, event by event."""
         now = self.clock.ms()
         while True:
-            if self._permit and now > self._permit_until:
+            if self._permit and now > self._permit_until and not self.station_waits:
                 at = max(self._now, self._permit_until)
                 name = HEARTBEAT_LOST
             else:
