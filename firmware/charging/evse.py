@@ -84,9 +84,11 @@ class Evse:
 
     The facts, which each step renews; `has_changed` tells whether one of them changed:
 
-    `pilot` "A" to "F", `pilot_since` ms (also when the offer begins), `plugged`, `contactor` (the
-    mirror contact), `locked`, `duty` (per mille as driven; 1000 in a break), `offered_ma`,
-    `phases` (as connected), `switching` (phases being switched), `faults`.
+    `pilot` "A" to "F", `pilot_since` ms (also when the offer begins), `plugged`, `pilot_is_known`
+    (False until the pilot has shown, after the start, whether a car is there: so far `pilot` and
+    `plugged` say nothing), `contactor` (the mirror contact), `locked`, `duty` (per mille as
+    driven; 1000 in a break), `offered_ma`, `phases` (as connected), `switching` (phases being
+    switched), `faults`.
 
     The wishes: `enabled` (energy may flow), `limits`, `want_phases` (1 or 3), `hold_lock` (locked
     without energy too). A wish is noticed within half a second.
@@ -111,6 +113,7 @@ class Evse:
         self.pilot = "A"
         self.pilot_since = 0
         self.plugged = False
+        self.pilot_is_known = False
         self.contactor = False
         self.locked = False
         self.duty = STEADY
@@ -169,7 +172,7 @@ class Evse:
         if self.lock:
             self._step_lock(now)
         self._switch_phases(now)
-        self.faults.update(self.pilot == "A" and not self._forced_until)
+        self.faults.update(self.pilot == "A" and self.pilot_is_known and not self._forced_until)
         if self._active_faults != len(self.faults.active):
             self._active_faults = len(self.faults.active)
             self._changed = True
@@ -197,8 +200,11 @@ class Evse:
         else:
             self._not_c += 1
             agreed = self._agreeing > 1
-        if agreed and reading and reading != self.pilot:
-            self._enter_state(reading, now)
+        if agreed and reading:
+            if not self.pilot_is_known and reading in "ABCD":
+                self._set_fact("pilot_is_known", True)
+            if reading != self.pilot:
+                self._enter_state(reading, now)
 
     def _enter_state(self, state, now):
         self._set_fact("pilot", state)

@@ -12,7 +12,6 @@ NO_ID_TAG = ""  # no idTag unlocks the cable; it is unlocked when it is unplugge
 _CHARGED = "used"  # the name in the store that keeps `car_already_charged` over a restart
 _RESERVATION = "reservation"  # the name in the store of the one that holds
 _STOP_S = 20  # how long a transaction may take to stop: the car, then the meter's answer
-_CAR_SEEN_MS = 2000  # after a start, the pilot needs so long to show whether a car is there
 _CONTACTOR_OPENS_MS = 7000  # how long the contactor may take to open
 _METER_MS = 3000  # how long the meter may take at the beginning and end of a transaction
 _METER_AFTER_START_MS = 30000  # how long it may take after the station's start
@@ -129,12 +128,18 @@ class Session:
         self._wake = asyncio.Event()
         self._plugged = False  # when the evse changed last
         self._was_unplugged = False  # since the last step, however shortly
-        self._car_seen_ms = clock.ms() + _CAR_SEEN_MS
 
     @property
     def transaction(self):
         """The running Transaction, or None."""
         return self.transactions.running
+
+    @property
+    def stop_ordered(self) -> bool:
+        """Whether the running transaction is about to end because somebody ordered that: not
+        where its idTag turned out to be refused, which suspends it first."""
+        request = self._stop_request
+        return request is not None and request.reason != "DeAuthorized"
 
     # What others tell the session
 
@@ -334,9 +339,7 @@ class Session:
     def _car_is_gone(self):
         """Whether the car was unplugged, now or while the station was off."""
         unplugged_before = (
-            self.car_already_charged
-            and not self.evse.plugged
-            and self.clock.ms() > self._car_seen_ms
+            self.car_already_charged and self.evse.pilot_is_known and not self.evse.plugged
         )
         return self._was_unplugged or unplugged_before
 

@@ -69,6 +69,8 @@ def connector_status(evse, session, before: str, ms: int) -> str:
     if not evse.plugged:
         ends = session.config.on("StopTransactionOnEVSideDisconnect")
         return FINISHING if ends else SUSPENDED_EV
+    if session.stop_ordered:  # Finishing is next (4.9, C6)
+        return before
     if (
         not evse.contactor
         and ms - running.started_ms < _CLOSING_MS
@@ -137,6 +139,10 @@ class StatusNotifier:
         car_is_gone = session.transaction and not station.evse.plugged
         shows_it = status in (FINISHING, SUSPENDED_EV)
         self.info = UNPLUGGED if car_is_gone and shows_it else ""
+        if not self._is_known():
+            return
+        if not self._told and station.registration.online.is_set():
+            self.repeat()
         if session.operative != self._operative:
             self._operative = session.operative
             self._tell(self._present(0))
@@ -148,6 +154,11 @@ class StatusNotifier:
                 station.spawn(station.logbook.save_after_fault())
         if self._is_settled(now):
             self._tell_change(now)
+
+    def _is_known(self):
+        """Whether the status is a fact: at first nobody knows if a car is there."""
+        evse = self.station.evse
+        return evse.pilot_is_known or bool(evse.faults.active)
 
     def _is_settled(self, now):
         """Whether the status has lasted for MinimumStatusDuration."""
@@ -193,6 +204,8 @@ class StatusNotifier:
         connectors (errata 3.22). After a connection that ended too early, connector 1 goes
         first."""
         self._told = None
+        if not self._is_known():
+            return  # `update` does it then
         for connector_id in (1, 0) if self._cut_short % 3 else (0, 1):
             self._tell(self._present(connector_id))
 

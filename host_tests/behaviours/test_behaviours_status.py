@@ -261,3 +261,20 @@ def test_a_status_that_is_refused_or_not_answered_is_told_again(tmp_path):
             assert statuses(rig.house)[4:] == ["Available"] * 3
 
     play("cpython", session())
+
+
+def test_nothing_is_told_before_the_pilot_has_shown_whether_a_car_is_there(runtime, tmp_path):
+    """A car that stays through a Reset was Available at first where the link was quick."""
+
+    async def session():
+        async with Rig(runtime, tmp_path) as rig:
+            point = await rig.charge()
+            assert (await point.ask("Reset", type="Soft")).status == "Accepted"
+            await rig.house.heard_of("BootNotification", count=2, timeout=60)
+            start = len(rig.house.calls("StatusNotification"))
+            await told(rig, "Finishing")
+            await settled(rig, 5)
+            assert statuses(rig.house, 1, start) == ["Finishing"]
+            assert statuses(rig.house, 0, start) == ["Available"]
+
+    play(runtime, session())
