@@ -134,6 +134,8 @@ class Station:
         self.connection = Connection(self)
         self.transactions.outbox.on_message = self.transaction_sender.wake.set
         self.transactions.outbox.set_endpoint(self.connection.present_endpoint_id())
+        self.full = None  # what FeatureSet `full` adds, a FullCore
+        self.take_features()
         self._watch("control", self.evse)
         self._watch("meter", self.meter)
         self._watch("journal", self.transactions)
@@ -163,6 +165,21 @@ class Station:
     def max_ma(self) -> int:
         """The station's own maximum on each phase, mA."""
         return self.config.int("IMaxUser") * 1000
+
+    def take_features(self) -> bool:
+        """Takes on the features that FeatureSet names. Returns whether they are others than
+        before."""
+        is_full = self.config.feature_set() == keys.FULL
+        if is_full == (self.full is not None):
+            return False
+        if is_full:
+            from firmware.ocpp.handlers import full_core  # only where somebody wants it
+
+            self.full = full_core.FullCore(self)
+        else:
+            self.full.remove()
+            self.full = None
+        return True
 
     def prolong_login(self, ms: int) -> None:
         """The console takes commands for so much longer, where it has a password."""
@@ -250,6 +267,8 @@ class Station:
             await runtime.stop(list(self.rpc.tasks))  # of what came until now
             await self.connection.close()
             self.profiles.flush()
+            if self.full:
+                self.full.cache.flush()
             self.transactions.outbox.save()
             self.logbook.save()
         return self._outcome
@@ -321,6 +340,8 @@ class Station:
                 part.alive = False
             if silent and not self.in_safe_state:
                 self.log("watchdog").error("silent: %s", silent)
+            if self.full:
+                self.full.cache.maintain()
             self.board.feed("" if self.in_safe_state else silent)
 
     def _watch(self, name, part):

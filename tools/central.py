@@ -95,7 +95,10 @@ class Point(ChargePoint):
 
     @on(Action.stop_transaction)
     def _stop(self, **request):
-        self.house.trouble("StopTransaction")
+        house = self.house
+        house.trouble("StopTransaction")
+        if house.tells_of_stops and "id_tag" in request:
+            return call_result.StopTransaction(id_tag_info=house.tag(request["id_tag"]))
         return call_result.StopTransaction()
 
     @on(Action.meter_values)
@@ -135,6 +138,8 @@ class House:
         self.refused = {}  # idTag -> status
         self.refused_statuses = 0  # how many StatusNotifications get a CALLERROR
         self.parents = {}  # idTag -> parentIdTag
+        self.expiries = {}  # idTag -> expiryDate, Unix seconds
+        self.tells_of_stops = False  # StopTransaction.conf has an idTagInfo
         self.transactions = {}
         self.next_transaction = 1001
         self.messages = []
@@ -153,6 +158,8 @@ class House:
         info = {"status": self.refused.get(id_tag, "Accepted")}
         if id_tag in self.parents:
             info["parent_id_tag"] = self.parents[id_tag]
+        if id_tag in self.expiries:
+            info["expiry_date"] = iso(self.expiries[id_tag])
         return info
 
     def heard(self, box_id, direction, text):

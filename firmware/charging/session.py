@@ -87,8 +87,8 @@ class Session:
     `id_tag_refused` (the central system refused the running transaction's idTag, so that no
     energy flows), `reservation` (None or the one that holds), `cable_locked_for_id_tag` (None, or
     the idTag for which the cable stays locked after the transaction, or NO_ID_TAG),
-    `refuses_transactions` (nothing new begins, since the station is about to restart), and
-    `operative` (OCPP's availability of the connector).
+    `refuses_transactions` (nothing new begins, since the station is about to restart),
+    `operative` and `station_operative` (OCPP's availability of connectors 1 and 0).
     """
 
     alive = False  # for the station's supervisor
@@ -121,6 +121,8 @@ class Session:
         self.id_tag_refused = False
         self.cable_locked_for_id_tag = None
         self.operative = True
+        self.station_operative = True
+        self._wanted_availability = None  # what it becomes once no transaction runs
         self.refuses_transactions = False
         self._parent_id_tag = None  # of the running transaction's idTag, or of the last one's
         self._stop_request = None
@@ -148,6 +150,8 @@ class Session:
         ConnectionTimeOut. `on_start` as in Authorization. Returns False if it can't be accepted
         now."""
         if self.transaction or self.authorization or self.refuses_transactions:
+            return False
+        if not self.operative:
             return False
         if not self.reservation_admits(id_tag, parent_id_tag):
             self.log.info("%s refused: the connector is reserved", id_tag)
@@ -202,6 +206,29 @@ class Session:
     def accept_transactions(self) -> None:
         """From now on transactions may start again."""
         self.refuses_transactions = False
+
+    def set_availability(self, station_operative: bool, operative: bool) -> None:
+        """OCPP's availability of connectors 0 and 1, from now on or from the running transaction's
+        end. An idTag that waits for its car and can't charge any more stops waiting."""
+        self._wanted_availability = (station_operative, operative)
+        self._take_availability()
+        self._wake.set()
+
+    def _take_availability(self):
+        wanted = self._wanted_availability
+        if wanted and (not self.transaction or wanted == self.availability()):
+            self.station_operative, self.operative = wanted
+            self._wanted_availability = None
+            if not self.operative:
+                self.cancel_authorization()
+
+    def availability(self) -> tuple:
+        """(of connector 0, of connector 1): whether it is operative."""
+        return self.station_operative, self.operative
+
+    def wanted_availability(self) -> tuple:
+        """The same, as it will be once no transaction runs."""
+        return self._wanted_availability or self.availability()
 
     def start_answered(self, info: dict) -> None:
         """StartTransaction.conf of the running transaction came with this idTagInfo (errata
@@ -319,6 +346,7 @@ class Session:
         evse = self.evse
         if self._car_is_gone():
             await self._unplugged()
+        self._take_availability()
         self._end_reservation_if_due()
         if self.transaction:
             if evse.faults.active:

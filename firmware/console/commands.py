@@ -136,9 +136,9 @@ async def _show(station: Station, arguments, text):
 async def _config(station: Station, arguments, text):
     config = station.config
     if not arguments:
-        return (_key_line(config, key) for key in keys.rows())
+        return (_key_line(config, key) for key in keys.rows(config.feature_set()))
     if len(arguments) == 1:
-        key = keys.find(arguments[0])
+        key = config.find(arguments[0])
         if not key:
             raise ValueError("no such key: %s" % arguments[0][:50])
         return [_key_line(config, key)]
@@ -195,6 +195,43 @@ async def _queue(station: Station, arguments, text):
 
 async def _profiles(station: Station, arguments, text):
     return station.profiles.listing()
+
+
+def _full(station: Station):
+    if not station.full:
+        raise ValueError("only with FeatureSet full: config FeatureSet full")
+    return station.full
+
+
+async def _list(station: Station, arguments, text):
+    full = _full(station)
+    if len(arguments) > 1:
+        raise ValueError("list or list TAG")
+    if not arguments:
+        return full.list_lines()
+    known = full.local_list.find(arguments[0])
+    return [full.describe(known) if known else "%s is not in it" % arguments[0][:20]]
+
+
+async def _cache(station: Station, arguments, text):
+    full = _full(station)
+    if arguments not in ([], ["clear"]):
+        raise ValueError("cache or cache clear")
+    if not arguments:
+        return full.cache_lines()
+    if not full.cache.clear():
+        raise ValueError("the flash did not take it: see log")
+    return None
+
+
+async def _availability(station: Station, arguments, text):
+    full = _full(station)
+    if not arguments:
+        return full.availability_lines()
+    connector, word = arguments if len(arguments) == 2 else ("0", arguments[0])
+    if connector not in ("0", "1") or word not in ("operative", "inoperative"):
+        raise ValueError("availability [0|1] operative or inoperative")
+    return [full.change_availability(int(connector), word == "operative")]
 
 
 async def _meter(station: Station, arguments, text):
@@ -290,6 +327,23 @@ queue clear: forgets those that were given up""",
         WITH_ARGUMENT,
     )
     yield Command("profiles", "profiles: the installed charging profiles", _profiles, NEVER)
+    yield Command(
+        "list", "list [TAG]: the local authorization list (FeatureSet full)", _list, NEVER
+    )
+    yield Command(
+        "cache",
+        """cache: the authorization cache (FeatureSet full)
+cache clear: forgets it""",
+        _cache,
+        WITH_ARGUMENT,
+    )
+    yield Command(
+        "availability",
+        """availability: whether the connectors are operative (FeatureSet full)
+availability [0|1] operative|inoperative: as ChangeAvailability would; 0 is the station""",
+        _availability,
+        WITH_ARGUMENT,
+    )
     yield Command("meter", "meter: the newest meter values", _meter, NEVER)
     yield Command("tic", "tic: the newest good TIC frame", _tic, NEVER)
     yield Command("transfers", "transfers: files on their way", _transfers, NEVER)

@@ -34,6 +34,7 @@ _BINARY = const(2)
 _CLOSE = const(8)
 _PING = const(9)
 _PONG = const(10)
+LONGEST = 8192  # bytes of a message, where nobody says otherwise
 _LONGEST_CONTROL = const(125)  # bytes (RFC 6455, 5.5)
 
 _PIECE = const(256)  # bytes that are masked and written at a time, at least
@@ -100,7 +101,7 @@ def _valid_beyond_ascii(data, start):
 
 
 async def connect(
-    url: str, headers=(), tls=None, limit=8192, timeout_s=30, addresses=None, protocol="ocpp1.6"
+    url: str, headers=(), tls=None, limit=LONGEST, timeout_s=30, addresses=None, protocol="ocpp1.6"
 ) -> "WebSocket":
     """Opens a link to a ws or wss URL.
 

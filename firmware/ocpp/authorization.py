@@ -50,15 +50,26 @@ async def authorize(station, id_tag: str, remote: bool = False, on_start=None) -
 
 
 async def _ask(station, id_tag):
+    """The idTagInfo (OCPP 7.27) of an idTag: from the central system, or from what is known of it
+    here (3.5)."""
     if not station.config.get("SupervisionUrl"):
         return {"status": "Accepted"}
+    full = station.full
+    known = full.find(id_tag) if full else None
     if station.registration.online.is_set():
+        if known and known.is_accepted() and station.config.on("LocalPreAuthorize"):
+            return known.info()
         try:
-            return (await station.rpc.call("Authorize", {"idTag": id_tag}))["idTagInfo"]
+            info = (await station.rpc.call("Authorize", {"idTag": id_tag}))["idTagInfo"]
+            if full:
+                full.heard(id_tag, info)
+            return info
         except LinkDown:
             pass  # the connection has logged it, and now we are offline
     elif station.connection.lost_ms is None:  # Pending and Rejected are not offline
         return {"status": "Invalid"}
+    if known and station.config.on("LocalAuthorizeOffline"):
+        return known.info()
     return {"status": "Accepted" if _accepts_unknown_id_tags(station) else "Invalid"}
 
 

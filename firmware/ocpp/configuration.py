@@ -11,7 +11,7 @@ from firmware.ocpp import keys
 _STORED = "keys"  # the store's name for the values that were changed
 _OWN_BOX = "box"  # and for the identifier that the station gave itself
 _DATA_RESET = "TriggerBackendConfigurationDataReset"
-_SECURITY_PROFILE = "SecurityProfile"  # this key is never lowered
+_NEVER_RESET = ("SecurityProfile", keys.FEATURE_SET)
 
 # The result of a change: `status` for ChangeConfiguration.conf; the key's own `name`; `why` it was
 # not accepted, "" if it was; `keys`, the rows of the keys whose value has changed.
@@ -64,6 +64,14 @@ class Configuration:
     def on(self, name: str) -> bool:
         return self.get(name) == "true"
 
+    def feature_set(self) -> str:
+        """keys.GUIDE or keys.FULL: which keys and operations there are."""
+        return self.get(keys.FEATURE_SET)
+
+    def find(self, name: str) -> keys.Key | None:
+        """The key of a name, in any case; None where there is none with this FeatureSet."""
+        return keys.find(name, self.feature_set())
+
     def shown(self, key: keys.Key) -> str:
         """The value for people to see; for a secret only whether it is set."""
         value = self.get(key.name)
@@ -115,16 +123,16 @@ class Configuration:
 
     def reset(self) -> list:
         """TriggerBackendConfigurationDataReset: restores the provisioned values and the defaults.
-        Secrets and the security profile stay (docs/guide-notes.md), and so does a key of the
-        command line that ChangeConfiguration can't set. All happens in one step. Returns the rows
-        of the keys whose value has changed. Raises OSError when the flash is full; then nothing
-        has changed."""
+        Secrets, the security profile and the FeatureSet stay (docs/guide-notes.md), and so does a
+        key of the command line that ChangeConfiguration can't set. All happens in one step.
+        Returns the rows of the keys whose value has changed. Raises OSError when the flash is
+        full; then nothing has changed."""
         kept = {}
         gone = []
         for layer in (self._changed, self._run):
             for name in layer:
                 key = keys.find(name)
-                if key and (key.access == keys.SECRET or name == _SECURITY_PROFILE):
+                if key and (key.access == keys.SECRET or name in _NEVER_RESET):
                     kept[name] = layer[name]
                 elif layer is self._run and key and key.access != keys.R:
                     gone.append(name)
@@ -139,7 +147,7 @@ class Configuration:
 async def change_key(station, name: str, text: str) -> Change:
     """Changes a key, as ChangeConfiguration does, or says why not. `apply_change` must follow,
     once the answer has been sent."""
-    key = keys.find(name)
+    key = station.config.find(name)
     if not key:  # the name is not logged: it may be a secret typed in the wrong place
         return _refused(station, "NotSupported", "a key", "no such key")
     try:
@@ -151,6 +159,8 @@ async def change_key(station, name: str, text: str) -> Change:
         changed = station.config.reset()
         station.session.end_reservation("went with the data reset")
         await station.profiles.clear(lambda slot: True)
+        if station.full:
+            station.full.forget()
         station.limit_controller.reconsider()
         return Change("Accepted", "all keys", "", changed)
     station.config.change(key.name, value)

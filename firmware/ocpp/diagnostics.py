@@ -151,6 +151,11 @@ def _connector(station):
     evse = station.evse
     yield "status=%s %s" % (station.notifier.status, station.notifier.info)
     yield "operative=%s" % station.session.operative
+    if station.full:
+        for line in station.full.availability_lines():
+            yield "availability: " + line
+        yield "local list: " + station.full.local_list.describe()
+        yield "cache: %d idTags" % len(station.full.cache.entries)
     yield "reserved=%s" % (station.session.reservation is not None)
     for name in "pilot plugged contactor locked duty phases offered_ma".split():
         yield "%s=%s" % (name, getattr(evse, name))
@@ -177,7 +182,7 @@ def _transactions(station):
 
 
 def _configuration(station):
-    for key in keys.rows():
+    for key in keys.rows(station.config.feature_set()):
         yield "%s=%s" % (key.name, station.config.shown(key))
 
 

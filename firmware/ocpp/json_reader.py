@@ -8,6 +8,11 @@ value counts.
 
 A message is read in windows of some hundred bytes, between which other tasks run. Three subjects
 follow on each other: the window, the lexer (strings, numbers and words within it), and the tree.
+
+The objects of some lists are packed as they are read, since there may be many. A packer is a
+function of such a list, called when an object in it is complete: it may put something smaller into
+the object's place. It returns the bytes of the heap that all which it has packed takes, or None
+where the object still counts as it did.
 """
 
 import asyncio
@@ -220,13 +225,17 @@ class _Tree:
     """What has been read: `top` is the array or object that is open, `outer` holds those around
     it, the first a list for the message."""
 
-    def __init__(self):
+    def __init__(self, packers):
         self.top = []
         self.outer = []
-        self.periods = None  # the list of charging periods that is open
+        self.packers = packers
+        self.packed = None  # the list that is open whose objects are packed,
+        self.pack = None  # and its packer
+        self.heap_before = 0  # what all took that was read before this list
 
-    def open(self, name, is_object: bool):
-        """A new array or object, as the next value in the one that is open."""
+    def open(self, name, is_object: bool, heap: int):
+        """A new array or object, as the next value in the one that is open. `heap`: what all takes
+        so far."""
         inner = {} if is_object else []
         top = self.top
         if type(top) is dict:
@@ -237,23 +246,28 @@ class _Tree:
         if len(self.outer) > _DEEPEST:
             _refuse("nested too deep")
         self.top = inner
-        if name == _PERIODS and not is_object:
-            self.periods = inner
+        if not is_object and name in self.packers:
+            self.packed = inner
+            self.pack = self.packers[name]
+            self.heap_before = heap
         return inner
 
-    def close(self):
-        """The one that is open is complete; returns the one around it."""
+    def close(self, heap: int) -> int:
+        """The one that is open is complete; the one around it is `top` then. Returns what all
+        takes now; it was `heap`."""
         closed = self.top
         self.top = top = self.outer.pop()
-        if top is self.periods and type(closed) is dict:
-            _take_period(top)
-        return top
+        if top is self.packed and type(closed) is dict:
+            size = self.pack(top)
+            if size is not None:
+                return self.heap_before + size
+        return heap
 
 
-async def _read_tree(message):
+async def _read_tree(message, packers):
     """The array that a message is."""
     window = _Window(message)
-    tree = _Tree()
+    tree = _Tree(packers)
     top = tree.top
     in_object = False  # the innermost array or object that is open is an object
     name = ""
@@ -320,7 +334,8 @@ async def _read_tree(message):
             elif c == 0x5D or c == 0x7D:  # ] }
                 if not expected & _END or in_object != (c == 0x7D):
                     break
-                top = tree.close()
+                heap = tree.close(heap)
+                top = tree.top
                 in_object = type(top) is dict
                 expected = _COMMA | _END if tree.outer else _NOTHING
                 continue
@@ -329,7 +344,7 @@ async def _read_tree(message):
                     break
                 heap += 40
                 in_object = c == 0x7B
-                top = tree.open(name, in_object)
+                top = tree.open(name, in_object, heap)
                 expected = _NAME | _END if in_object else _VALUE | _END
                 continue
             elif c == 0x3A:  # :
@@ -358,15 +373,16 @@ async def _read_tree(message):
 # messages
 
 
-async def read_message(message) -> list:
+async def read_message(message, packers: dict | None = None) -> list:
     """[CALL, id, action, payload], [CALLRESULT, id, payload] or [CALLERROR, id, code, description,
     details] of a memoryview, or of a LongMessage as more of it comes. Lets other tasks run.
+    `packers`: by the names of their lists, PACKERS where there are no others.
 
     Raises CallError where it is none of these: FormationViolation, or InternalError when there is
     no room for it. The payload of an answer is not looked at.
     """
     try:
-        frame = await _read_tree(message)
+        frame = await _read_tree(message, packers or PACKERS)
     except MemoryError:
         runtime.collect()
         raise CallError("InternalError", "no room for it")
@@ -455,3 +471,7 @@ def has_one_decimal(number: float) -> bool:
 def _is_whole(exact, rounded):
     """Whether `exact` is an integer, within the 24 bits of the device's floats."""
     return abs(exact - rounded) <= exact * 3e-7
+
+
+# The names of the lists whose objects are packed, and their packers.
+PACKERS = {_PERIODS: _take_period}

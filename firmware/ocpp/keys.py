@@ -2,6 +2,9 @@
 
 A row is all that there is to a key: GetConfiguration, ChangeConfiguration, the console, the
 command line and provisioning go by it. The values are in `configuration.py`.
+
+FeatureSet chooses between the guide's features and all that this firmware has. The rows of
+`_FULL_TABLE` are there with `full` only.
 """
 
 from collections import namedtuple
@@ -27,6 +30,11 @@ _AUTHORIZATION_KEY = const(6)
 _CONSOLE_PASSWORD = const(7)
 _MEASURANDS = const(8)
 _PHASE_ROTATION = const(9)
+_FEATURE_SET = const(10)
+
+FEATURE_SET = "FeatureSet"
+GUIDE = "guide"  # its values
+FULL = "full"
 
 # `bounds`: the lowest and the highest integer, or the number of characters that a text may have;
 # None for no bounds. `default`: a text, or a function of the station that returns it. `effect`:
@@ -66,13 +74,7 @@ _TABLE = (
     ("StopTxnAlignedDataMaxLength", R, INTEGER, "0", None),
     ("StopTxnSampledData", RW, _MEASURANDS, "", None),
     ("StopTxnSampledDataMaxLength", R, INTEGER, "0", None),
-    (
-        "SupportedFeatureProfiles",
-        R,
-        _STRING,
-        "Core,FirmwareManagement,SmartCharging,RemoteTrigger",
-        None,
-    ),
+    ("SupportedFeatureProfiles", R, _STRING, None, None),
     ("TransactionMessageAttempts", RW, INTEGER, "3", (1, 100)),
     ("TransactionMessageRetryInterval", RW, INTEGER, "15", (0, 86400)),
     ("UnlockConnectorOnEVSideDisconnect", RW_SOCKET, _BOOLEAN, None, None),
@@ -112,15 +114,24 @@ _TABLE = (
     ("SecurityProfile", RW, INTEGER, "0", (0, 2)),
     ("CpoName", RW, _STRING, "", 100),
     ("ConsolePassword", SECRET, _CONSOLE_PASSWORD, "", 40),
+    (FEATURE_SET, RW, _FEATURE_SET, GUIDE, None),
+)
+_FULL_TABLE = (
+    ("AuthorizationCacheEnabled", RW, _BOOLEAN, "true", None),
+    ("LocalAuthListEnabled", RW, _BOOLEAN, "true", None),
+    ("LocalAuthListMaxLength", R, INTEGER, "500", None),
+    ("SendLocalListMaxLength", R, INTEGER, "200", None),
 )
 
 # A wrong value of these locks the station out: security.py prepares a change and can undo it.
 SECURITY_KEYS = ("AuthorizationKey", "SecurityProfile")
 
 
-def rows():
-    """Generator: all keys, in the guide's order."""
+def rows(feature_set: str = FULL):
+    """Generator: the keys that there are with a FeatureSet, in the guide's order."""
     for cells in _TABLE:
+        yield _key(cells)
+    for cells in _FULL_TABLE if feature_set == FULL else ():
         yield _key(cells)
 
 
@@ -131,13 +142,14 @@ def _key(cells):
     return Key(name, access, type, default, bounds, _EFFECTS.get(name))
 
 
-def find(name: str) -> Key | None:
-    """The key of a name, in any case; None where there is none."""
+def find(name: str, feature_set: str = FULL) -> Key | None:
+    """The key of a name, in any case; None where there is none with this FeatureSet."""
     lowered = name.lower()
-    for cells in _TABLE:
-        known = cells[0]  # its name; to compare lengths first makes the fewest texts
-        if len(known) == len(name) and known.lower() == lowered:
-            return _key(cells)
+    for table in (_TABLE, _FULL_TABLE if feature_set == FULL else ()):
+        for cells in table:
+            known = cells[0]  # its name; to compare lengths first makes the fewest texts
+            if len(known) == len(name) and known.lower() == lowered:
+                return _key(cells)
     return None
 
 
@@ -153,7 +165,17 @@ def is_read_only(key: Key, has_socket: bool) -> bool:
     return key.access == R or (key.access == RW_SOCKET and not has_socket)
 
 
-# Values that the station itself knows: its commercial reference, its meter, its TIC line.
+# Values that the station itself knows: its features, its commercial reference, its meter, its TIC
+# line.
+
+
+def _feature_profiles(station):
+    if station.config.feature_set() == FULL:
+        return (
+            "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,"
+            "RemoteTrigger"
+        )
+    return "Core,FirmwareManagement,SmartCharging,RemoteTrigger"
 
 
 def _max_a(station):
@@ -186,6 +208,7 @@ def _meter_type(station):
 
 
 _KNOWN_BY_STATION = {
+    "SupportedFeatureProfiles": _feature_profiles,
     "UnlockConnectorOnEVSideDisconnect": _has_socket,
     "ConnectorSwitch3to1PhaseSupported": _switches_phases,
     "BoxIdentifier": _own_box_identifier,
@@ -223,6 +246,14 @@ def reconnect(station) -> None:
     changes this is not needed: a new connection is about to come."""
     if station.connection.present_endpoint_id() == station.transactions.outbox.endpoint_id:
         station.connection.redial()
+
+
+def change_features(station) -> None:
+    """FeatureSet: the station has other operations and keys, and registers anew, so that the
+    central system looks at them again."""
+    if station.take_features():
+        station.registration.renew()
+        reconnect(station)
 
 
 def set_heartbeat(station) -> None:
@@ -269,6 +300,7 @@ _EFFECTS = {
     "TICmode": set_tic_mode,
     "AuthorizationKey": reconnect,
     "SecurityProfile": reconnect,
+    FEATURE_SET: change_features,
 }
 
 
@@ -368,6 +400,14 @@ def _phase_rotation(text: str, bounds) -> str:
     return ",".join(items)
 
 
+def _feature_set(text: str, bounds) -> str:
+    """guide or full, in any case."""
+    text = text.strip().lower()
+    if text not in (GUIDE, FULL):
+        raise ValueError("guide or full")
+    return text
+
+
 _TYPES: dict = {
     INTEGER: _integer,
     _BOOLEAN: _boolean,
@@ -379,4 +419,5 @@ _TYPES: dict = {
     _CONSOLE_PASSWORD: _console_password,
     _MEASURANDS: _measurands,
     _PHASE_ROTATION: _phase_rotation,
+    _FEATURE_SET: _feature_set,
 }

@@ -39,6 +39,9 @@ class Rpc:
     those not yet answered; the handler refuses when there are too many
     (`Station.is_overloaded`).
 
+    `more_calls`: rows of CALLs that are taken besides those in `schemas.MESSAGES`; `packers`: the
+    packers of lists that may be long (json_reader.py).
+
     `timeout_s()` returns MessageTimeout in s. `now_ms()` is the clock for `active_ms`, the time
     when a message last went out or came in.
     """
@@ -47,6 +50,8 @@ class Rpc:
         self.handler = handler
         self.log = log
         self.timeout_s = timeout_s
+        self.more_calls = {}
+        self.packers = json_reader.PACKERS
         self.nonce = nonce[:24] or binascii.hexlify(runtime.urandom(8)).decode()
         self.link = None
         self.waiting = None  # the id of our CALL that is out
@@ -78,7 +83,7 @@ class Rpc:
         be read. Whatever the message holds, this raises nothing."""
         link = self.link
         try:
-            frame = await json_reader.read_message(message)
+            frame = await json_reader.read_message(message, self.packers)
         except CallError as error:
             await self._refuse(link, message, error)
             return
@@ -99,7 +104,8 @@ class Rpc:
         self.log.warning("refused %r %r: %s", uid, action, error)
         if kind == CALL:
             try:
-                if action:  # a SendLocalList is NotSupported even when it is too large to read
+                if action and action + ".req" not in self.more_calls:
+                    # a SendLocalList is NotSupported even when it is too large to read
                     schemas.fields(action, "req")
             except CallError as unknown:
                 error = unknown
@@ -112,7 +118,7 @@ class Rpc:
         for something itself."""
         await asyncio.sleep(0)  # to read the message was enough for one turn
         try:
-            payload = await schemas.checked(action, payload)
+            payload = await schemas.checked(action, payload, self.more_calls)
         except Exception as error:  # also where there is no memory for it
             await self._reply(link, uid, action, error)
             return

@@ -13,6 +13,8 @@ A field is its name, its kind, and whether the message must have it (OCPP 6). Ki
     [kind]      a list; [kind+] a list that is not empty
     (kind)      a list that is not empty, of charging periods, which become numbers as they are
                 received (json_reader.py)
+    l           a list whose objects were checked and packed as they were received (a packer of
+                json_reader.py)
 
 Here is what the station receives. What it sends is checked by tests only, against
 host_tests/both/sent_messages.py.
@@ -29,7 +31,7 @@ from firmware.ocpp.json_reader import count_periods, has_one_decimal, pack_perio
 REQUIRED = const(1)
 OPTIONAL = const(0)
 
-# What the guide marks as not supported.
+# What the guide marks as not supported. With FeatureSet `full` it is (handlers/full_core.py).
 NOT_SUPPORTED = ("ChangeAvailability", "ClearCache", "GetLocalListVersion", "SendLocalList")
 
 MESSAGES: dict = {
@@ -161,17 +163,27 @@ def check(
     """
     if payload is None or (not strict and not payload):
         payload = {}  # OCPP-J 4.2.1
-    for _ in _check(action, direction, payload, strict, messages):
+    for _ in _check(fields(action, direction, messages), payload, strict, messages):
         pass
     return payload
 
 
-async def checked(action: str, payload) -> dict:
-    """As `check` of a call, but other tasks run while a long list is gone through."""
+async def checked(action: str, payload, more: dict | None = None) -> dict:
+    """As `check` of a call, but other tasks run while a long list is gone through. `more`: rows of
+    calls that are not in `MESSAGES`."""
+    found = more.get(action + ".req") if more else None
+    if found is None:
+        found = fields(action, "req")
     payload = {} if payload is None else payload
-    for _ in _check(action, "req", payload, True, MESSAGES):
+    for _ in _check(found, payload, True, MESSAGES):
         await asyncio.sleep(0)
     return payload
+
+
+def check_object(row: tuple, members: dict) -> None:
+    """Checks an object without lists of a call strictly, as it comes. Raises CallError with the
+    path to what is wrong."""
+    _check_members(row, members, True, MESSAGES, [])
 
 
 def fields(action: str, direction: str, messages: dict = MESSAGES) -> tuple:
@@ -196,9 +208,8 @@ class _List:
         self.becomes_numbers = becomes_numbers
 
 
-def _check(action, direction, payload, strict, messages):
-    """Generator: checks, and yields where it has taken long."""
-    found = fields(action, direction, messages)
+def _check(found, payload, strict, messages):
+    """Generator: checks the fields that are found, and yields where it has taken long."""
     if type(payload) is not dict:
         raise CallError("FormationViolation", "the payload is not an object")
     lists = []
@@ -274,6 +285,13 @@ def _check_value(kind, value, strict, messages, lists):
     if first == "b":
         if type(value) is not bool:
             _violated("Type", "not a boolean")
+        return value
+    if first == "l":
+        if type(value) is not list:
+            _violated("Type", "not a list")
+        for item in value:
+            if type(item) in (bool, int, float, str, list, dict) or item is None:
+                _violated("Type", "not a list of objects")
         return value
     row = kind if "|" in kind or first > "Z" else resolve(kind, messages)
     if type(row) is tuple:

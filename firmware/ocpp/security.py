@@ -96,7 +96,8 @@ class Security:
             if password is not None:
                 headers = (("Authorization", basic_authorization(box, password)),)
             try:
-                socket = await websocket.connect(url, headers, context, addresses=addresses)
+                limit = station.full.longest_message if station.full else websocket.LONGEST
+                socket = await websocket.connect(url, headers, context, limit, addresses=addresses)
                 self.proves_key = is_present
                 self.profile = profile
                 return socket

@@ -89,7 +89,8 @@ def connector_status(evse, session, before: str, ms: int) -> str:
 
 class Notification:
     """A status to be sent. `fault`: a vendor error code or None; `at_ms`: since when it holds, in
-    station time; `step_before`: a status that is to be sent first, or ""."""
+    station time; `step_before`: a status that is to be sent first, or ""; `error_code`: without a
+    fault."""
 
     def __init__(self, connector_id, status, info, fault, at_ms):
         self.connector_id = connector_id
@@ -98,6 +99,7 @@ class Notification:
         self.fault = fault
         self.at_ms = at_ms
         self.step_before = ""
+        self.error_code = "NoError"
 
 
 def status_between(before: str, after: str) -> str:
@@ -119,7 +121,7 @@ class StatusNotifier:
         self.status = AVAILABLE
         self.info = ""
         self._status_since_ms = 0
-        self._operative = True  # the newest status of connector 0 that was queued
+        self._operative = True  # the availability of connector 0 that was queued last
         self._told = None  # the newest notification of connector 1, sent or waiting
         self._waiting = []
         self._wake = asyncio.Event()
@@ -143,8 +145,8 @@ class StatusNotifier:
             return
         if not self._told and station.registration.online.is_set():
             self.repeat()
-        if session.operative != self._operative:
-            self._operative = session.operative
+        if session.station_operative != self._operative:
+            self._operative = session.station_operative
             self._tell(self._present(0))
         for code, is_raised in station.evse.faults.drain():
             self._tell_change(now, code)
@@ -182,7 +184,7 @@ class StatusNotifier:
         """A notification of a connector's present status."""
         now = self.station.clock.ms()
         if connector_id == 0:
-            status = AVAILABLE if self.station.session.operative else UNAVAILABLE
+            status = AVAILABLE if self.station.session.station_operative else UNAVAILABLE
             return Notification(0, status, "", None, now)
         active = self.station.evse.faults.active
         return Notification(1, self.status, self.info, active[0] if active else None, now)
@@ -218,6 +220,14 @@ class StatusNotifier:
                 self._tell(notification)
             else:
                 self.station.spawn(self._send(notification))
+
+    def tell_local_list_conflict(self, id_tag: str) -> None:
+        """The local authorization list and the central system say different things of an idTag
+        (OCPP 3.5.2)."""
+        notification = self._present(0)
+        notification.error_code = "LocalListConflict"
+        notification.info = id_tag
+        self._tell(notification)
 
     def clear(self) -> None:
         """The connection is gone: drops what waits. The next one gets the present status."""
@@ -260,7 +270,7 @@ class StatusNotifier:
         request = {
             "connectorId": notification.connector_id,
             "status": notification.status,
-            "errorCode": "NoError",
+            "errorCode": notification.error_code,
         }
         epoch = station.clock.epoch_at(notification.at_ms)
         if epoch:

@@ -50,6 +50,8 @@ class TransactionSender:
         running = station.transactions.running
         starts_running = running is not None and message.position == running.position
         info = outbox.delivered(answer)
+        if station.full and info and message.id_tag:
+            station.full.heard(message.id_tag, info)
         if starts_running:  # else of a transaction that is over
             station.session.start_answered(info)
 

@@ -116,14 +116,15 @@ class EndpointQueue:
 
 
 class Message:
-    """The message to be sent next: its `action`, its payload, which never changes, and the
-    `position` of its record."""
+    """The message to be sent next: its `action`, its payload, which never changes, the `position`
+    of its record, and the `id_tag` that it tells of, None for none."""
 
     def __init__(self, outbox, event):
         self._outbox = outbox
         self._event = event
         self.action = event.action
         self.position = event.position
+        self.id_tag = getattr(event, "id_tag", None)
 
     async def payload(self) -> dict:
         return await self._outbox.payload(self._event)

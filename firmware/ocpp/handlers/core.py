@@ -88,8 +88,7 @@ async def GetConfiguration(station, payload):
     """Returns all keys, or those asked for, each once. Unknown ones are in `unknownKey`."""
     names = payload.get("key")
     if not names:
-        readable = (key for key in keys.rows() if key.access != keys.SECRET)
-        return {"configurationKey": _key_values(station, readable)}
+        return {"configurationKey": _key_values(station, _listed(station.config.feature_set()))}
     if len(names) > station.config.int("GetConfigurationMaxKeys"):
         raise CallError("OccurenceConstraintViolation", "key: at most GetConfigurationMaxKeys")
     found = []
@@ -98,7 +97,7 @@ async def GetConfiguration(station, payload):
     for number, name in enumerate(names):
         if number % _AT_ONCE == 0:
             await asyncio.sleep(0)
-        key = keys.find(name)
+        key = station.config.find(name)
         if not key or key.access == keys.SECRET:
             unknown.append(name)
         elif key.name not in told:
@@ -108,6 +107,15 @@ async def GetConfiguration(station, payload):
     if unknown:
         answer["unknownKey"] = unknown
     return answer
+
+
+def _listed(feature_set):
+    """Generator: the keys that are told to who asks for all. No secrets; and with `guide` no
+    FeatureSet, since these are the guide's keys to the letter: it is found by its name."""
+    for key in keys.rows(feature_set):
+        is_hidden = key.name == keys.FEATURE_SET and feature_set == keys.GUIDE
+        if key.access != keys.SECRET and not is_hidden:
+            yield key
 
 
 def _key_values(station, found):

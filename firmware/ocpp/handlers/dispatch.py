@@ -1,4 +1,5 @@
 """The table of the central system's calls and their handlers (guide pages 9 and 10).
+Those that FeatureSet `full` adds are in `full_core.py`.
 
 A handler is `async def Action(station, payload) -> dict | Answer`. `payload` has passed the
 schemas. The result is the answer's payload, or an `Answer` where something must be done after the
@@ -41,12 +42,14 @@ async def handle(station, action: str, payload):
         raise Unanswered  # OCPP 4.2
     if station.is_overloaded():
         raise CallError("GenericError", "too much at once")
-    return await handler_of(action)(station, payload)
+    return await handler_of(station, action)(station, payload)
 
 
-def handler_of(action: str):
+def handler_of(station, action: str):
     """The handler of an action that the schemas know. Raises CallError NotSupported for the four
     that the guide marks so; an unknown one has been refused before as NotImplemented."""
-    if action not in HANDLERS:
-        raise CallError("NotSupported", action)
-    return HANDLERS[action]
+    if action in HANDLERS:
+        return HANDLERS[action]
+    if station.full:
+        return station.full.handlers[action]
+    raise CallError("NotSupported", action)
