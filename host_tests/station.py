@@ -1,9 +1,13 @@
 """A whole station under test: driven through its console, seen through a real central system.
 
-`Rig("cpython")` runs the firmware in this process, in virtual time where the test's loop is one;
 `Rig("micropython")` and `Rig("micropython32")` start the real MicroPython from .mpy files, with
 the heap of a board with PSRAM, and talk to it over pipes. `Rig("frozen")` starts the MicroPython
 that has the firmware frozen in, in less heap than a device without PSRAM has (tools/frozen.py).
+`Rig("cpython")` runs the firmware in this process where the test's loop is in virtual time.
+
+In virtual time (`play`) a MicroPython's clock is moved by the test's loop, see virtual.py: nothing
+waits really, and every duration is exact. In real time (asyncio.run), for peers that live in it,
+the station's clock runs `speed` times faster.
 """
 
 import asyncio
@@ -28,15 +32,12 @@ BOX = "BOX 1/é"
 
 
 def play(runtime, session):
-    """Runs a test's coroutine: in virtual time with the firmware in this process, in real time
-    with a MicroPython; skips without one."""
-    if runtime == "cpython":
-        return virtual.run(session)
-    missing = why_missing(runtime)
+    """Runs a test's coroutine in virtual time; skips without this runtime."""
+    missing = runtime != "cpython" and why_missing(runtime)
     if missing:
         session.close()
         pytest.skip(missing)
-    return asyncio.run(session)
+    return virtual.run(session)
 
 
 def why_missing(runtime):
@@ -51,8 +52,7 @@ class Rig:
     """`async with Rig(runtime, folder, ...) as rig`. `house` is the central system, or None.
 
     `args` are more command-line options; `tls` the central system's context for wss; without
-    `start` the test does that itself. A station in a process of its own runs `speed` times
-    faster than real time.
+    `start` the test does that itself. `speed` is for real time.
     """
 
     def __init__(
@@ -75,11 +75,13 @@ class Rig:
         self.tls = tls
         self.wait = not start
         loop = asyncio.get_running_loop()
-        self.inside = runtime == "cpython" and isinstance(loop, virtual.VirtualLoop)
-        self.speed = 1 if self.inside else speed
-        self.house = House(now=self._now if self.inside else None) if house else None
+        self.virtual = isinstance(loop, virtual.VirtualLoop)
+        self.inside = runtime == "cpython" and self.virtual
+        self.speed = 1 if self.virtual else speed
+        self.house = House(now=self._now if self.virtual else None) if house else None
         self.url = ""
         self.process = None
+        self.follower = None  # the process' clock, in virtual time
         self.task = None  # the firmware in this process
 
     @staticmethod
@@ -117,15 +119,22 @@ class Rig:
             self.task = asyncio.create_task(work)
             return
         folder, environment = runtimes.MPY, runtimes.environment()
+        program = ["-m", "main"]
+        keep = ()
+        if self.virtual:
+            self.forget()
+            self.follower = virtual.Follower(asyncio.get_running_loop())
+            keep = (self.follower.theirs.fileno(),)
+            program = ["-m", "host_tests.stepped", str(keep[0])]
         if self.runtime == FROZEN:
-            command = [*frozen.command(self.heap), "-m", "main"]
+            command = [*frozen.command(self.heap), *program]
             folder, environment = self.folder, frozen.environment()
         elif self.runtime == "cpython":
             runtimes.compile_mpy()
             command = [sys.executable, str(runtimes.ROOT / "main.py")]
         else:
             runtimes.compile_mpy()
-            command = [*runtimes.command(BITS[self.runtime], self.heap), "-m", "main"]
+            command = [*runtimes.command(BITS[self.runtime], self.heap), *program]
         self.errors = open(self.folder / "station.log", "ab")
         self.process = await asyncio.create_subprocess_exec(
             *command,
@@ -135,7 +144,16 @@ class Rig:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=self.errors,
+            pass_fds=keep,
         )
+        if self.follower:
+            self.follower.theirs.close()  # the process has it
+
+    def forget(self):
+        """The process has ended: the test's clock goes on without it."""
+        if self.follower:
+            self.follower.close()
+            self.follower = None
 
     def log(self):
         """What a process wrote to stderr so far."""
@@ -192,7 +210,7 @@ class Rig:
     async def until(self, timeout=60, **wanted):
         """Waits until `status` shows these values; returns it. Seconds of the test's loop."""
         last = {}
-        pause = 0.1 if self.inside else 0.02
+        pause = 0.1 if self.virtual else 0.02
         try:
             async with asyncio.timeout(timeout):
                 while True:
@@ -200,7 +218,7 @@ class Rig:
                     if all(last[name] == value for name, value in wanted.items()):
                         return last
                     await asyncio.sleep(pause)
-                    if self.inside:
+                    if self.virtual:
                         pause = min(pause * 1.2, 5)
         except TimeoutError:
             raise AssertionError(f"not {wanted} within {timeout} s: {last}") from None
@@ -236,6 +254,7 @@ class Rig:
                     if self.process.returncode is None:
                         self.process.kill()
                         await self.process.wait()
+            self.forget()
             self.errors.close()
             self.process = None
         elif self.task and not self.task.done():
@@ -248,6 +267,7 @@ class Rig:
         if self.process:
             self.process.send_signal(signal.SIGKILL)
             await self.process.wait()
+            self.forget()
             self.errors.close()
             self.process = None
         else:

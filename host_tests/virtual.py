@@ -3,7 +3,12 @@
 
 `run(coro)` runs a coroutine on a loop whose clock stands still while there is something to do
 and jumps to the next timer when there is not. Sockets are real: what is ready is served before
-any jump, so peers within the same process work. Work in threads is waited for really. A peer in
+any jump, so peers within the same process work. Work in threads is waited for really.
+
+A MicroPython in another process can live in the same virtual time: there `follow(fd)` hands its
+clock to this loop (`Follower`), at the other end of a socket pair. Such a process says when it has
+nothing to do, and until when. As soon as both sides have nothing to do, and nothing is on its way
+between them, both clocks move by the same time, to whichever timer is due first. Any other peer in
 another process is not waited for: use real time with those.
 
 A run fails too when a task of its own died and nobody awaited it, and when nothing is left that
@@ -18,6 +23,13 @@ import socket
 import sys
 
 STUCK_S = 10  # nothing but I/O to wait for, and none came: the test would hang
+
+# Between a loop and a process that follows it, in records of two integers: the process tells
+# (number, ms until its next timer, or -1 for none) each time it has nothing to do; the loop says
+# (that number, ms to move by); the answer is (number, _YES), or _NO where it has something to do
+# after all.
+_YES = -2
+_NO = -3
 
 
 class Skip(Exception):
@@ -44,6 +56,8 @@ def free_port():
 
 
 if sys.implementation.name == "micropython":
+    import select
+    import struct
     import time
     from asyncio import core
     from time import ticks_add, ticks_diff
@@ -65,6 +79,8 @@ if sys.implementation.name == "micropython":
             self.loop = 0
             self.spins = 0
             self.threads = 0
+            self.leader = None  # the end of the socket pair that moves this clock, see `follow`
+            self.number = 0  # of what the leader was told last
 
         def ticks_ms(self):
             return ticks_add(_real(), self.shift) if self.station is None else self.station
@@ -90,6 +106,9 @@ if sys.implementation.name == "micropython":
 
         def wait(self, dt):
             """In the place of IOQueue.wait_io_event."""
+            if self.leader:
+                self.wait_for_leader()
+                return
             queue = core._io_queue
             poll = type(queue).wait_io_event
             poll(queue, 0)
@@ -115,8 +134,64 @@ if sys.implementation.name == "micropython":
             if not core._task_queue.peek():
                 raise Stuck("nothing left to wait for")
 
+        def left(self):
+            """ms until a task is due, at most 0 when one is; None when none has a timer."""
+            task = core._task_queue.peek()
+            return ticks_diff(task.ph_key, self.loop) if task else None
+
+        def wait_for_leader(self):
+            """As `wait`, but it is the leader who knows when time passes."""
+            queue = core._io_queue
+            poll = type(queue).wait_io_event
+            poll(queue, 0)
+            left = self.left()
+            if left is not None and left <= 0:
+                self.spins += 1
+                if self.spins < 1000:
+                    return
+                left = 1  # somebody polls until time passes
+            elif self.threads:
+                time.sleep_ms(min(left or 1, 20))
+            self.number += 1
+            self.tell(self.number, -1 if left is None else left)
+            channel = self.leader
+            while True:
+                # Among the streams that tasks wait for, as one that no task waits for: poll
+                # takes it out again when the leader has said something.
+                queue.map[id(channel)] = [None, None, channel]
+                queue.poller.register(channel, select.POLLIN)
+                poll(queue, -1)
+                silent = id(channel) in queue.map
+                if silent:
+                    queue._dequeue(channel)
+                else:
+                    number, ms = struct.unpack("<ii", channel.read(8))
+                    poll(queue, 0)
+                due = self.left()
+                woken = due is not None and due <= 0 and self.spins < 1000
+                if not silent:
+                    moves = number == self.number and not woken
+                    self.tell(number, _YES if moves else _NO)
+                    if moves:
+                        self.advance(ms)
+                        return
+                if woken:
+                    return
+
+        def tell(self, number, word):
+            self.leader.write(struct.pack("<ii", number, word))
+
     _time = _Time()
     runtime.ticks_ms = _time.ticks_ms
+
+    def follow(fd):
+        """From now on, and until the process ends, its clock moves only as the loop moves it that
+        holds the other end of the socket pair `fd`."""
+        _time.leader = open(fd, "r+b", 0)
+        _time.station = ticks_add(_real(), _time.shift)
+        _time.loop = ticks_add(_real(), _AHEAD)
+        core.ticks = lambda: _time.loop
+        core._io_queue.wait_io_event = _time.wait
 
     class _Thread:
         """_thread, counting what is in flight."""
@@ -177,6 +252,7 @@ else:
     import _thread
     import gc
     import selectors
+    import struct
     import time
 
     class _Threads:
@@ -196,6 +272,9 @@ else:
 
     _thread.start_new_thread = _Threads.counted  # `threading` keeps the original
 
+    DAY_US = 86400000000
+    BUSY_S = 60  # so long a process that follows may work without a pause
+
     def _us(seconds):
         return round(seconds * 1000000)
 
@@ -205,31 +284,132 @@ else:
             self.loop = loop
             self.spins = 0
 
+        def ready(self, timeout):
+            """What is ready for the loop; what a follower says is for the follower."""
+            events = []
+            for key, mask in super().select(timeout):
+                if isinstance(key.data, Follower):
+                    key.data.hear()
+                else:
+                    events.append((key, mask))
+            return events
+
         def select(self, timeout=None):
             loop = self.loop
-            events = super().select(0)
+            follower = loop.follower
+            events = self.ready(0)
             if events:
                 return events
-            if timeout is None:
-                events = super().select(STUCK_S)
-                if not events:
-                    raise Stuck("nothing left to wait for")
-            elif timeout <= 0:
+            if timeout is not None and timeout <= 0:
                 self.spins += 1
-                if self.spins >= 1000:  # somebody polls until time passes
-                    self.spins = 0
-                    loop.now_us += 1000
-            elif loop.executing or _Threads.in_flight:
+                if self.spins < 1000:
+                    return events
+                timeout = 0.001  # somebody polls until time passes
+            if follower and follower.left_ms is None:
+                events = self.until_idle(follower)
+                if events:
+                    return events
+            if loop.executing or _Threads.in_flight:
                 before = time.monotonic()
-                events = super().select(min(timeout, 0.005))
-                loop.now_us += _us(min(timeout, time.monotonic() - before))
-            else:
+                events = self.ready(min(0.005 if timeout is None else timeout, 0.005))
+                passed = time.monotonic() - before
+                timeout = passed if timeout is None else min(timeout, passed)
+                if events:
+                    return events
+            left_us = None if timeout is None else _us(timeout)
+            if follower and follower.left_ms >= 0:
+                theirs_us = follower.left_ms * 1000 - follower.behind_us
+                left_us = theirs_us if left_us is None else min(left_us, theirs_us)
+            if follower and left_us is not None:
+                left_us = min(left_us, DAY_US)  # ticks of 30 bits
+            if left_us is None:
+                events = self.ready(STUCK_S)
+                if not events and not (follower and follower.left_ms is None):
+                    raise Stuck("nothing left to wait for")
+                return events
+            if left_us >= 1000000 and len(self.get_map()) > 1:
+                events = self.ready(0.001)  # a busy kernel may deliver late
+            if not events and (not follower or follower.move(left_us)):
                 self.spins = 0
-                if timeout >= 1 and len(self.get_map()) > 1:
-                    events = super().select(0.001)  # a busy kernel may deliver late
-                if not events:
-                    loop.now_us += _us(timeout)
+                loop.now_us += left_us
             return events
+
+        def until_idle(self, follower):
+            """Waits really until the follower has nothing to do or there is something for the
+            loop, which is returned."""
+            while follower.left_ms is None:
+                before = time.monotonic()
+                events = self.ready(BUSY_S)
+                if events:
+                    return events
+                if time.monotonic() - before >= BUSY_S:
+                    raise Stuck("the other process is busy for ever")
+            return self.ready(0)  # what it sent before it said so
+
+    class Follower:
+        """A process whose clock the running loop moves, see `follow`: of its socket pair `theirs`
+        is for the process. Each timer of the process is due half a millisecond before one of the
+        loop for the same moment, so that their order is always the same. One at a time."""
+
+        def __init__(self, loop):
+            assert loop.follower is None
+            self.loop = loop
+            self.ours, self.theirs = socket.socketpair()
+            self.number = 0
+            self.left_ms = None  # until its next timer; -1: it has none; None: it is busy
+            self.behind_us = 500  # of the loop's time, what it has not been told yet
+            loop.follower = self
+            loop._selector.register(self.ours, selectors.EVENT_READ, self)
+
+        def close(self):
+            """The process has ended."""
+            if self.loop.follower is self:
+                self.loop.follower = None
+                self.mute()
+                self.ours.close()
+                self.theirs.close()
+
+        def mute(self):
+            if self.ours in self.loop._selector.get_map():
+                self.loop._selector.unregister(self.ours)
+
+        def receive(self):
+            """A record, (None, None) when the process has ended."""
+            try:
+                data = self.ours.recv(8, socket.MSG_WAITALL)
+            except ConnectionResetError:
+                data = b""
+            return struct.unpack("<ii", data) if len(data) == 8 else (None, None)
+
+        def hear(self):
+            """The process has nothing to do any more; or it ends, and is busy with that until
+            somebody has waited for its end."""
+            self.number, self.left_ms = self.receive()
+            if self.number is None:
+                self.mute()
+
+        def move(self, us):
+            """Moves its clock; returns whether it has moved, or has had something to do."""
+            ms, behind_us = divmod(self.behind_us + us, 1000)
+            if ms:
+                asked = self.number
+                self.left_ms = None
+                try:
+                    self.ours.sendall(struct.pack("<ii", asked, ms))
+                except OSError:
+                    return False  # it ends, which `hear` will learn
+                while True:
+                    number, word = self.receive()
+                    if number is None:
+                        self.mute()
+                        return False
+                    if word == _NO:
+                        return False
+                    if word == _YES:
+                        break
+                    self.number, self.left_ms = number, word
+            self.behind_us = behind_us
+            return True
 
     class VirtualLoop(asyncio.SelectorEventLoop):
         """An event loop in virtual time, which begins at 0 whatever the host's uptime is and is
@@ -239,6 +419,7 @@ else:
         def __init__(self):
             self.now_us = 500  # the middle of a millisecond: no rounding shows in whole ones
             self.executing = 0
+            self.follower = None
             super().__init__(_Selector(self))
 
         def time(self):

@@ -11,6 +11,7 @@ import http
 import json
 import logging
 
+import ocpp.messages
 import websockets
 from ocpp.exceptions import InternalError
 from ocpp.routing import after, on
@@ -19,6 +20,7 @@ from ocpp.v16.enums import Action
 
 log = logging.getLogger("central")
 log.addHandler(logging.NullHandler())
+ocpp.messages.ASYNC_VALIDATION = False  # in a thread, answers would overtake each other
 
 
 def iso(epoch: float | None = None) -> str:

@@ -28,6 +28,7 @@ SOURCES = (
     *SHIPPED,
     "host_tests/both",
     "host_tests/both_runner.py",
+    "host_tests/stepped.py",
     "host_tests/virtual.py",
     "tools/bench/scenarios",
     "tools/bench/braking_car.py",

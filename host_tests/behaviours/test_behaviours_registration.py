@@ -53,7 +53,7 @@ def test_pending(runtime, tmp_path):
             assert len(house.calls("BootNotification")) == 1
             await house.heard_of("BootNotification", count=2)
             answer = await point.ask("TriggerMessage", requested_message="BootNotification")
-            await house.heard_of("BootNotification", count=3, timeout=5 if rig.inside else 0.9)
+            await house.heard_of("BootNotification", count=3, timeout=5)
             await rig.until(registration="Accepted")
             await told(rig, "Preparing")
             assert house.errors() == []
@@ -66,7 +66,7 @@ def test_rejected(runtime, tmp_path):
         async with Rig(runtime, tmp_path, start=False) as rig:
             house = rig.house
             house.registrations = ["Rejected"]
-            house.interval = 60 if rig.inside else 140  # reconnecting takes real time
+            house.interval = 60
             await rig.start()
             await rig.until(registration="Rejected")
             point = await house.point("BOX%201%2F%C3%A9")

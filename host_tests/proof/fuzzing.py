@@ -655,7 +655,7 @@ class Siege:
         if not virtual:
             words += ("--key", "MessageTimeout=3")  # which is real time
         self.rig = Rig(self.runtime, self.folder, *words, house=False, box="FUZZ", heap=self.heap)
-        self.patient = self.rig.inside
+        self.patient = self.rig.virtual
         await self.rig.__aenter__()
         await self.rig.until(registration="Accepted", link="online")
         await self.charge()
@@ -1110,7 +1110,7 @@ class Siege:
         for name, value in (("CpoName", ""), ("MeterValuesSampledData", "Voltage")):
             await self.ask("ChangeConfiguration", {"key": name, "value": value})
         await self.ask("ChangeConfiguration", {"key": "StopTxnSampledData", "value": ""})
-        if not self.rig.inside:  # a busy machine is late with the permit's heartbeat at times
+        if not self.rig.virtual:  # a busy machine is late with the permit's heartbeat at times
             await self.rig.until(status="Charging", contactor="closed", timeout=60)
         status = await self.settled()
         wanted = {"status": "Charging", "contactor": "closed", "link": "online", "safe": False}

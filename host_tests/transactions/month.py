@@ -96,7 +96,7 @@ async def weeks(seed, days, folder, idle=12 * 3600, runtime="cpython", speed=1):
     interval = chance.choice((30, 60, 300, 900))
     words = ("--key", f"MeterValueSampleInterval={interval}")
     async with Rig(runtime, folder, *words, speed=speed, start=False) as rig:
-        if not rig.inside:
+        if not rig.virtual:
             begun = time.monotonic()
             rig.house.now = lambda: 1800000000 + (time.monotonic() - begun) * speed
         await rig.start()
@@ -104,7 +104,7 @@ async def weeks(seed, days, folder, idle=12 * 3600, runtime="cpython", speed=1):
         before = (await rig.status())["energy_wh"]
         done, cuts = await live(rig, chance, days, idle)
         after = (await rig.status())["energy_wh"]
-        slack = 2 if rig.inside else 2 + speed // 4  # who is late by a moment is late by more
+        slack = 2 if rig.virtual else 2 + speed // 4  # who is late by a moment is late by more
         heard = judge(rig.house, interval, cuts, (before, after), slack)
         assert len(heard.reasons) == done["sessions"], (heard.reasons, done)
         kept = [line for line in await rig.console("queue") if line.startswith("given up")]
