@@ -119,22 +119,22 @@ class Rig:
             self.task = asyncio.create_task(work)
             return
         folder, environment = runtimes.MPY, runtimes.environment()
-        program = ["-m", "main"]
+        entry = ["-m", "main"]
         keep = ()
         if self.virtual:
             self.forget()
             self.follower = virtual.Follower(asyncio.get_running_loop())
             keep = (self.follower.theirs.fileno(),)
-            program = ["-m", "host_tests.stepped", str(keep[0])]
+            entry = ["-m", "host_tests.stepped", str(keep[0])]
         if self.runtime == FROZEN:
-            command = [*frozen.command(self.heap), *program]
+            command = [*frozen.command(self.heap), *entry]
             folder, environment = self.folder, frozen.environment()
         elif self.runtime == "cpython":
             runtimes.compile_mpy()
             command = [sys.executable, str(runtimes.ROOT / "main.py")]
         else:
             runtimes.compile_mpy()
-            command = [*runtimes.command(BITS[self.runtime], self.heap), *program]
+            command = [*runtimes.command(BITS[self.runtime], self.heap), *entry]
         self.errors = open(self.folder / "station.log", "ab")
         self.process = await asyncio.create_subprocess_exec(
             *command,
