@@ -208,6 +208,7 @@ class StatusNotifier:
         self._told = None
         if not self._is_known():
             return  # `update` does it then
+        self._operative = self.station.session.station_operative
         for connector_id in (1, 0) if self._cut_short % 3 else (0, 1):
             self._tell(self._present(connector_id))
 
