@@ -16,9 +16,24 @@ def run(options):
     log.to_stderr()
     parts = firmware.parts.Parts(options)
     try:
-        return runtime.run(serve(parts))
+        outcome = runtime.run(serve(parts))
+        if outcome == "calibrate":
+            _calibrate(parts.board)
+        return outcome
     finally:  # a station does this too, but it may not have come so far
         parts.board.permit(False)
+
+
+def _calibrate(board):
+    """The console's `calibrate`: the station has ended, and starts again afterwards."""
+    from firmware import calibration  # rare: an installer asks for it, once
+
+    try:
+        for line in calibration.calibrate(board, runtime.chip()):
+            print(line)
+        print("calibrate: stored")
+    except ValueError as why:
+        print("calibrate: refused: %s" % why)
 
 
 async def serve(parts: firmware.parts.Parts, read=None, write=None) -> str:

@@ -189,7 +189,8 @@ class Station:
 
     def end(self, outcome: str) -> None:
         """Ends the tasks and lets `run` return the outcome: "reset", "hard reset", "update",
-        "quit" or "maintenance". Over a restart it is kept whether the car has already charged."""
+        "quit", "maintenance" or "calibrate". Over a restart it is kept whether the car has
+        already charged."""
         if outcome == "quit" or not self._outcome:  # typed while a reset is under way, too
             self._outcome = outcome
         self._ended.set()

@@ -268,6 +268,16 @@ async def _maintenance(station: Station, arguments, text):
     station.end("maintenance")
 
 
+async def _calibrate(station: Station, arguments, text):
+    if not runtime.DEVICE:
+        raise ValueError("only on the device")
+    if station.session.transaction:
+        raise ValueError("a transaction is running: stop it first")
+    if station.evse.plugged:
+        raise ValueError("unplug the car and its cable first")
+    station.end("calibrate")
+
+
 async def _quit(station: Station, arguments, text):
     if runtime.DEVICE:
         raise ValueError("only on a PC; the device has maintenance")
@@ -358,6 +368,12 @@ availability [0|1] operative|inoperative: as ChangeAvailability would; 0 is the 
         "maintenance",
         "maintenance: ends the station for Python's own console (device only)",
         _maintenance,
+        ALWAYS,
+    )
+    yield Command(
+        "calibrate",
+        "calibrate: measures and stores the pilot's two levels, then starts again (device only)",
+        _calibrate,
         ALWAYS,
     )
     yield Command("quit", "quit: ends the process (PC only)", _quit, ALWAYS)

@@ -1,10 +1,13 @@
 """The console's commands at a station: what is refused, what is logged, what `status` tells."""
 
+import asyncio
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from firmware.base import runtime as firmware_runtime
+from firmware.console import commands
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.virtual import run
 
@@ -116,3 +119,29 @@ def test_an_unknown_keys_name_is_not_logged(tmp_path, key):
             assert not any("SECRET" in line for line in log)
 
     run(session())
+
+
+def test_calibrate_is_for_a_device_without_a_car(tmp_path, monkeypatch):
+    """It ends the station, as `maintenance` does; what comes then is in test_calibration.py."""
+
+    async def session():
+        async with Rig("cpython", tmp_path, house=False) as rig:
+            assert (await rig.ask("calibrate"))[1] == "only on the device"
+
+    run(session())
+    monkeypatch.setattr(commands, "runtime", SimpleNamespace(DEVICE=True))
+    ended = []
+    station = SimpleNamespace(
+        session=SimpleNamespace(transaction=None),
+        evse=SimpleNamespace(plugged=True),
+        end=ended.append,
+    )
+    calibrate = commands.find("calibrate").run
+    with pytest.raises(ValueError, match="unplug the car"):
+        asyncio.run(calibrate(station, [], ""))
+    station.session.transaction = station
+    with pytest.raises(ValueError, match="stop it first"):
+        asyncio.run(calibrate(station, [], ""))
+    station.session.transaction, station.evse.plugged = None, False
+    asyncio.run(calibrate(station, [], ""))
+    assert ended == ["calibrate"]

@@ -21,12 +21,19 @@ PAGES = (
     "docs/operations.md",
     "docs/security.md",
     "docs/memory.md",
+    "docs/installing.md",
+    "docs/hardware.md",
+    "docs/reference.md",
+    "docs/wiring.md",
 )
 
 # What is not run from here: how it begins, and where else it is tested or why it can't be.
 ELSEWHERE = {
     "make test": "it is what runs this",
     "make lint": "one of CI's own steps",
+    "make setup": "it changes this .venv; each other target does it first",
+    ".venv/bin/python main.py": "test_installing.py types at such a station",
+    ".venv/bin/python -m tools.practice": "test_installing.py runs it with a station",
     "make fuzz": "it takes minutes; test_fuzz.py runs the tool for a second",
     "make demo RUNTIME=micropython": "as make demo; MicroPython is in test_session",
     "make flash": "test_flash.py, over a pty: it needs a board",
