@@ -55,6 +55,8 @@ MEANING = {
     "StopTransactionMaxMeterValues": "The most values in StopTransaction.",
     "AuthorizationKey": "The password of security profiles 1 and 2.",
     "SecurityProfile": "0: no password; 1: password; 2: password and TLS. It can only be raised.",
+    "FeatureSet": "`guide`: the operations of the guide; `full`: also ChangeAvailability, the"
+    " authorization cache and the local list.",
     "CpoName": "The operator's name, for its certificate.",
     "ConsolePassword": "The password of the serial console.",
 }
@@ -71,6 +73,7 @@ VALUES = {
     "TICmode": "0 automatic, 1 historique, 2 standard, 3 off",
     "IMaxUser": "6 to the reference's A",
     "PhaseNumber": "1, or the reference's 3",
+    "FeatureSet": "`guide`, `full`",
     "AuthorizationKey": "16 to 40 characters, or nothing",
 }
 

@@ -4,6 +4,7 @@ python -m tools.tables [--check]
 
 A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; its text is made by the
 function of that name in `TABLES`. To add one, write its function, its row there and the two marks.
+A new key, self-test or vendor code needs its sentence in `key_texts.py`.
 """
 
 from __future__ import annotations
