@@ -57,6 +57,10 @@ MEANING = {
     "SecurityProfile": "0: no password; 1: password; 2: password and TLS. It can only be raised.",
     "FeatureSet": "`guide`: the operations of the guide; `full`: also ChangeAvailability, the"
     " authorization cache and the local list.",
+    "AuthorizationCacheEnabled": "What the central system said of an id is remembered.",
+    "LocalAuthListEnabled": "The local authorization list is used.",
+    "LocalAuthListMaxLength": "The most entries of the list.",
+    "SendLocalListMaxLength": "The most entries of one SendLocalList.",
     "CpoName": "The operator's name, for its certificate.",
     "ConsolePassword": "The password of the serial console.",
 }

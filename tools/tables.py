@@ -41,6 +41,8 @@ def key_table() -> str:
     access = {keys.R: "read", keys.RW: "read, write", keys.SECRET: "write"}
     access[keys.RW_SOCKET] = "read, write; read with an attached cable"
 
+    in_the_guides_set = {key.name for key in keys.rows(keys.GUIDE)}
+
     def lines():
         for key in keys.rows():
             default = key.default
@@ -56,7 +58,10 @@ def key_table() -> str:
                 values = f"{bounds[0]} to {bounds[1]}" + (f": {values}" if values else "")
             elif bounds and not values:
                 values = f"up to {bounds} characters"
-            yield f"`{key.name}`", access[key.access], default, values, key_texts.MEANING[key.name]
+            meaning = key_texts.MEANING[key.name]
+            if key.name not in in_the_guides_set:
+                meaning = "With FeatureSet `full` only. " + meaning
+            yield f"`{key.name}`", access[key.access], default, values, meaning
 
     return rows("key|access|default|values|what it does", lines())
 
