@@ -127,6 +127,8 @@ def _why(station):
     if not station.transactions.is_replayed:
         percent = station.transactions.replay_percent()
         return "the journal is being read after the start: %d %% of it" % percent
+    if not station.session.operative:
+        return "Inoperative, as ChangeAvailability or the command availability said"
     return None
 
 
