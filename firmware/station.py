@@ -13,7 +13,7 @@ from firmware.metering.meter import Meter
 from firmware.ocpp import LinkDown, authorization, keys
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.connection import Connection
-from firmware.ocpp.handlers import dispatch, firmware_management
+from firmware.ocpp.handlers import dispatch
 from firmware.ocpp.registration import Registration
 from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.sampler import Sampler
@@ -244,22 +244,8 @@ class Station:
     async def run(self, more=()) -> str:
         """Runs until `end` is called, and returns its outcome. `more`: a (name, part) for each
         further part whose `run(station)` is kept running."""
-        works = (
-            ("control", self._control),
-            ("journal", self._read_journal),
-            ("session", lambda: self._with_journal(self.session.run)),
-            ("link", lambda: self._with_journal(self.connection.run)),
-            ("meter", self.meter.run),
-            ("sampler", lambda: self._with_journal(self.sampler.run)),
-            ("limits", self.limit_controller.run),
-            ("tic", self.tic.run),
-            ("memory", self.transfers.guard_memory),
-            ("watchdog", self._supervise),
-        )
-        for name, part in more:
-            works += ((name, lambda part=part: part.run(self)),)
-        tasks = [asyncio.create_task(self._keep_running(name, work)) for name, work in works]
-        firmware_management.resume(self)
+        tasks = self._start_tasks(more)
+        self.transfers.resume()
         try:
             await self._ended.wait()
         finally:
@@ -274,29 +260,54 @@ class Station:
             self.logbook.save()
         return self._outcome
 
-    async def _keep_running(self, name, work):
-        """Runs `work()`, logs its crashes and starts it again. After three crashes in a row of a
-        vital task the station is in its safe state: the permit stays off."""
-        crashes = 0
+    def _start_tasks(self, more):
+        """Starts the station's tasks, and returns them. `more`: see `run`."""
+        works: list = [  # each with its name, and whether it waits until the journal is read
+            ("control", self._control, False),
+            ("journal", self._read_journal, False),
+            ("session", self.session.run, True),
+            ("link", self.connection.run, True),
+            ("meter", self.meter.run, False),
+            ("sampler", self.sampler.run, True),
+            ("limits", self.limit_controller.run, False),
+            ("tic", self.tic.run, False),
+            ("memory", self.transfers.guard_memory, False),
+            ("watchdog", self._supervise, False),
+        ]
+        for name, part in more:
+            works.append((name, lambda part=part: part.run(self), False))
+        return [asyncio.create_task(self._keep_running(*work)) for work in works]
+
+    async def _keep_running(self, name, work, needs_journal):
+        """Runs `work()` again and again, until it ends without a crash."""
+        if needs_journal:
+            await self._journal_read.wait()
+        crashes = 0  # in a row
         while True:
             begun_ms = self.clock.ms()
             try:
                 return await work()
             except Exception as error:
-                try:
-                    self.log(name).error("%s", runtime.trace(error))
-                except MemoryError:  # there is not even room for the log: go on all the same
-                    runtime.collect()
-            if self.clock.ms() - begun_ms > _LASTING_MS * self.clock.speed:
-                crashes = 0
-            crashes += 1
-            if name in _VITAL:
-                self.board.permit(False)
-                if crashes >= _MOST_TASK_CRASHES:
-                    self.in_safe_state = True
-                    self.log(name).error("crashed %d times: no more charging; reset me", crashes)
-                    return None
+                crashes = self._task_crashed(name, error, begun_ms, crashes)
+            if self.in_safe_state and name in _VITAL:
+                return None
             await asyncio.sleep(min(crashes, _LONGEST_PAUSE_S))
+
+    def _task_crashed(self, name, error, begun_ms, crashes):
+        """Logs a crash. After three in a row of a vital task the station is in its safe state: the
+        permit stays off. Returns how many crashes in a row this task has had by now."""
+        try:
+            self.log(name).error("%s", runtime.trace(error))
+        except MemoryError:  # there is not even room for the log: go on all the same
+            runtime.collect()
+        if self.clock.ms() - begun_ms > _LASTING_MS * self.clock.speed:
+            crashes = 0
+        if name in _VITAL:
+            self.board.permit(False)
+            if crashes + 1 >= _MOST_TASK_CRASHES:
+                self.in_safe_state = True
+                self.log(name).error("crashed %d times: no more charging; reset me", crashes + 1)
+        return crashes + 1
 
     async def _read_journal(self):
         """A full journal takes a while: the control loop works meanwhile, and what needs the
@@ -306,11 +317,6 @@ class Station:
         self._watch("session", self.session)
         self._watch("sampler", self.sampler)
         self._journal_read.set()
-
-    async def _with_journal(self, work):
-        """Does the work once the journal is read."""
-        await self._journal_read.wait()
-        await work()
 
     async def _control(self):
         """The control loop: a step of the evse for each sample of the board."""

@@ -6,7 +6,7 @@ from firmware.net.url import DEFAULT_PORTS, HTTP_SCHEMES, TRANSFER_SCHEMES, pars
 
 _PROGRESS = const(4096)  # bytes that a connection must bring, for the next one to follow at once
 _MAX_RESTARTS = const(2)  # of a download, from its beginning
-_UPLOAD_BLOCK = const(1024)  # bytes
+_UPLOAD_BLOCK = const(256)  # bytes: more may be hard to find in one piece
 
 
 class Location:

@@ -37,7 +37,8 @@ _PONG = const(10)
 LONGEST = 8192  # bytes of a message, where nobody says otherwise
 _LONGEST_CONTROL = const(125)  # bytes (RFC 6455, 5.5)
 
-_PIECE = const(256)  # bytes that are masked and written at a time, at least
+_PIECE = const(384)  # bytes that are masked and written at a time, at most
+_AT_ONCE = const(128)  # bytes that are masked or checked as one large integer
 _SHORT = const(512)  # bytes: a longer message is received as it is read
 _LONGEST_REASON = const(40)  # characters of a close frame's reason
 _CLOSE_S = const(5)  # for the peer's answer to our close frame
@@ -65,20 +66,20 @@ def backoff(attempt: int, random: int) -> int:
 
 def mask(data, key: bytes) -> None:
     """XORs a memoryview in place with the 4 bytes of `key`, repeated."""
-    whole = int.from_bytes(key * 64, "little")
-    for start in range(0, len(data), 256):
-        piece = data[start : start + 256]
+    whole = int.from_bytes(key * (_AT_ONCE // 4), "little")
+    for start in range(0, len(data), _AT_ONCE):
+        piece = data[start : start + _AT_ONCE]
         n = len(piece)
-        bits = whole if n == 256 else int.from_bytes((key * 64)[:n], "little")
+        bits = whole if n == _AT_ONCE else int.from_bytes((key * (_AT_ONCE // 4))[:n], "little")
         data[start : start + n] = (int.from_bytes(piece, "little") ^ bits).to_bytes(n, "little")
 
 
 def valid_utf8(data) -> bool:
     """Whether a memoryview holds UTF-8 (RFC 3629: shortest forms, no surrogates). The runtimes'
     own checks differ."""
-    high_bits = int.from_bytes(b"\x80" * 256, "little")
-    for start in range(0, len(data), 256):
-        if int.from_bytes(data[start : start + 256], "little") & high_bits:
+    high_bits = int.from_bytes(b"\x80" * _AT_ONCE, "little")
+    for start in range(0, len(data), _AT_ONCE):
+        if int.from_bytes(data[start : start + _AT_ONCE], "little") & high_bits:
             return _valid_beyond_ascii(data, start)
     return True
 
@@ -365,7 +366,11 @@ class WebSocket:
                 while header or data:
                     piece = bytearray(header)
                     while data and len(piece) < _PIECE:
-                        piece.extend(data.pop(0))
+                        part = data[0][: _PIECE - len(piece)]
+                        piece.extend(part)
+                        data[0] = data[0][len(part) :]
+                        if not data[0]:
+                            data.pop(0)
                     mask(memoryview(piece)[len(header) :], key)
                     used = (len(piece) - len(header)) % 4
                     key = key[used:] + key[:used]  # where the next piece goes on with it
@@ -379,14 +384,13 @@ class WebSocket:
     # staying and leaving
 
     async def keepalive(self, interval_s: int, timeout_s: int) -> None:
-        """Pings every `interval_s` seconds (0: not at all), see `lives`. Returns once the link is
-        gone; else to be cancelled. A link that has died is dropped `interval_s` plus `timeout_s`
-        after the first of what was sent unheard, whatever that was and however much."""
+        """Pings every `interval_s` seconds (0: not at all), see `lives`. Returns when it finds the
+        link gone; else to be cancelled. A link that has died is dropped `interval_s` plus
+        `timeout_s` after the first of what was sent unheard, whatever that was and however
+        much."""
         while interval_s and not self.closed:
-            try:
-                await asyncio.wait_for(self._gone.wait(), interval_s)
-            except asyncio.TimeoutError:
-                await self.lives(timeout_s, interval_s + timeout_s)
+            await asyncio.sleep(interval_s)
+            await self.lives(timeout_s, interval_s + timeout_s)
 
     def slow_s(self) -> int:
         """Seconds that the slowest link takes for what went out since anything came, one long

@@ -125,17 +125,12 @@ class Connection:
         if self._socket:
             if self._pings:
                 self._pings.cancel()
-            self._pings = asyncio.create_task(
-                self._guard(self._keep_alive(self._socket), self._socket)
-            )
-
-    async def _keep_alive(self, socket):
-        """Pings as the keys say, until the socket is gone."""
-        config = self.station.config
-        interval_s = config.int("WebSocketPingInterval")
-        if not interval_s:
-            await asyncio.Event().wait()  # no pings: until it is cancelled
-        await socket.keepalive(interval_s, config.int("MessageTimeout"))
+                self._pings = None
+            config = self.station.config
+            interval_s = config.int("WebSocketPingInterval")
+            if interval_s:
+                pings = self._socket.keepalive(interval_s, config.int("MessageTimeout"))
+                self._pings = asyncio.create_task(self._guard(pings, self._socket))
 
     def sever(self, severed: bool) -> None:
         """The console's `sim link`: cuts the network off, or connects it again."""
@@ -256,19 +251,23 @@ class Connection:
                 await station.rpc.received(await socket.recv())
         finally:
             station.rpc.detach()
-            await runtime.stop(tasks + [self._pings])
+            if self._pings:
+                tasks.append(self._pings)
+                self._pings = None
+            await runtime.stop(tasks)
 
     async def _guard(self, work, socket):
         """Runs a part of the connection, and drops the connection when that part ends."""
         try:
             await work
-        except LinkDown:
-            pass  # the reason has been logged
-        except runtime.LINK_ERRORS as why:
-            self.log.warning("%s", str(why) or "no answer in time")
         except Exception as error:
-            socket.drop()  # first, since there may be no memory for the log line
-            self.log.error("%s", runtime.trace(error))
+            socket.drop()  # first, since there may be no memory for a log line
+            if isinstance(error, LinkDown):
+                pass  # the reason has been logged
+            elif isinstance(error, runtime.LINK_ERRORS):
+                self.log.warning("%s", str(error) or "no answer in time")
+            else:
+                self.log.error("%s", runtime.trace(error))
         socket.drop()
 
     async def _watch(self):

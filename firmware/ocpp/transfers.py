@@ -55,6 +55,19 @@ class Transfers:
 
     # for the rest of the station
 
+    def resume(self) -> None:
+        """To be called after a restart: continues the transfers that were under way, or whose end
+        is not yet notified."""
+        store = self.station.config.store
+        if store.read(STORED_UPDATE) is not None:
+            from firmware.ocpp.update import UpdateJob  # rare
+
+            self.start(UpdateJob(self.station))
+        if store.read(STORED_DIAGNOSTICS) is not None:
+            from firmware.ocpp.diagnostics import DiagnosticsJob  # rare
+
+            self.start(DiagnosticsJob(self.station, None))
+
     def start(self, job) -> None:
         """Begins a job. Cancels a former one of its kind, and begins when that has ended: both use
         the same file."""

@@ -28,10 +28,11 @@ class sha1:
 
     def _take(self, block):
         words = [int.from_bytes(block[at : at + 4], "big") for at in range(0, _BLOCK, 4)]
-        for t in range(16, 80):
-            words.append(_rotated(words[t - 3] ^ words[t - 8] ^ words[t - 14] ^ words[t - 16], 1))
         a, b, c, d, e = self._state
         for t in range(80):
+            if t >= 16:  # only the last 16 words are needed
+                new = words[t - 3 & 15] ^ words[t - 8 & 15] ^ words[t - 14 & 15] ^ words[t & 15]
+                words[t & 15] = _rotated(new, 1)
             if t < 20:
                 f, k = (b & c) | (~b & d), 0x5A827999
             elif t < 40:
@@ -41,7 +42,7 @@ class sha1:
             else:
                 f, k = b ^ c ^ d, 0xCA62C1D6
             a, b, c, d, e = (
-                (_rotated(a, 5) + f + e + k + words[t]) & _WORD,
+                (_rotated(a, 5) + f + e + k + words[t & 15]) & _WORD,
                 a,
                 _rotated(b, 30),
                 c,

@@ -182,7 +182,7 @@ async def SetLight(station, payload):
 '''
     )
     name = "firmware/ocpp/handlers/dispatch.py"
-    tree.put_before(name, "    reserve_now,", "    light,")
+    tree.put_before(name, "    smart_charging,", "    light,")
     tree.put_before(name, '    "Reset": ', '    "SetLight": light.SetLight,')
     assert tree.run("-c", OPERATION, str(tmp_path)).splitlines() == [
         '[3, "0", {"status": "Accepted"}]',

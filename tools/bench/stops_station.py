@@ -162,9 +162,9 @@ def main(words) -> None:
     simulated.Board = Board
     keep_running = Station._keep_running
 
-    async def named(station, name, work):
+    async def named(station, name, *work):
         holds.names[id(asyncio.current_task())] = name
-        return await keep_running(station, name, work)
+        return await keep_running(station, name, *work)
 
     Station._keep_running = named
     questions = Questions(holds)

@@ -9,12 +9,10 @@ answer. A handler refuses a call by raising CallError.
 from firmware.ocpp import CallError, Unanswered
 from firmware.ocpp.handlers import (
     core,
-    firmware_management,
-    reserve_now,
     smart_charging,
-    trigger_message,
 )
 from firmware.ocpp.registration import REJECTED
+from firmware.ocpp.schemas import NOT_SUPPORTED
 
 HANDLERS = {
     "RemoteStartTransaction": core.RemoteStartTransaction,
@@ -22,17 +20,30 @@ HANDLERS = {
     "UnlockConnector": core.UnlockConnector,
     "Reset": core.Reset,
     "DataTransfer": core.DataTransfer,
-    "TriggerMessage": trigger_message.TriggerMessage,
     "GetConfiguration": core.GetConfiguration,
     "ChangeConfiguration": core.ChangeConfiguration,
     "SetChargingProfile": smart_charging.SetChargingProfile,
     "ClearChargingProfile": smart_charging.ClearChargingProfile,
     "GetCompositeSchedule": smart_charging.GetCompositeSchedule,
-    "ReserveNow": reserve_now.ReserveNow,
-    "CancelReservation": reserve_now.CancelReservation,
-    "GetDiagnostics": firmware_management.GetDiagnostics,
-    "UpdateFirmware": firmware_management.UpdateFirmware,
 }
+
+
+def _rare_handlers() -> dict:
+    """The rest of the table: calls that many central systems never make. Their modules are
+    imported when the first of them comes."""
+    from firmware.ocpp.handlers import (  # rare
+        firmware_management,
+        reserve_now,
+        trigger_message,
+    )
+
+    return {
+        "TriggerMessage": trigger_message.TriggerMessage,
+        "ReserveNow": reserve_now.ReserveNow,
+        "CancelReservation": reserve_now.CancelReservation,
+        "GetDiagnostics": firmware_management.GetDiagnostics,
+        "UpdateFirmware": firmware_management.UpdateFirmware,
+    }
 
 
 async def handle(station, action: str, payload):
@@ -50,6 +61,8 @@ def handler_of(station, action: str):
     that the guide marks so; an unknown one has been refused before as NotImplemented."""
     if action in HANDLERS:
         return HANDLERS[action]
+    if action not in NOT_SUPPORTED:
+        return _rare_handlers()[action]
     if station.full:
         return station.full.handlers[action]
     raise CallError("NotSupported", action)

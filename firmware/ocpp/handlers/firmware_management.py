@@ -1,14 +1,10 @@
-"""GetDiagnostics and UpdateFirmware (OCPP 5.9, 5.19): they begin a transfer, or continue one after
-a restart.
-
-The transfers themselves are in `ocpp/diagnostics.py` and `ocpp/update.py`. Those are rarely
-needed, and imported only then.
-"""
+"""GetDiagnostics and UpdateFirmware (OCPP 5.9, 5.19): they begin a transfer, see
+`ocpp/diagnostics.py` and `ocpp/update.py`."""
 
 from firmware.base import times
 from firmware.base.runtime import const
 from firmware.ocpp import Answer
-from firmware.ocpp.transfers import FIRMWARE_STATUS, STORED_DIAGNOSTICS, STORED_UPDATE
+from firmware.ocpp.transfers import FIRMWARE_STATUS
 
 _ATTEMPTS = const(4)  # where the central system leaves it to us
 _MAX_ATTEMPTS = const(100)
@@ -61,20 +57,6 @@ async def UpdateFirmware(station, payload):
         station.transfers.start(update.UpdateJob(station))
 
     return Answer({}, begin)
-
-
-def resume(station) -> None:
-    """To be called after a restart: continues the transfers that were under way, or whose end is
-    not yet notified."""
-    store = station.config.store
-    if store.read(STORED_UPDATE) is not None:
-        from firmware.ocpp.update import UpdateJob  # rare
-
-        station.transfers.start(UpdateJob(station))
-    if store.read(STORED_DIAGNOSTICS) is not None:
-        from firmware.ocpp.diagnostics import DiagnosticsJob  # rare
-
-        station.transfers.start(DiagnosticsJob(station, None))
 
 
 def _attempts(payload) -> int:
