@@ -44,8 +44,8 @@ async def execute(station: Station, line: str):
     name = arguments.pop(0)
     command = find(name)
     if not command:
-        raise ValueError("no such command: %s; try help" % name[:40])
-    _check_login(station, name)
+        raise _no_such_command(name)
+    _check_login(station, command.name)
     if arguments and not _takes_arguments(command):
         raise ValueError("%s stands alone" % name)
     if len(arguments) >= command.changes_from:
@@ -56,10 +56,16 @@ async def execute(station: Station, line: str):
 
 def find(name: str):
     """The table's row of a command; None where there is no such command."""
+    if name == "?":
+        name = "help"
     for command in commands():
         if command.name == name:
             return command
     return None
+
+
+def _no_such_command(name):
+    return ValueError("no such command: %s; try help" % name[:40])
 
 
 def _check_login(station: Station, name):
@@ -94,7 +100,14 @@ def _for_log(name, arguments):
 
 
 async def _help(station: Station, arguments, text):
-    return "\n".join([command.help for command in commands()]).split("\n")
+    if not arguments:
+        return "\n".join([command.help for command in commands()]).split("\n")
+    if len(arguments) > 1:
+        raise ValueError("help or help COMMAND")
+    command = find(arguments[0])
+    if not command:
+        raise _no_such_command(arguments[0])
+    return command.help.split("\n")
 
 
 async def _selftest(station: Station, arguments, text):
@@ -137,10 +150,14 @@ async def _config(station: Station, arguments, text):
     config = station.config
     if not arguments:
         return (_key_line(config, key) for key in keys.rows(config.feature_set()))
+    name, equals, _ = arguments[0].partition("=")
+    key = config.find(name)
+    if equals or arguments[1:2] == ["="]:  # no value is shown: it may be a secret
+        if key:
+            raise ValueError("config %s VALUE, with a blank and no =" % key.name)
     if len(arguments) == 1:
-        key = config.find(arguments[0])
         if not key:
-            raise ValueError("no such key: %s" % arguments[0][:50])
+            raise ValueError("no such key: %s" % name[:50])
         return [_key_line(config, key)]
     value = text[len(arguments[0]) :].strip()
     if value == '""':
@@ -148,7 +165,8 @@ async def _config(station: Station, arguments, text):
     change = await configuration.change_key(station, arguments[0], value)
     if change.status == "Accepted":
         configuration.apply_change(station, change)
-    return [change.status]
+        return [change.status]
+    return [change.status, "%s: %s" % (change.name, change.why)]
 
 
 def _key_line(config, key):
@@ -179,8 +197,19 @@ async def _unlock(station: Station, arguments, text):
         raise ValueError("the lock did not open: see faults")
 
 
+def _or_none(lines):
+    """Generator: the lines of a list, "none" for an empty one. A line that is None is not found
+    yet."""
+    is_empty = True
+    for line in lines:
+        is_empty = is_empty and line is None
+        yield line
+    if is_empty:
+        yield "none"
+
+
 async def _faults(station: Station, arguments, text):
-    return status.faults(station)
+    return _or_none(status.faults(station))
 
 
 async def _queue(station: Station, arguments, text):
@@ -190,11 +219,11 @@ async def _queue(station: Station, arguments, text):
         raise ValueError("the journal is being read: try again in some seconds")
     if arguments:
         return ["%d forgotten" % station.transactions.outbox.clear_given_up()]
-    return station.transactions.outbox.listing()
+    return _or_none(station.transactions.outbox.listing())
 
 
 async def _profiles(station: Station, arguments, text):
-    return station.profiles.listing()
+    return _or_none(station.profiles.listing())
 
 
 def _full(station: Station):
@@ -302,7 +331,7 @@ Command = namedtuple("Command", ("name", "help", "run", "changes_from"))
 
 def commands():
     """Generator: the rows. They are made when somebody looks one up."""
-    yield Command("help", "help: the commands", _help, NEVER)
+    yield Command("help", "help [COMMAND], or ?: the commands, or one of them", _help, NEVER)
     yield Command(
         "selftest",
         "selftest: looks at each part of the wall box, with advice for what fails",

@@ -37,6 +37,8 @@ class Console:
     def __init__(self, read, write):
         self.read = read
         self.write = write
+        self._data = b""  # what was read last
+        self._at = 0  # how far it has been taken: a restart may come in the middle
         self._line = bytearray()
         self._too_long = False
         self._key = _NO_KEY
@@ -45,10 +47,14 @@ class Console:
     async def run(self, station: Station) -> None:
         """The task: reads and runs lines until the end of the input, then waits for ever."""
         while True:
-            data = await self.read()
-            if not data:
+            if self._at == len(self._data):
+                self._data = await self.read()
+                self._at = 0
+            if not self._data:
                 await asyncio.Event().wait()
-            for byte in data:
+            while self._at < len(self._data):
+                byte = self._data[self._at]
+                self._at += 1
                 if byte in _LINE_ENDS:
                     await self._enter(station, byte)
                 elif byte < _SPACE or byte == 127 or self._key != _NO_KEY:
@@ -107,7 +113,12 @@ class Console:
         """Runs one command and writes its reply. No command can crash the station."""
         lines = ()
         try:
-            await self.reply(await commands.execute(station, line.decode()) or ())
+            try:
+                told = await commands.execute(station, line.decode()) or ()
+            except asyncio.CancelledError:  # by a reset; each line has its reply all the same
+                await self.reply((), "the station restarts: type it again")
+                raise
+            await self.reply(told)
             return
         except commands.Failed as why:
             lines = why.lines

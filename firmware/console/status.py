@@ -2,6 +2,8 @@
 
 from firmware.base import runtime, times
 from firmware.charging import faults as vendor_codes
+from firmware.ocpp import authorization
+from firmware.sensing import pilot
 from firmware.station import Station
 
 _METER_UNITS = (
@@ -123,13 +125,83 @@ def _ampere(ma):
 
 
 def _why(station):
-    """Why the station waits, a sentence; None where it does not."""
+    """Why the station waits or pauses, a sentence; None where it does not."""
     if not station.transactions.is_replayed:
         percent = station.transactions.replay_percent()
         return "the journal is being read after the start: %d %% of it" % percent
-    if not station.session.operative:
-        return "Inoperative, as ChangeAvailability or the command availability said"
+    if station.in_safe_state:
+        return "crashed too often: see the log, then reset the station"
+    active = station.evse.faults.active
+    if active:
+        error = vendor_codes.row(active[0])
+        return "%s: %s" % (error.info, _advice(error))
+    if station.session.transaction:
+        return _why_no_energy(station)
+    return _why_no_transaction(station)
+
+
+def _why_no_energy(station):
+    """Why no energy flows in the running transaction; None where it does."""
+    evse = station.evse
+    session = station.session
+    limit = evse.limits.least()
+    by = evse.limits.limited_by
+    if session.stop_ordered:
+        return "the transaction is being stopped"
+    if not evse.plugged:
+        return "the cable was unplugged at the car: waiting for the car, or for a stop"
+    if session.id_tag_refused:
+        return "the central system refuses %s" % session.transaction.id_tag
+    if evse.switching:
+        return "the phases are being switched, and the car rests meanwhile"
+    if limit < pilot.MIN_MA and by == "tic" and not station.tic.detected:
+        return "the TIC line has been silent for long: see selftest; without a line, TICmode 3"
+    if limit < pilot.MIN_MA and by == "tic":
+        return "the rest of the house leaves less than 6 A"
+    if limit < pilot.MIN_MA and by == "profile":
+        return "a charging profile allows %s, and no car charges below 6 A" % _ampere(limit)
+    if limit < pilot.MIN_MA and by == "imax_user":
+        return "IMaxUser or PhaseNumber was never told: make provision"
+    if limit < pilot.MIN_MA:
+        return "%s allows %s, and no car charges below 6 A" % (by, _ampere(limit))
+    if evse.pilot == "D":
+        return "the car asks for ventilation, which there is none of here"
+    if evse.pilot == "B" and evse.offered_ma:
+        return "the car asks for no energy"
     return None
+
+
+def _why_no_transaction(station):
+    """What is missing for a transaction; None while no car is plugged in and nothing is amiss."""
+    session = station.session
+    registration = station.registration.status
+    if session.refuses_transactions:
+        return "nothing new begins: the station is about to restart, or to change its place"
+    if not session.operative:
+        return "Inoperative, as ChangeAvailability or the command availability said"
+    if session.authorization:
+        return "%s may charge: waiting for the car" % session.authorization.id_tag
+    if session.is_authorizing:
+        return "the central system is being asked about an id"
+    if registration in ("Pending", "Rejected"):
+        return "the central system answered %s: it has to accept this station first" % registration
+    if not station.evse.plugged:
+        return None
+    if session.car_already_charged:
+        return "this car has been charged: unplug it, or start with an id"
+    if session.reservation:
+        return "reserved for %s" % session.reservation.id_tag
+    if station.registration.online.is_set():
+        return "a car is plugged in: waiting for RemoteStartTransaction, or for an id"
+    return authorization.why_it_waits(station)
+
+
+def _advice(error):
+    """What ends a vendor error code, by its row."""
+    if not error.unplugging_recovers:
+        return "mend the cause, then reset hard; if it comes again, call the service"
+    again = "; if it comes again, call the service" if error.needs_service else ""
+    return "unplug the car" + again
 
 
 def _tic_standard(tic):
@@ -140,11 +212,13 @@ def _tic_standard(tic):
 
 
 def faults(station: Station) -> list:
-    """A line for each active vendor error code: the code, what it means, for how long."""
+    """A line for each active vendor error code: the code, what it means, for how long, and what to
+    do."""
     lines = []
     for code in station.evse.faults.active:
         seconds = (station.clock.ms() - station.evse.faults.since(code)) // 1000
-        lines.append("%s %s, for %d s" % (code, vendor_codes.row(code).info, seconds))
+        error = vendor_codes.row(code)
+        lines.append("%s %s, for %d s: %s" % (code, error.info, seconds, _advice(error)))
     return lines
 
 

@@ -57,7 +57,8 @@ def _find(text):
         if name and name not in names:
             name += ".Register"  # as the guide prints the two energies
             if name not in names:
-                raise ValueError("unknown measurand %s" % item.strip()[:50])
+                known = ", ".join([measurand.name for measurand in TABLE])
+                raise ValueError("unknown measurand %s, not %s" % (item.strip()[:50], known))
         if name and names.index(name) not in found:
             found.append(names.index(name))
     return found

@@ -5,6 +5,7 @@ import asyncio
 
 from firmware.base.runtime import const
 from firmware.ocpp import CallError, LinkDown
+from firmware.ocpp.registration import NONE
 
 _OFFLINE_MS = const(60000)  # after so long without a connection we are offline (guide-notes.md)
 
@@ -79,7 +80,20 @@ def _accepts_unknown_id_tags(station):
     return (
         config.on("LocalAuthorizeOffline")
         and config.on("AllowOfflineTxForUnknownId")
-        and station.connection.is_accepted_endpoint()
+        and _has_only_lost_its_link(station)
+    )
+
+
+def _has_only_lost_its_link(station):
+    """Whether nothing but the link is missing: the place accepted this station before, or has
+    never said anything, and it is no new place from which the station may have to go back."""
+    connection = station.connection
+    if connection.is_accepted_endpoint():
+        return True
+    return (
+        connection.url() != ""
+        and station.registration.status == NONE
+        and not connection.is_on_trial()
     )
 
 
@@ -94,3 +108,21 @@ def charges_without_asking(station) -> bool:
         and station.clock.ms() - lost_ms >= _OFFLINE_MS
         and _accepts_unknown_id_tags(station)
     )
+
+
+def why_it_waits(station) -> str | None:
+    """Why a car that was plugged in while the station is not online waits: a sentence. None where
+    it is about to charge."""
+    config = station.config
+    connection = station.connection
+    if not config.get("SupervisionUrl"):
+        return None
+    if not connection.url():
+        return "no central system was told: set SupervisionUrl, to an empty one for standalone"
+    if connection.lost_ms is None:
+        return "connected: waiting for the answer to BootNotification"
+    if not _has_only_lost_its_link(station):
+        return "no link to a central system that has not accepted this station: waiting for it"
+    if not _accepts_unknown_id_tags(station):
+        return "offline: LocalAuthorizeOffline or AllowOfflineTxForUnknownId keeps it waiting"
+    return "offline: charges by itself after %d s without a link" % (_OFFLINE_MS // 1000)

@@ -149,7 +149,7 @@ async def change_key(station, name: str, text: str) -> Change:
     once the answer has been sent."""
     key = station.config.find(name)
     if not key:  # the name is not logged: it may be a secret typed in the wrong place
-        return _refused(station, "NotSupported", "a key", "no such key")
+        return _refused(station, "NotSupported", "a key", "no such key; `config` lists them")
     try:
         value = _acceptable(station, key, text)
     except ValueError as why:
@@ -175,7 +175,7 @@ def _refused(station, status, name, why):
 def _acceptable(station, key: keys.Key, text: str):
     """The value as it is to be stored. Raises ValueError where it can't be accepted."""
     if keys.is_read_only(key, station.reference.socket):
-        raise ValueError("read-only")
+        raise ValueError(keys.why_read_only(key))
     value = keys.check(key, text)
     if key.name in keys.SECURITY_KEYS:
         station.security.prepare_change(key.name, value)

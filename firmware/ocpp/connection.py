@@ -103,6 +103,11 @@ class Connection:
         else:
             self._trial_until_ms = None
 
+    def is_on_trial(self) -> bool:
+        """Whether the endpoint is a new one, from which the station may have to go back: what
+        begins now could never be delivered."""
+        return self._trial_until_ms is not None
+
     def _trial_failed(self):
         return self._trial_until_ms is not None and self.station.clock.ms() >= self._trial_until_ms
 

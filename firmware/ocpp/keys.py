@@ -156,8 +156,21 @@ def find(name: str, feature_set: str = FULL) -> Key | None:
 def check(key: Key, text: str) -> str:
     """A value as it is stored and reported. Raises ValueError saying what is wrong with it."""
     if any(c < 32 or c == 127 for c in text.encode()):
-        raise ValueError("control characters")
+        raise ValueError("no control characters")
     return _TYPES[key.type](text, key.bounds)
+
+
+# What an installer says of the place: see tools/provision.py.
+_TOLD_BY_INSTALLER = ("IMaxUser", "PhaseNumber", "MeterType")
+
+
+def why_read_only(key: Key) -> str:
+    """Who sets a key that the central system can't change."""
+    if key.name in _TOLD_BY_INSTALLER:
+        return "read-only: the installer sets it by `make provision`, a PC's user by --key"
+    if key.access == RW_SOCKET:
+        return "read-only where the cable is attached"
+    return "read-only: it tells what this station is"
 
 
 def is_read_only(key: Key, has_socket: bool) -> bool:
@@ -322,15 +335,11 @@ def _boolean(text: str, bounds) -> str:
 
 def _integer(text: str, bounds: tuple | None) -> str:
     """A whole number; `bounds`: the lowest and the highest one, or None."""
+    low, high = bounds or (-999999999, 999999999)
     digits = text[1:] if text[:1] in ("-", "+") else text
-    if not (digits and len(digits) <= 9 and all(48 <= c < 58 for c in digits.encode())):
-        raise ValueError("a whole number")
-    number = int(text)
-    if bounds:
-        low, high = bounds
-        if not low <= number <= high:
-            raise ValueError("from %d to %d" % (low, high))
-    return str(number)
+    if digits and all(48 <= c < 58 for c in digits.encode()) and low <= int(text) <= high:
+        return str(int(text))
+    raise ValueError("a whole number" + (" from %d to %d" % bounds if bounds else ""))
 
 
 def _string(text: str, longest: int | None) -> str:

@@ -146,11 +146,11 @@ class Security:
         config = self.station.config
         before = config.get("SecurityProfile")
         if int(value) <= int(before):
-            raise ValueError("only a higher profile can be set")
+            raise ValueError("only a higher profile than %s can be set" % before)
         if not config.get("AuthorizationKey"):
-            raise ValueError("no AuthorizationKey is set")
+            raise ValueError("it needs a password: set AuthorizationKey first")
         if value == "2" and not self.ca:
-            raise ValueError("no CA certificate is provisioned")
+            raise ValueError("it needs a CA certificate: `make provision` installs one")
         if config.store.read(_OLD_PROFILE) is None:
             config.store.write(_OLD_PROFILE, before.encode())
 

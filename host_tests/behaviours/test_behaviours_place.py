@@ -359,7 +359,7 @@ def test_the_data_reset(runtime, tmp_path):
                 "IMaxUser": "16",  # the installer's
                 "SupervisionUrl": rig.url,
             }
-            assert await rig.console("profiles") == []
+            assert await rig.console("profiles") == ["none"]
             await rig.until(offered_ma=16000)
             # same place, same transaction
             assert (await rig.console("config AuthorizationKey")) == ["AuthorizationKey=(set)"]

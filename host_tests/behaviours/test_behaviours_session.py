@@ -343,8 +343,8 @@ def test_not_accepted_is_not_offline(answer, tmp_path):
     play("cpython", session())
 
 
-def test_never_accepted_is_not_offline_either(tmp_path):
-    """Once accepted, but under another identity."""
+def test_a_place_on_trial_is_not_offline(tmp_path):
+    """Accepted under one identity, not yet under the new one: nothing could be delivered."""
 
     async def session():
         async with Rig("cpython", tmp_path, box="BOX") as rig:

@@ -43,7 +43,7 @@ def runtime(request):
         (["--key", "PhaseNumber=2"], "PhaseNumber: 1 or 3"),
         (["--key", "PhaseNumber=0"], "PhaseNumber: 1 or 3"),
         (["--key", "PhaseNumber=3", "--model", "Evh5A07N2C7"], "PhaseNumber: 1 for Evh5A07N2C7"),
-        (["--key", "MeterType=7"], "MeterType: from 0 to 1"),
+        (["--key", "MeterType=7"], "MeterType: a whole number from 0 to 1"),
         (["--nonsense"], "no such option"),
     ],
 )

@@ -97,7 +97,8 @@ class Live:
                     continue
                 self.state = json.loads(lines[0])
                 if turn % 4 == 0 or self.state["vendor_error"]:
-                    self.faults = (await self.console("faults"))[0]
+                    lines = (await self.console("faults"))[0]
+                    self.faults = [] if lines == ["none"] else lines
             except (OSError, ValueError, asyncio.TimeoutError) as why:
                 self.gone = str(why).split("\n")[0] or "the station does not answer"
                 self.tell("gone", self.gone)

@@ -19,6 +19,22 @@ class Station:
         self.written.append(text % args)
 
 
+class Locked(Station):
+    """A station whose console has a password: a wrong one is answered two seconds later."""
+
+    login_ends_ms = 0
+
+    def __init__(self):
+        super().__init__()
+        self.config = self
+
+    def get(self, name):
+        return "open-sesame"
+
+    def security_event(self, text):
+        pass
+
+
 class Typed(Console):
     """Takes lines as commands; `typed` goes in byte by byte, or all in one."""
 
@@ -138,3 +154,31 @@ async def test_a_reset_cuts_no_reply():
     assert console.said and not console.said.endswith("ok\n")
     await runtime.stop([task])
     assert console.said == "\n".join(lines) + "\nok\n"
+
+
+async def test_each_line_has_its_reply_though_the_station_restarts():
+    """What is cancelled in the middle is told, and what was typed behind it waits."""
+    said = []
+
+    class Restarted(Console):
+        echo = False
+
+    blocks = [b"login one\nhelp\nlogin two\n", b"help\n"]
+
+    async def read():
+        if blocks:
+            return blocks.pop(0)
+        return b""
+
+    console = Restarted(read, said.append)
+    for _ in range(2):  # stations, each reset while a command runs
+        task = asyncio.create_task(console.run(Locked()))
+        await runtime.sleep_ms(1000)
+        await runtime.stop([task])
+    task = asyncio.create_task(console.run(Locked()))
+    await runtime.sleep_ms(5000)
+    await runtime.stop([task])
+    replies = [line for line in "".join(said).split("\n") if line == "ok" or line[:7] == "error: "]
+    assert len(replies) == 4, said
+    assert "restart" in replies[0] and replies[1] == replies[3] == "ok"
+    assert "restart" in replies[2], replies
