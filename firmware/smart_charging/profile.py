@@ -3,9 +3,18 @@
 A record is the form in which flash keeps a profile. Its numbers are little-endian:
     32 bytes  the fields of `Profile`, as `_FIELDS` has them
     i32 u32   when it was received, and a number that grows with each profile received
-    u32 each  startPeriod of all charging periods, s
-    u32 each  limit of all charging periods, 0.1 A or 0.1 W
-    u8 each   the phases that each charging period wishes to use, 1 or 3
+    u32 u32   startPeriod of the second charging period, s, and the unit in which the others follow
+    u32       the unit of the limits, 0.1 A or 0.1 W
+    each      startPeriod of all charging periods: u16, in units after the second one's
+    each      limit of all charging periods: u16, in units
+    a bit each  of all charging periods, the lowest first: whether one phase is wished, not three
+
+A unit is the greatest that leaves no remainder. Numbers that are too large for u16 even so are
+u32, with the unit 1. So nearly all records of 100 periods are short enough for LittleFS to keep
+them among its metadata, where a write costs a tenth of an erase.
+
+A firmware before this one had u32 startPeriods and limits right after the receipt, and the wished
+phases, 1 or 3, in a byte each. Such records stay as they are.
 
 Times are seconds since EPOCH, so that they are small integers on 32 bits until 2059. NEVER stands
 for all later times, ALWAYS for all earlier ones.
@@ -52,14 +61,21 @@ Profile = namedtuple(
         "identity",  # chargingProfileId
     ),
 )
-_FIELDS = "<BBBBiiiiiq"  # rank, 255 - level, kind and _IN_WATTS, count, and the rest as above
+_FIELDS = "<BBBBiiiiiq"  # rank, 255 - level, kind and flags, count, and the rest as above
+# The flags:
 _IN_WATTS = const(4)
+_SHORT_STARTS = const(8)  # u16
+_SHORT_LIMITS = const(16)  # u16
+_HAS_UNITS = const(32)  # else a firmware before this one has made it
+_FLAGS_AT = const(2)
 _TRANSACTION_AT = const(20)
 _RECEIPT = "<iI"
 _RECEIPT_AT = const(32)
 _COUNT_AT = const(3)
-_HEAD = const(40)  # bytes before the charging periods
-_PERIOD = const(9)  # bytes of each
+_UNITS = "<III"
+_UNITS_AT = const(40)
+_PERIODS_AT = const(52)
+_LARGEST_SHORT = const(65535)
 
 
 def purpose(rank: int) -> str:
@@ -79,11 +95,16 @@ def pack_record(profile: dict, connector_id: int, transaction: int, now: int) ->
     where the profile must be rejected."""
     schedule = profile["chargingSchedule"]
     fields = _fields(profile, schedule, connector_id, transaction, now)
-    record = bytearray(_HEAD + fields.count * _PERIOD)
-    flags = fields.kind | _IN_WATTS if fields.in_watts else fields.kind
-    head = (fields.rank, 255 - fields.level, flags) + tuple(fields[4:])
-    pack_into(_FIELDS, record, 0, *head)
-    _pack_periods(record, schedule["chargingSchedulePeriod"], fields.count, fields.in_watts)
+    periods = schedule["chargingSchedulePeriod"]
+    flags = fields.kind | _HAS_UNITS | (_IN_WATTS if fields.in_watts else 0)
+    second, start_unit, limit_unit, are_short = _units(periods, fields.in_watts)
+    flags |= are_short
+    record = bytearray(_size(flags, fields.count))
+    pack_into(
+        _FIELDS, record, 0, fields.rank, 255 - fields.level, flags, fields.count, *fields[5:]
+    )
+    pack_into(_UNITS, record, _UNITS_AT, second, start_unit, limit_unit)
+    _pack_periods(record, periods, fields.in_watts)
     return record
 
 
@@ -145,13 +166,11 @@ def _kind_and_start(profile, schedule, rank, now, valid_from):
     return RELATIVE, now
 
 
-def _pack_periods(record, periods, count, in_watts):
-    """Puts charging periods into a record. `periods`: arrays of startPeriod, limit and
-    numberPhases, one period after the other."""
-    highest = _HIGHEST_TENTHS_OF_W if in_watts else _HIGHEST_TENTHS_OF_A
-    starts_at = _HEAD
-    limits_at = starts_at + 4 * count
-    phases_at = limits_at + 4 * count
+def _units(periods, in_watts):
+    """(the startPeriod of the second charging period, 0 without one; the unit of the others; the
+    unit of the limits; the flags that say what is short). `periods`: arrays of startPeriod, limit
+    and numberPhases, one period after the other. Raises ValueError where they are not in order."""
+    start_unit = limit_unit = second = largest_limit = 0
     before = -1
     for numbers in periods:
         for n in range(0, len(numbers), 3):
@@ -159,18 +178,75 @@ def _pack_periods(record, periods, count, in_watts):
             if start <= before or (before < 0 and start):
                 raise ValueError("periods must begin at 0 and ascend")
             _require(start < NEVER, "startPeriod too large")
+            if before == 0:
+                second = start
+            elif before > 0 and start_unit != 1:
+                start_unit = _common_divisor(start_unit, start - second)
             before = start
-            pack_into("<I", record, starts_at, start)
-            pack_into("<I", record, limits_at, min(numbers[n + 1], highest))
-            record[phases_at] = 1 if 0 < numbers[n + 2] < 3 else 3
-            starts_at += 4
-            limits_at += 4
-            phases_at += 1
+            limit = _kept_limit(numbers[n + 1], in_watts)
+            largest_limit = max(largest_limit, limit)
+            if limit_unit != 1:
+                limit_unit = _common_divisor(limit_unit, limit)
+    flags = 0
+    if before - second <= _LARGEST_SHORT * start_unit or before == second:
+        flags |= _SHORT_STARTS
+    else:
+        start_unit = 1
+    if largest_limit <= _LARGEST_SHORT * limit_unit:
+        flags |= _SHORT_LIMITS
+    else:
+        limit_unit = 1
+    return second, max(1, start_unit), max(1, limit_unit), flags
+
+
+def _kept_limit(limit, in_watts):
+    """A limit as it is kept."""
+    return min(limit, _HIGHEST_TENTHS_OF_W if in_watts else _HIGHEST_TENTHS_OF_A)
+
+
+def _common_divisor(a, b):
+    """The greatest one; 0 of two zeros."""
+    while b:
+        a, b = b, a % b
+    return a
+
+
+def _pack_periods(record, periods, in_watts):
+    """Puts charging periods into a record whose head is there."""
+    second, start_unit, limit_unit = unpack_from(_UNITS, record, _UNITS_AT)
+    flags = record[_FLAGS_AT]
+    start_format, start_bytes = ("<H", 2) if flags & _SHORT_STARTS else ("<I", 4)
+    limit_format, limit_bytes = ("<H", 2) if flags & _SHORT_LIMITS else ("<I", 4)
+    starts_at = _PERIODS_AT
+    limits_at = _limits_at(record)
+    phases_at = _phases_at(record)
+    index = 0
+    for numbers in periods:
+        for n in range(0, len(numbers), 3):
+            if index:
+                pack_into(start_format, record, starts_at, (numbers[n] - second) // start_unit)
+            limit = _kept_limit(numbers[n + 1], in_watts)
+            pack_into(limit_format, record, limits_at, limit // limit_unit)
+            if 0 < numbers[n + 2] < 3:
+                record[phases_at + (index >> 3)] |= 1 << (index & 7)
+            starts_at += start_bytes
+            limits_at += limit_bytes
+            index += 1
+
+
+def _size(flags, count):
+    """The bytes of a record with these flags and so many charging periods."""
+    if not flags & _HAS_UNITS:
+        return _UNITS_AT + 9 * count
+    each = (2 if flags & _SHORT_STARTS else 4) + (2 if flags & _SHORT_LIMITS else 4)
+    return _PERIODS_AT + each * count + (count + 7) // 8
 
 
 def is_whole(record: bytes | bytearray) -> bool:
     """Whether these bytes can be a record: there is a charging period, and none is cut off."""
-    return len(record) > _HEAD and len(record) == _HEAD + record[_COUNT_AT] * _PERIOD
+    if len(record) <= _UNITS_AT or not record[_COUNT_AT]:
+        return False
+    return len(record) == _size(record[_FLAGS_AT], record[_COUNT_AT])
 
 
 def unpack_profile(record: bytes | bytearray) -> Profile:
@@ -206,28 +282,56 @@ def period_in_force(record: bytes | bytearray, second: int) -> int:
     high = record[_COUNT_AT]
     while high - low > 1:
         middle = (low + high) // 2
-        if unpack_from("<I", record, _HEAD + 4 * middle)[0] <= second:
+        if period_start(record, middle) <= second:
             low = middle
         else:
             high = middle
     return low
 
 
+def _limits_at(record):
+    """Where the limits begin."""
+    flags = record[_FLAGS_AT]
+    each = 2 if flags & _SHORT_STARTS else 4
+    return (_PERIODS_AT if flags & _HAS_UNITS else _UNITS_AT) + each * record[_COUNT_AT]
+
+
+def _phases_at(record):
+    """Where the wished phases begin."""
+    each = 2 if record[_FLAGS_AT] & _SHORT_LIMITS else 4
+    return _limits_at(record) + each * record[_COUNT_AT]
+
+
 def period_start(record: bytes | bytearray, index: int) -> int:
     """The startPeriod of a charging period, s."""
-    return unpack_from("<I", record, _HEAD + 4 * index)[0]
+    if not index:
+        return 0
+    flags = record[_FLAGS_AT]
+    if not flags & _HAS_UNITS:
+        return unpack_from("<I", record, _UNITS_AT + 4 * index)[0]
+    second, unit, _ = unpack_from(_UNITS, record, _UNITS_AT)
+    if flags & _SHORT_STARTS:
+        return second + unit * unpack_from("<H", record, _PERIODS_AT + 2 * index)[0]
+    return second + unpack_from("<I", record, _PERIODS_AT + 4 * index)[0]
 
 
 def period_limit(record: bytes | bytearray, index: int) -> int:
     """The limit of a charging period, 0.1 A or 0.1 W."""
-    return unpack_from("<I", record, _HEAD + 4 * (record[_COUNT_AT] + index))[0]
+    at = _limits_at(record)
+    if not record[_FLAGS_AT] & _SHORT_LIMITS:
+        return unpack_from("<I", record, at + 4 * index)[0]
+    unit = unpack_from(_UNITS, record, _UNITS_AT)[2]
+    return unit * unpack_from("<H", record, at + 2 * index)[0]
 
 
 def period_phases(record: bytes | bytearray, index: int) -> int:
     """The phases that a charging period wishes to use, 1 or 3."""
-    return record[_HEAD + 8 * record[_COUNT_AT] + index]
+    at = _phases_at(record)
+    if not record[_FLAGS_AT] & _HAS_UNITS:
+        return record[at + index]
+    return 1 if record[at + (index >> 3)] >> (index & 7) & 1 else 3
 
 
 def periods(record: bytes | bytearray) -> bytes | bytearray:
     """All charging periods, packed."""
-    return record[_HEAD:]
+    return record[_UNITS_AT:]

@@ -29,7 +29,7 @@ _HEAD_BYTES = const(7)
 _CRC_BYTES = const(4)
 _SEGMENT_BYTES = const(4096)  # a block of the flash
 _SMALL_FILES = const(8)
-_SMALL_BYTES = const(400)  # of each of them; at most 512, LittleFS's limit
+_SMALL_BYTES = const(500)  # of each of them; at most 512, LittleFS's limit
 _SMALL_BYTES_IN_ALL = const(1200)  # else their metadata would be rewritten too often
 _FOLDERS = const(2)  # of segments: LittleFS's work on a folder grows with the square of its files
 _IN_USE = const(0)  # the number of that file; small files follow, and then the segments
@@ -126,7 +126,7 @@ class ProfileFiles:
             offset = 0
             for number, slot, size in self._heads(file, file_size):
                 self._number = max(self._number, number)
-                self._make_room(slot)
+                self._extend_to(slot)
                 while len(numbers) <= slot:
                     numbers.append(0)
                 is_there = number > in_use_at or in_use[slot >> 3] >> (slot & 7) & 1
@@ -225,15 +225,29 @@ class ProfileFiles:
     def write(self, slot: int, record: bytes | bytearray) -> None:
         """Keeps a record instead of the one that the slot has had."""
         self._number += 1  # also where the flash does not take it: it may have half of it
-        self._make_room(slot)
+        self._extend_to(slot)
         frame = _frame(self._number, slot, record)
-        if _bytes(frame) <= _SMALL_BYTES:
-            file = self._small_file(slot, _bytes(frame))
+        size = _bytes(frame)
+        if size <= _SMALL_BYTES:
+            self.make_room(slot, len(record))
+            file = self._small_file(slot, size)[0]
             self._overwrite(file, frame)
-            self._place(slot, file, 0, _bytes(frame))
+            self._place(slot, file, 0, size)
         else:
             self._append([(slot, frame)])
         self._tidy_to = None
+
+    def make_room(self, slot: int, size: int) -> bool:
+        """Where what is in the small files has to be moved before a record of so many bytes is
+        written, moves it, so that others may have a turn before the record is. Returns whether
+        there was something to do; raises OSError when the flash is full."""
+        size += _HEAD_BYTES + _CRC_BYTES
+        if size > _SMALL_BYTES:
+            return False
+        file, others = self._small_file(slot, size)
+        if not file:
+            self._move(others)
+        return not file
 
     def remove(self, slots) -> None:
         """Forgets the records of these slots, in one step."""
@@ -250,8 +264,9 @@ class ProfileFiles:
         self._tidy_to = None
 
     def _small_file(self, slot, size):
-        """The small file that a frame of so many bytes of this slot may overwrite. Where there is
-        no room for one more, what is in the others goes into a segment."""
+        """(the small file that a frame of so many bytes of this slot may overwrite, or 0: there is
+        no room for one more before what is in the others has been moved; the slots in the
+        others)"""
         free = list(range(1, _SMALL_FILES + 1))
         others = []
         own = 0
@@ -264,10 +279,8 @@ class ProfileFiles:
                 else:
                     others.append(other)
                     size += self._size_of[other]
-        if size <= _SMALL_BYTES_IN_ALL and (own or free):
-            return own or free[0]
-        self._move(others)
-        return own or 1
+        has_room = size <= _SMALL_BYTES_IN_ALL and (own or free)
+        return (own or free[0]) if has_room else 0, others
 
     def _move(self, slots):
         """Appends the frames of these slots to a segment."""
@@ -295,7 +308,7 @@ class ProfileFiles:
             self._newest_size = _SEGMENT_BYTES  # nobody knows what is in it now
             raise
         for slot, frame in frames:
-            self._make_room(slot)
+            self._extend_to(slot)
             self._place(slot, file, self._newest_size, _bytes(frame))
             self._newest_size += _bytes(frame)
 
@@ -346,7 +359,7 @@ class ProfileFiles:
     def _segment_folder(self, number):
         return "%ssegments%d" % (self._folder, number)
 
-    def _make_room(self, slot):
+    def _extend_to(self, slot):
         while len(self._file_of) <= slot:
             more = [0] * _SLOTS_AT_ONCE
             self._file_of.extend(array("I", more))

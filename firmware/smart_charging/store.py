@@ -1,10 +1,11 @@
 """The installed charging profiles: their fields in RAM, their records in flash.
 
-A record (see profile.py) is in flash before its profile counts as installed, with two exceptions.
-To spare the flash, a record for a slot that was written less than a minute ago waits in RAM until
-the minute is over. TxProfiles wait too, and are written only to make room, since no transaction
-outlives a restart. At most 2 KB wait. A power cut loses the records that wait; then the profiles
-that they were to replace are still there.
+A record (see profile.py) is in flash before its profile counts as installed (errata 3.37), with
+two exceptions. To spare the flash, a profile that replaces the one of the same id less than 10 s
+after that was written waits in RAM until these 10 s are over; at most four profiles do. TxProfiles
+wait too, and are written only to make room, since no transaction outlives a restart. At most 2 KB
+wait. A power cut loses the records that wait; then the profiles that they were to replace are
+still there.
 
 Each write may cost an erase, which stops the CPU: there is one at a time, and other tasks run in
 between.
@@ -147,7 +148,11 @@ class ProfileTable:
 
 
 _WAITING_BYTES = 2048
-_WRITE_APART_MS = 60000
+_WAITING_REPLACEMENTS = 4
+# So long after a slot was written it is written again; `maintain` may come a second later, and may
+# have to make room first.
+_WRITE_APART_MS = 8000
+_STEP_MS = 1000  # between two calls of `maintain`
 _REMOVED_AT_ONCE = 5  # TxProfiles of transactions that are over
 _CLEARED_AT_ONCE = 20
 # Bytes of flash that are not tidied up: without a transaction, and with one.
@@ -265,13 +270,19 @@ class ProfileStore:
             if slot is None:
                 self.log.warning("no room for one more")
                 return False
-            pause_ms = self._pause_ms(slot) if replaced else 0
+            pause_ms = 0
+            if len(replaced) == 1 and self.table.identity(slot) == fields.identity:
+                pause_ms = self._pause_ms(slot)
             waits = pause_ms > 0 or fields.rank == profile.TX
             others = [other for other in self._waiting if other != slot]
             size = len(record) + sum([len(self._waiting[other]) for other in others])
-            if not waits or size <= _WAITING_BYTES:
+            due = [other for other in self._due_ms if other != slot]
+            if not waits:
+                if not self._has_moved(slot, record):
+                    break
+            elif size <= _WAITING_BYTES and len(due) < _WAITING_REPLACEMENTS:
                 break
-            if not self._write(others[0]):
+            elif not self._write((due or others)[0]):
                 return False
         received = max(self._newest, self.now())
         profile.set_receipt(record, received, self._sequence + 1)
@@ -336,11 +347,15 @@ class ProfileStore:
         number = transaction_number(running)
         if number != self._cleaned_for and self._remove_ended(number):
             self._cleaned_for = number
-        now = self._clock.ms()
-        for slot in self._due_ms:
-            if self._due_ms[slot] <= now:
-                self._write(slot)
+        # Where several are due soon they are written one a step, the last of them in time.
+        last_ms = self._clock.ms()
+        for due_ms in sorted(self._due_ms.values()):
+            if due_ms <= last_ms:
+                slot = min(self._due_ms, key=self._due_ms.get)
+                if not self._has_moved(slot, self._waiting[slot]):
+                    self._write(slot)
                 return
+            last_ms += _STEP_MS
         try:
             self._files.tidy(_GARBAGE_WHILE_CHARGING if running else _GARBAGE)
         except OSError as why:
@@ -384,6 +399,13 @@ class ProfileStore:
         self._waiting.pop(slot, None)
         self._due_ms.pop(slot, None)
         return True
+
+    def _has_moved(self, slot, record):
+        """Makes room for a record, where that takes a step of its own; whether it did."""
+        try:
+            return self._files.make_room(slot, len(record))
+        except OSError:
+            return False  # the write will tell
 
     def _pause_ms(self, slot):
         """How long a new record waits for being written; 0: it does not."""

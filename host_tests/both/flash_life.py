@@ -216,7 +216,7 @@ class Life:
         self.keys.append((before, self.step()))
 
     def profile(self, count=1):
-        """A profile takes the place of the one before; it is promised once it is written."""
+        """A profile takes the place of the one before; it is promised once it is installed."""
         self.pass_time(61)
         schedule = [{"startPeriod": n, "limit": 6 + len(self.profiles) % 26} for n in range(count)]
         given = {
@@ -232,8 +232,6 @@ class Life:
         store = self.s.profiles
         before = self.step()
         assert asyncio.run(store.install(record))
-        self.pass_time(61)
-        store.maintain(None)
         self.profiles.append((before, self.step(), self.s.profile()))
 
     def no_profile(self):

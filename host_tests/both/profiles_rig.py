@@ -59,6 +59,9 @@ class Values:
         self.writes += 1
         self.values[name] = bytes(data)
 
+    def make_room(self, slot, size):
+        return False
+
     def remove(self, slots):
         for slot in slots:
             self.values.pop(slot, None)

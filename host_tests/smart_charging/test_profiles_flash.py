@@ -7,7 +7,8 @@ from firmware.smart_charging import profile as records
 from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
 from host_tests.both.logs import Log
-from host_tests.both.profiles_rig import MAX, NOW, Clock, Station, profile
+from host_tests.both.profiles_rig import MAX, NOW, Clock, Station, Values, profile
+from host_tests.both.smart_charging.test_profile_records import old_form
 from host_tests.flash import REMOUNTED, STOCK, Flash
 from host_tests.smart_charging.test_profiles_oracle import run
 
@@ -63,7 +64,12 @@ def places(found):
 
 
 def large(n, level=0, **more):
-    return profile([(i * 60, n) for i in range(100)], level=level, identity=n, **more)
+    """With 100 periods. Every other one is too large for a small file: its limits are tenths of a
+    watt."""
+    if n % 2:
+        return profile([(i * 60, n) for i in range(100)], level=level, identity=n, **more)
+    limits = [(i * 60, 7000.1 + n + i) for i in range(100)]
+    return profile(limits, level=level, identity=n, unit="W", **more)
 
 
 def life(station):
@@ -85,7 +91,9 @@ def life(station):
     yield "five seconds", wait(5)
     yield "replaced soon", put(profile(11, level=1, identity=1))
     yield "replaced again", put(profile(12, level=1, identity=1))
-    yield "a minute", wait(60)
+    yield "ten seconds", wait(10)
+    yield "and again", put(profile(13, level=1, identity=1))
+    yield "flush", flush
     yield "by level", put(profile(13, level=1, identity=2))
     yield "flush", flush
     yield "another purpose", put(profile(14, level=1, identity=3, purpose=MAX), 0)
@@ -110,7 +118,7 @@ def life(station):
     yield "the transaction ends", wait(1)
     for n in range(30, 44):
         yield "small, which fills its files", put(profile(n - 20, level=n, identity=n))
-    for n in range(9):
+    for n in range(15):
         for message in (large(9, level=107), profile(n, level=31, identity=31)):
             yield "the same again", put(message)
             yield "a minute, with tidying", wait(61)
@@ -168,13 +176,29 @@ def test_a_power_cut_at_any_step(geometry):
         replay(len(flash.history))
         before = after
         known = content(station.profiles)
-        written = ("flush", "one", "a minute", "the transaction ends", "in its place")
+        written = (
+            "flush",
+            "one",
+            "ten seconds",
+            "another connector",
+            "the transaction ends",
+            "in its place",
+        )
         if name in written or "two" in name or "small" in name or "tidying" in name:
-            assert after == {n: item for n, item in known.items() if item[0].rank != records.TX}
+            kept = {n: item for n, item in known.items() if item[0].rank != records.TX}
+            assert after == kept, name
         elif "clear" in name or "gone" in name:
             assert after.keys() <= known.keys(), (name, "came back")
     assert after == {}
-    assert cuts > 120 and {"two at once", "two large at once", "flush"} <= names, (cuts, names)
+    assert cuts > 90 and {"two at once", "two large at once", "flush"} <= names, (cuts, names)
+
+
+def old_values(station):
+    """The records of a station as a firmware before this one had them."""
+    values = Values()
+    for slot, record in station.values.records():
+        values.write(slot, old_form(record))
+    return values
 
 
 @pytest.mark.parametrize("geometry", [STOCK, REMOUNTED])
@@ -187,8 +211,8 @@ def test_what_a_firmware_before_has_kept(geometry):
         limits = [(i * 60, n) for i in range(1 if n % 2 else 100)]
         assert run(station.set(profile(limits, level=n, identity=n))) == "Accepted"
     for slot, record in station.values.records():
-        old.write(str(slot), record)
-    expected = content(station.profiles)
+        old.write(str(slot), old_form(record))
+    expected = content(Station(old_values(station)).profiles)
     flash.unmount()
     begun = bytearray(flash.memory)
     flash = Flash(memory=bytearray(begun), geometry=geometry)
@@ -217,27 +241,29 @@ def test_what_a_firmware_before_has_kept_fills_the_flash(geometry, blocks):
     kept = 0
     try:
         for slot, record in station.values.records():
-            old.write(str(slot), record)
+            old.write(str(slot), old_form(record))
             kept += 1
     except OSError:
         pass
     assert 10 < kept < 40
     flash.unmount()
     found = loaded(flash.memory, geometry)
-    assert found == {n: item for n, item in content(station.profiles).items() if n < kept}
+    expected = content(Station(old_values(station)).profiles)
+    assert found == {n: item for n, item in expected.items() if n < kept}
 
 
 def test_a_damaged_record_is_no_profile_and_the_others_stay():
     flash = Flash(BLOCKS)
     station = Station(Counting(flash.mount()))
-    for n in range(8):
+    for n in range(12):
         assert run(station.set(large(n, level=n))) == "Accepted"
     assert run(station.set(profile(10, level=100, identity=100))) == "Accepted"
     whole = flash.files
     names = []
     for folder in ("profiles", "profiles/segments0", "profiles/segments1"):
         names += [f"{folder}/{name}" for name in whole.listdir(folder) if "seg" not in name]
-    assert len(names) == 3  # two segments and a small one
+    kinds = ["segment" if "/segments" in name else "small" for name in names]
+    assert kinds.count("segment") == 2 and "small" in kinds
     for name in names:
         with whole.open(name, "rb") as f:
             data = f.read()
@@ -250,7 +276,7 @@ def test_a_damaged_record_is_no_profile_and_the_others_stay():
             again.unmount()
             store = ProfileStore(ProfileFiles(again.mount()), Clock(), Log())
             if at != 5:  # what says how long a record is, says where the next one begins
-                assert len(store.slots()) >= 7, (name, at)
+                assert len(store.slots()) >= 12, (name, at)
             for slot in store.slots():
                 assert store.record(slot)
             assert run(store.install(bytearray(station.profiles.record(0))))
@@ -277,12 +303,13 @@ def test_a_profile_every_ten_seconds_for_a_day(purpose, periods):
         assert station.limit()[0] == min(n % 33, 32) * 1000
         station.clock.pass_s(5)
         station.profiles.maintain(station.transactions.running)
-    assert store.writes <= hours * 60
+    # TxProfiles end with their transaction, and are not written
+    assert store.writes == (0 if purpose == "Tx" else hours * 360)
     erases = (sum(flash.erases) - begun) / hours * 24 * 365 * 15 / flash.blocks
     print(f"{store.writes} writes in {hours} h; after 15 years {erases:.0f} erases a block")
     assert erases < 50000
     # far less than one erase for each profile
-    assert sum(flash.erases) - begun < hours * (8 if periods == 1 else 80)
+    assert sum(flash.erases) - begun < hours * 360 * (0.06 if periods == 1 else 0.2)
 
 
 def test_an_erase_at_a_time():

@@ -2,14 +2,16 @@
 
     python -m tools.bench.wear [--days N]
 
-A day: ten sessions of two hours with values every 30 s, a charging profile of 24 periods every ten
-seconds of them, a reservation for each, one session more without a central system (the register is
-kept each minute), 24 changes of a key, 24 saves of the log.
+A day: ten sessions of two hours with values every 30 s, a charging profile every ten seconds of
+them, a reservation for each, one session more without a central system (the register is kept each
+minute), 24 changes of a key, 24 saves of the log. The profiles have 24 charging periods, 100, or
+100 whose limits are tenths of a watt over 6.5 kW, the least compact there are.
 
-On littlefs-python's LittleFS with the device's geometry, 2 MB of which the two firmware slots
-take a part that never moves. Erases are counted block by block. LittleFS moves what is erased
-often, a folder, after 100 erases: the block that was erased most, without the stay that may just
-have begun or ended, says how long 100,000 erases a block last; at best as long as the mean.
+On littlefs-python's LittleFS with the device's geometry: 2 MB of which the two firmware slots
+take a part that never moves, and a frozen image's 0xF0000 bytes without slots. Erases are counted
+block by block. LittleFS moves what is erased often, a folder, after 100 erases: the block that was
+erased most, without the stay that may just have begun or ended, says how long 100,000 erases a
+block last; at best as long as the mean.
 """
 
 from __future__ import annotations
@@ -30,9 +32,14 @@ from host_tests import flash as flashes
 from host_tests.flash import BLOCK, Flash
 from tools.bench import messages
 
-BLOCKS = 512
 CYCLES = 100_000
 SLOTS_KB = 2 * 250
+BOARDS = {"2 MB with two slots": (512, SLOTS_KB), "a frozen image": (240, 0)}
+PROFILES = {
+    "24 periods": (24, False),
+    "100 periods": (100, False),
+    "100, tenths of a watt": (100, True),
+}
 SESSIONS = 10
 SESSION_S = 2 * 3600
 EVERY_S = 30
@@ -82,9 +89,12 @@ class _Log:
 
 
 class Life:
-    """What the station's storage does, on these files."""
+    """What the station's storage does, on these files. `periods`: charging periods of the
+    profiles, `in_tenths`: their limits are tenths of a watt."""
 
-    def __init__(self, files):
+    def __init__(self, files, periods: int = 24, in_tenths: bool = False):
+        self.periods = periods
+        self.in_tenths = in_tenths
         self.clock = _Clock()
         self.log = _Log(self.clock)
         self.files = files
@@ -112,9 +122,14 @@ class Life:
             self.profiles.maintain(self.transactions.running)
 
     def record(self):
-        message = messages.profile(24)
+        message = messages.profile(self.periods)
         made = message["csChargingProfiles"]
-        made["chargingSchedule"]["chargingSchedulePeriod"][3]["limit"] = 6 + self.count % 20
+        periods = made["chargingSchedule"]["chargingSchedulePeriod"]
+        periods[3]["limit"] = 6 + self.count % 20
+        if self.in_tenths:
+            made["chargingSchedule"]["chargingRateUnit"] = "W"
+            for number, period in enumerate(periods):
+                period["limit"] = 7000.1 + number + self.count % 2000
         schemas.check("SetChargingProfile", "req", message)
         return pack_record(made, 1, -1, self.clock.epoch())
 
@@ -161,21 +176,24 @@ class Life:
             Logbook(self.files, self.log).save()
 
 
-def measure(days: int) -> dict[str, float]:
+def measure(
+    days: int, board: str = "2 MB with two slots", profiles: str = "24 periods"
+) -> dict[str, float]:
     """Erases a day in all, those of the worst block, programs a day, years until it is worn."""
-    flash = Flash(BLOCKS)
+    blocks, slots_kb = BOARDS[board]
+    flash = Flash(blocks)
     files = flash.mount()
-    for number in range(SLOTS_KB // 25):
+    for number in range(slots_kb // 25):
         with files.open(f"module{number}", "wb") as f:
             f.write(bytes(25 * 1024))
-    life = Life(files)
+    life = Life(files, *PROFILES[profiles])
     before = list(flash.erases)
     programs = flash.programs
     for _ in range(days):
         life.day()
     life.loop.close()
     erases = [now - then for now, then in zip(flash.erases, before)]
-    moving = BLOCKS - SLOTS_KB * 1024 // BLOCK - 4
+    moving = blocks - slots_kb * 1024 // BLOCK - 4
     worst = max((max(erases) - flashes.CYCLES) / days, sum(erases) / days / moving)
     return {
         "erases": sum(erases) / days,
@@ -186,16 +204,20 @@ def measure(days: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Prints one row."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=20)
     days = parser.parse_args().days
-    row = measure(days)
-    print(
-        f"wear: {row['erases']:.0f} erases a day, {row['worst']:.1f} of the worst block, "
-        f"{row['programs']:.0f} programs; {row['years']:.0f} years at {CYCLES} erases a block, "
-        f"{BLOCKS * BLOCK >> 20} MB ({days} days simulated)"
-    )
+    print(f"wear of the flash, {days} days simulated, {CYCLES} erases a block:")
+    for board in BOARDS:
+        for profiles in PROFILES:
+            row = measure(days, board, profiles)
+            print(
+                f"{board + ', ' + profiles:44} {row['erases']:5.0f} erases a day, "
+                f"{row['worst']:4.1f} of the worst block, {row['programs']:5.0f} programs: "
+                f"{row['years']:4.0f} years",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from firmware.smart_charging.profile import NEVER, pack_record, unpack_profile
 from firmware.smart_charging.store import MAX_PROFILES, ProfileTable
 from host_tests.both.charger_rig import Store
 from host_tests.both.profiles_rig import MAX, NOW, profile
+from host_tests.both.smart_charging.test_profile_records import old_form
 
 T = NOW - records.EPOCH
 
@@ -86,7 +87,8 @@ def test_a_lost_record_is_as_if_it_were_not_there():
 
 
 def test_records_stay_what_they_are_in_flash():
-    """A firmware that comes later reads what an earlier one has written."""
+    """A firmware that comes later reads what an earlier one has written; `old` is the form
+    whose numbers all had 32 bits."""
     daily = profile(
         [(0, 16), (60, 8.1, 1)],
         level=3,
@@ -97,24 +99,30 @@ def test_records_stay_what_they_are_in_flash():
     )
     most = profile(11000.5, identity=-5, purpose=MAX, unit="W", first=NOW, last=NOW + 9)
     large = profile([(0, 6, 3)], 200, "Tx", "Relative", None, identity=1 << 40)
-    for record, fields, rest in (
+    for record, fields, rest, old in (
         (
             packed(daily),
-            "02fc0102000000c0ffffff3f1c4cd503100e0000ffffffff0700000000000000",
+            "02fc3902000000c0ffffff3f1c4cd503100e0000ffffffff0700000000000000",
+            "00000000000000003c000000010000000100000000000000a000510002",
             "0000000000000000000000003c000000a0000000510000000301",
         ),
         (
             packed(most, 0),
-            "00ff0401804cd503894cd503804cd503ffffff3ffffffffffbffffffffffffff",
+            "00ff3c01804cd503894cd503804cd503ffffff3ffffffffffbffffffffffffff",
+            "00000000000000000000000001000000b5ad01000000010000",
             "000000000000000000000000b5ad010003",
         ),
         (
             packed(large, 1, 70000),
-            "01370301000000c0ffffff3f804cd503ffffff3f701101000000000000010000",
+            "01373b01000000c0ffffff3f804cd503ffffff3f701101000000000000010000",
+            "000000000000000000000000010000003c0000000000010000",
             "0000000000000000000000003c00000003",
         ),
     ):
         assert binascii.hexlify(record).decode() == fields + rest
+        flags = "%02x" % (record[2] & 7)
+        old_record = binascii.hexlify(old_form(record)).decode()
+        assert old_record == fields[:4] + flags + fields[6:] + old
         assert records.is_whole(record) and not records.is_whole(record[:-1])
 
 

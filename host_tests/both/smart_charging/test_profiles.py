@@ -5,6 +5,7 @@ import json
 
 from firmware.ocpp import CallError, schemas
 from firmware.ocpp.handlers import smart_charging
+from firmware.smart_charging import profile as records
 from firmware.smart_charging.controller import phases_to_connect
 from firmware.smart_charging.profile import NEVER
 from host_tests.both.profiles_rig import MAX, NOW, Station, profile
@@ -439,16 +440,28 @@ async def test_the_profile_of_a_remote_start():
 
 
 async def test_energy_managers_of_many_profiles():
-    """Each profile is written once a minute at most, however many there are."""
-    station = Station()
-    for n in range(180):
-        for identity in range(12):
-            message = profile(6 + n % 10, level=identity, identity=identity)
-            assert await station.set(message) == "Accepted"
-        for _ in range(10):
+    """A profile that is replaced each second is written each ten seconds at most, and what may
+    wait is in flash 10 s after it was accepted. More of them than may wait are written at once."""
+    for profiles in (4, 6):
+        station = Station()
+        accepted = {}  # amperes by (id, second)
+        for second in range(180):
+            for identity in range(profiles):
+                amperes = 6 + (second + identity) % 26
+                accepted[identity, second] = amperes
+                message = profile(amperes, level=identity, identity=identity)
+                assert await station.set(message) == "Accepted"
             station.clock.pass_s(1)
             station.profiles.maintain(None)
-    assert station.values.writes <= 31 * 12, station.values.writes
+            restarted = station.restart().profiles
+            for slot in restarted.slots():
+                identity = restarted.table.identity(slot)
+                found = records.period_limit(restarted.record(slot), 0) // 10
+                allowed = [accepted.get((identity, second - ago)) for ago in range(11)]
+                assert found in allowed, (identity, second)
+            assert len(restarted.slots()) == profiles
+        if profiles == 4:
+            assert station.values.writes <= 4 * 24, station.values.writes
 
 
 async def test_a_clock_that_nobody_set():
@@ -486,38 +499,40 @@ async def test_a_clock_that_is_set_back_or_at_last():
 
 
 async def test_energy_managers_every_ten_seconds():
-    """For an hour: a write a minute at most, each takes effect at once."""
+    """For an hour: each takes effect at once, and is in flash when it is accepted."""
     station = Station()
-    written = None
     for n in range(360):
         ma = n % 7 * 5000
         wished = [(0, ma // 1000, 1 + n % 2 * 2)]
         assert await station.set(profile(wished, start=NOW - 99999999)) == "Accepted"
         assert station.limit()[0] == ma
+        assert station.restart().limit() == (ma, None)
         for _ in range(10):
             station.clock.pass_s(1)
-            before = station.values.writes
             station.profiles.maintain(None)
-            if station.values.writes > before:
-                written = ma
-    assert 50 < station.values.writes <= 61
-    assert station.restart().limit() == (written, None)
+    assert station.values.writes == 360
 
 
 async def test_a_profile_is_safe_when_it_is_accepted():
-    """One that replaces it within the minute may wait."""
+    """One that replaces the same id again within 10 s may wait until they are over."""
     station = Station()
-    await station.set(profile(9))
+    await station.set(profile(9, identity=1))
     assert station.restart().limit() == (9000, None)
-    await station.set(profile(10))
-    assert station.restart().limit() == (9000, None)
-    for _ in range(60):
+    await station.set(profile(8, identity=2))  # of the same level: in its place
+    assert station.restart().limit() == (8000, None)
+    await station.set(profile(10, identity=2))
+    assert station.restart().limit() == (8000, None)
+    for _ in range(10):
         station.clock.pass_s(1)
         station.profiles.maintain(None)
     assert station.restart().limit() == (10000, None)
-    await station.set(profile(11))
+    await station.set(profile(11, identity=2))
     station.profiles.flush()
     assert station.restart().limit() == (11000, None)
+    await station.set(profile(12, level=3, identity=3))
+    await station.set(profile(13, level=3, identity=2))  # in the place of two
+    restarted = station.restart()
+    assert restarted.limit() == (13000, None) and len(restarted.profiles.slots()) == 1
 
 
 async def test_a_full_flash():
