@@ -22,6 +22,7 @@ PAGES = (
     "docs/security.md",
     "docs/memory.md",
     "docs/installing.md",
+    "docs/central-systems.md",
     "docs/hardware.md",
     "docs/reference.md",
     "docs/wiring.md",
