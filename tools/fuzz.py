@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from firmware.base import runtime
 from host_tests import virtual
 from host_tests.both import fuzz_targets
-from host_tests.proof import fuzzing
+from host_tests.proof import fuzz_decoders, fuzzing
 from tools import runtimes
 
 INPUTS = 200  # for a decoder, before the next one's turn
@@ -48,7 +48,7 @@ class Fuzz:
         names = fuzz_targets.NAMES if words.only in (None, "decoders") else [words.only]
         if words.only == "station":
             names = []
-        self.decoders = [fuzzing.Decoder(name, self.seed, self.bits) for name in names]
+        self.decoders = [fuzz_decoders.Decoder(name, self.seed, self.bits) for name in names]
         self.inputs = {one.name: 0 for one in self.decoders}
         self.besieges = words.only in (None, "station")
 
@@ -73,7 +73,7 @@ class Fuzz:
                 break
             try:
                 one.work(inputs=INPUTS)
-            except fuzzing.Found as why:
+            except fuzz_decoders.Found as why:
                 self._say(f"FOUND {why}")
                 self.found.append(why)
                 self.decoders.remove(one)
@@ -108,7 +108,7 @@ class Fuzz:
                 asyncio.run(work) if self.bits else virtual.run(work)
             except Exception as error:  # also what the start or the end of a siege raises
                 why = str(error)
-                if not isinstance(error, fuzzing.Found):
+                if not isinstance(error, fuzz_decoders.Found):
                     why = f"station {seed}: {''.join(traceback.format_exception(error))}"
                 self._say(f"FOUND {why}")
                 self.found.append(why)
@@ -130,7 +130,7 @@ def replay(name: str, data: bytes, bits: int) -> None:
     """One input to one decoder, with the traceback of what it raises."""
     print(getattr(fuzz_targets, name)(data))
     if bits:
-        one = fuzzing.Decoder(name, 0, bits)
+        one = fuzz_decoders.Decoder(name, 0, bits)
         one.compare([data])
         print(f"the same on {bits} bits")
 

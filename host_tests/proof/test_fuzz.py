@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from host_tests.proof import fuzzing
+from host_tests.both import fuzz_targets
+from host_tests.proof import disturbances, fuzz_decoders, fuzz_messages, fuzzing
 from host_tests.station import BITS, RUNTIMES, play
 from tools import runtimes
 
@@ -43,25 +44,25 @@ def test_the_oracle_minds(wrong, why):
     siege = fuzzing.Siege("cpython", None, 1)
     good = b'[2,"x","TriggerMessage",{"requestedMessage":"Heartbeat"}]'
     bad = b'[2,"x","TriggerMessage",{"requestedMessage":7}]'
-    siege.judge(good, fuzzing.model(good), [[3, "x", {"status": "Accepted"}]])
-    siege.judge(bad, fuzzing.model(bad), [[4, "x", "TypeConstraintViolation", "", {}]])
+    siege.judge(good, fuzz_messages.model(good), [[3, "x", {"status": "Accepted"}]])
+    siege.judge(bad, fuzz_messages.model(bad), [[4, "x", "TypeConstraintViolation", "", {}]])
     frame = good if wrong[0] == 3 else bad
-    with pytest.raises(fuzzing.Found, match=why):
-        siege.judge(frame, fuzzing.model(frame), [wrong])
-    with pytest.raises(fuzzing.Found, match="0 answers"):
-        siege.judge(frame, fuzzing.model(frame), [])
+    with pytest.raises(fuzz_decoders.Found, match=why):
+        siege.judge(frame, fuzz_messages.model(frame), [wrong])
+    with pytest.raises(fuzz_decoders.Found, match="0 answers"):
+        siege.judge(frame, fuzz_messages.model(frame), [])
 
 
 def test_a_finding_says_what_was_wrong_and_what_came_before(tmp_path, monkeypatch):
     """A bare time-out had an empty text, and so had the finding."""
 
     async def typed_in_vain(siege):
-        await siege._say(b"[3]", fuzzing.model(b"[3]"))
+        await siege._say(b"[3]", fuzz_messages.model(b"[3]"))
         siege.typed = "status now"
         raise TimeoutError
 
     monkeypatch.setattr(fuzzing.Siege, "_calls", typed_in_vain)
-    with pytest.raises(fuzzing.Found) as found:
+    with pytest.raises(fuzz_decoders.Found) as found:
         play("cpython", fuzzing.siege("cpython", tmp_path, 1, 30))
     for words in ("TimeoutError", "typed_in_vain", "b'[3]'", "'status now'", "seed 1, step"):
         assert words in str(found.value)
@@ -72,14 +73,14 @@ def test_what_is_left_of_a_typed_line():
         ("status", "status"), ("\x7f\b", ""), ("quut\b\bit", "quit"), ("a\x15help", "help"),
         ("a\x1b[Ab\x1bOPc\x1b[1;5Dd\x1bxe", "abcde"), ("a\x1b[12", "a"), ("x\ty\x01", "x y"),
     ):  # fmt: skip
-        assert fuzzing.left_of(line) == left
+        assert disturbances.left_of(line) == left
 
 
 def test_what_is_broken_is_answered_by_its_id():
     for data in (b'[2,"x","Reset",{"type":"Soft"', b' [2 , "x" ,7,{}]', b'[2,"x"]'):
-        assert fuzzing.model(data)[:2] == ("refused", "x")
+        assert fuzz_messages.model(data)[:2] == ("refused", "x")
     for data in (b"", b"[", b'[2,"x', b'[2,"\xff"]', b'["2","x"', b'[2,"\\u0041",'):
-        assert fuzzing.model(data)[:2] == ("broken", None)
+        assert fuzz_messages.model(data)[:2] == ("broken", None)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -106,9 +107,9 @@ def test_the_tool_finds(monkeypatch):
             raise KeyError("no")
         return ""
 
-    monkeypatch.setattr(fuzzing.fuzz_targets, "urls", fragile)
-    monkeypatch.setattr(fuzzing.fuzz_targets, "urls_seeds", lambda: [b"abc"])
-    one = fuzzing.Decoder("urls", 1)
-    with pytest.raises(fuzzing.Found, match="--only urls --hex") as found:
+    monkeypatch.setattr(fuzz_targets, "urls", fragile)
+    monkeypatch.setattr(fuzz_targets, "urls_seeds", lambda: [b"abc"])
+    one = fuzz_decoders.Decoder("urls", 1)
+    with pytest.raises(fuzz_decoders.Found, match="--only urls --hex") as found:
         one.work(inputs=5000)
     assert len(bytes.fromhex(str(found.value).rpartition(" ")[2])) == 4

@@ -2,7 +2,7 @@
 
 import gc
 
-from host_tests.both import fuzz_targets
+from host_tests.both import fuzz_inputs, fuzz_targets
 
 SEED = 1
 INPUTS = 25  # for each decoder
@@ -11,11 +11,11 @@ INPUTS = 25  # for each decoder
 def _fuzz(names):
     for name in names.split():
         seeds = getattr(fuzz_targets, name + "_seeds")()
-        random = fuzz_targets.Random(SEED)
+        random = fuzz_inputs.Random(SEED)
         for seed in seeds:
             getattr(fuzz_targets, name)(seed)
         for number in range(INPUTS):
-            data = fuzz_targets.mutated(random, seeds, 1200)
+            data = fuzz_inputs.mutated(random, seeds, 1200)
             try:
                 getattr(fuzz_targets, name)(data)
             except Exception:
