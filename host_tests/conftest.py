@@ -215,6 +215,12 @@ class MicroPython:
         return done
 
 
+@pytest.fixture(params=("cpython", *RUNTIMES))
+def runtime(request):
+    """The name of each Python, for host_tests/station.py."""
+    return request.param
+
+
 @pytest.fixture
 def micropython():
     """`micropython(64)` or `micropython(32)`: a MicroPython to run; skips where there is none."""

@@ -4,15 +4,10 @@ import datetime
 
 import pytest
 
-from host_tests.station import RUNTIMES, Rig, play
+from host_tests.station import Rig, play
 from host_tests.talk import change, keys, notes, settled, told
 
 ENERGY = "Energy.Active.Import.Register"
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
 
 
 def key(name, value):

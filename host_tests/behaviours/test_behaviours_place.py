@@ -8,7 +8,7 @@ from ocpp.exceptions import InternalError
 
 from firmware.base.store import Store
 from firmware.sensing.modbus import Master
-from host_tests.station import RUNTIMES, Rig, play
+from host_tests.station import Rig, play
 from host_tests.talk import answer, change, keys, settled, told
 from tools.central import House
 
@@ -34,11 +34,6 @@ async def another(rig):
         yield house, await house.open()
     finally:
         await house.close()
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
 
 
 def test_never_provisioned_reports_the_default_and_dials_nobody(runtime, tmp_path):

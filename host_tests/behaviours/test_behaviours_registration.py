@@ -6,13 +6,8 @@ import datetime
 import pytest
 
 from firmware.ocpp import registration
-from host_tests.station import RUNTIMES, Rig, play
+from host_tests.station import Rig, play
 from host_tests.talk import change, keys, notes, raw, settled, told
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
 
 
 def said(house):

@@ -2,15 +2,10 @@
 
 import pytest
 
-from host_tests.station import RUNTIMES, Rig, play
+from host_tests.station import Rig, play
 from host_tests.talk import change, settled, statuses, told
 
 OFF = "false"
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
 
 
 def key(name, value):

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from host_tests.station import RUNTIMES, Rig, play
+from host_tests.station import Rig, play
 from host_tests.talk import change, notes, settled, statuses, told
 
 # The rows of the table; B6 by errata 3.20. From Faulted everything.
@@ -19,11 +19,6 @@ TABLE = {
     "Reserved": "Available Preparing Unavailable Faulted",
     "Unavailable": "Available Preparing Charging SuspendedEV SuspendedEVSE Faulted",
 }
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
 
 
 class Watch:

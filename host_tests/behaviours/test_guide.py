@@ -6,7 +6,7 @@ docs/guide-notes.md says: booleans in lower case, lists with commas, numbers wit
 
 import pytest
 
-from host_tests.station import BOX, RUNTIMES, Rig, play
+from host_tests.station import BOX, Rig, play
 from host_tests.talk import change, keys, raw, settled, told
 from tools import runtimes
 
@@ -82,11 +82,6 @@ def rows(text):
     for line in text.strip().splitlines():
         name, access, default, good, bad = (cell.strip() for cell in line.split("|"))
         yield name, access, default, good.split(), bad.split()
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
 
 
 def printed():

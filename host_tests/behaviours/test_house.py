@@ -4,12 +4,7 @@ import asyncio
 
 import pytest
 
-from host_tests.station import RUNTIMES, Rig, play
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
+from host_tests.station import Rig, play
 
 
 async def limit(rig, low, high, timeout=120):

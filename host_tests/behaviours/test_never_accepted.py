@@ -3,13 +3,8 @@
 import pytest
 
 from host_tests import virtual
-from host_tests.station import RUNTIMES, Rig, play
+from host_tests.station import Rig, play
 from host_tests.talk import settled
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
 
 
 async def plug(rig):

@@ -2,13 +2,8 @@
 
 import pytest
 
-from host_tests.station import RUNTIMES, Rig, play
+from host_tests.station import Rig, play
 from host_tests.talk import statuses, told
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
 
 
 async def remote_stop(rig, point):

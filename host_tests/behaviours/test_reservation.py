@@ -4,14 +4,9 @@ import asyncio
 
 import pytest
 
-from host_tests.station import RUNTIMES, Rig, play
+from host_tests.station import Rig, play
 from host_tests.talk import change, notes, raw, settled, statuses, told
 from tools.central import iso
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
 
 
 async def reserve(rig, point, number=1, tag="TAG", connector=1, seconds=3600, **more):

@@ -3,14 +3,7 @@
 The same sessions with the firmware on CPython (in virtual time) and on both MicroPythons.
 """
 
-import pytest
-
-from host_tests.station import RUNTIMES, Rig, play
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
+from host_tests.station import Rig, play
 
 
 def statuses(house):

@@ -3,15 +3,8 @@ is told, and to its end (guide page 17)."""
 
 import asyncio
 
-import pytest
-
 from firmware.charging import faults
-from host_tests.station import RUNTIMES, Rig, play
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
+from host_tests.station import Rig, play
 
 
 async def told(house, **wanted):

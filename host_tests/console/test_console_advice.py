@@ -3,13 +3,7 @@ fault asks for. Each answer says what to do."""
 
 import pytest
 
-from host_tests.station import RUNTIMES, Rig, play
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
-
+from host_tests.station import Rig, play
 
 REFUSED = [
     ("HeartbeatInterval 99999999999", "a whole number from 1 to 86400"),

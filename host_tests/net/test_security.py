@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from host_tests.station import BITS, RUNTIMES, Rig, play
+from host_tests.station import BITS, Rig, play
 from tools import runtimes
 
 OLD = "an old password of more than 16"
@@ -21,11 +21,6 @@ NEW = "0123456789abcdef0123456789ABCDEF01234567"  # 20 bytes in hexadecimal
 
 
 BOX = "BOX1"
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
 
 
 def key(name, value):

@@ -2,16 +2,9 @@
 
 import asyncio
 
-import pytest
-
 from firmware.base import runtime as runtimes
 from host_tests.proof import fuzzing
-from host_tests.station import RUNTIMES, Rig, play
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
+from host_tests.station import Rig, play
 
 
 def test_tls_looks_at_dates_by_the_central_systems_clock(tmp_path, monkeypatch):

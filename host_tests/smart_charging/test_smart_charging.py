@@ -7,13 +7,8 @@ from ocpp.exceptions import PropertyConstraintViolationError
 
 from host_tests.behaviours.test_session import statuses
 from host_tests.both.profiles_rig import profile
-from host_tests.station import RUNTIMES, Rig, play
+from host_tests.station import Rig, play
 from tools.runtimes import DEVICE_HEAP
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
 
 
 def snake(value):

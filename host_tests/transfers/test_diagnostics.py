@@ -11,7 +11,6 @@ import sys
 import threading
 import types
 
-import pytest
 import trustme
 from aiohttp import web
 from pyftpdlib.authorizers import DummyAuthorizer
@@ -22,17 +21,12 @@ from pyftpdlib.servers import FTPServer
 from firmware.base import runtime as firmware_runtime
 from firmware.net import dial
 from firmware.ocpp import diagnostics, transfers
-from host_tests.station import RUNTIMES, Rig, play
+from host_tests.station import Rig, play
 from host_tests.transfers.test_transfer_http import der
 
 logging.getLogger("pyftpdlib").setLevel(logging.CRITICAL)
 SECRET = "0123456789-not-for-others"
 NAME = re.compile(r"BOX_1___-\d{8}T\d{6}Z\.txt")
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request):
-    return request.param
 
 
 class Server:
