@@ -316,6 +316,7 @@ class Station:
         self._watched.pop("journal")
         self._watch("session", self.session)
         self._watch("sampler", self.sampler)
+        self.connection.dialling_begins()
         self._journal_read.set()
 
     async def _control(self):

@@ -6,6 +6,8 @@
     python tools/bundle.py show FILE [--key FOLDER/update.key]
     python tools/bundle.py provision STATE update.key | --unsigned
 
+`--version` is what the code in a bundle of files says, too; an image says what it was built with.
+
 A bundle says which boards it is for. Files are for those with PSRAM, on which a stock MicroPython
 or one of our images runs; an image is for one board. `--boards` names others.
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -121,6 +124,20 @@ def read(root: Path, suffix: str) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() or b"\n" for path in found}
 
 
+def with_version(files: dict[str, bytes], version: str) -> dict[str, bytes]:
+    """The application's files, their code saying that it is this version."""
+    if version == firmware.VERSION:
+        return files
+    source = (ROOT / "firmware" / "__init__.py").read_text()
+    said = f'VERSION = "{firmware.VERSION}"'
+    if source.count(said) != 1:
+        raise SystemExit("firmware/__init__.py says its version in another way")
+    source = source.replace(said, f'VERSION = "{version}"')
+    if "firmware/__init__.py" in files:
+        return {**files, "firmware/__init__.py": source.encode()}
+    return {**files, "firmware/__init__.mpy": runtimes.compiled(source, "firmware/__init__.py")}
+
+
 def show(data: bytes, public: bytes | None) -> str:
     """What is in a bundle, in words."""
     head, _, rest = data.partition(b"\n")
@@ -180,19 +197,23 @@ def main(arguments: list[str]) -> int:
     else:
         key = load_key(options.key) if options.key else None
         version = options.version
+        if not re.fullmatch(r"[\w.+-]{1,50}", version, re.ASCII):
+            parser.error("--version: 1 to 50 letters, digits and the marks . + - _")
         if options.command == "image":
             file = options.file or image.BUILT / options.board / image.APPLICATION
             if not file.exists():
                 parser.error(f"no {file}: make image BOARD={options.board}")
+            if not options.reads and version.encode() not in file.read_bytes():
+                parser.error(f"{file} does not hold the version {version}: build it anew")
             boards = options.boards or [options.board]
             packed = image_bundle(file.read_bytes(), version, options.reads, boards, key)
         elif options.source:
-            files = read(ROOT, ".py")
+            files = with_version(read(ROOT, ".py"), version)
             packed = bundle(files, version, "cpython 3.11 0", options.boards or [PC], key)
         else:
             needs = f"micropython {MICROPYTHON} 6"
             boards = options.boards or [*WITH_PSRAM, PC]
-            packed = bundle(compiled(), version, needs, boards, key)
+            packed = bundle(with_version(compiled(), version), version, needs, boards, key)
         options.out.write_bytes(packed)
         print("%s: %d bytes, %s" % (options.out, len(packed), "signed" if key else "NOT SIGNED"))
     return 0

@@ -132,6 +132,15 @@ def shipped(everything: bool = True) -> dict[str, bytes]:
     return dict(sorted(files.items()))
 
 
+def compiled(source: str, name: str) -> bytes:
+    """One module of what ships, compiled from this source. `name`: its path in the project."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "module.py"
+        path.write_text(source)
+        _compile(path, path.with_suffix(".mpy"), name, ("-O3",))
+        return path.with_suffix(".mpy").read_bytes()
+
+
 def manifest() -> tuple[list[str], list[str]]:
     """What manifest.py freezes of ours for a device: the paths of sources that a slot can have as
     well, and the names of libraries."""

@@ -121,6 +121,11 @@ class Connection:
 
     # what others ask for
 
+    def dialling_begins(self) -> None:
+        """The journal is read, so that the task can begin: to be without a connection counts from
+        now on."""
+        self.lost_ms = self.station.clock.ms()
+
     def redial(self) -> None:
         """Closes the connection and dials again at once."""
         self._wake.set()

@@ -149,6 +149,9 @@ class UpdateJob:
 
     async def _download(self, update):
         """Waits for the date, or takes an attempt."""
+        if self.store.read("update_key") is None:
+            self.log.error("no update key, so nothing is fetched: make provision installs one")
+            return await self._end(update, INSTALLATION_FAILED)
         now = self.station.clock.epoch()
         if now is None and not self.online.is_set():
             await self.online.wait()
@@ -177,6 +180,7 @@ class UpdateJob:
             self.log.error("not installed: %s", why)
             self.station.security_event("a firmware bundle was refused: %s" % why)
             bundle.forget(self.slots.files, update.slot)
+            self.transfers.notify(self.message, DOWNLOADED)  # what was needed to refuse it
             return await self._end(update, INSTALLATION_FAILED)
         except Exception as why:  # whatever it is: it counts as an attempt
             self.log.warning("download: %s", self.transfers.reason(why))
@@ -317,8 +321,6 @@ async def download(station, found, url: str, slot: str, log) -> str:
     Raises BadBundle where trying again won't help, Postponed where a transaction has begun and the
     bundle is one of files, or any other exception."""
     key = station.config.store.read("update_key")
-    if key is None:
-        raise BadBundle("this station has no key to check it with")
     if key == bundle.UNSIGNED:
         log.warning("provisioned to take any bundle: its signature is not checked")
     unpacker = bundle.Unpacker(

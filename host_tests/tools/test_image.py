@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from firmware import VERSION
 from tools import bundle, image, runtimes
 from tools.board import Trouble
 from tools.image import __main__ as build
@@ -340,7 +341,7 @@ def test_a_bundle_of_an_image(tmp_path, monkeypatch, capsys):
         bundle.main(["image", str(out), "wroom"])
     assert "make image BOARD=wroom" in capsys.readouterr().err
     (tmp_path / "wroom").mkdir()
-    (tmp_path / "wroom" / image.APPLICATION).write_bytes(b"\xe9 an application")
+    (tmp_path / "wroom" / image.APPLICATION).write_bytes(b"\xe9 version " + VERSION.encode())
     for words, line in (
         (["image", str(out), "wroom"], "boards wroom"),
         (["image", str(out), "wroom", "--boards", "wroom", "wrover"], "boards wroom wrover"),

@@ -330,9 +330,7 @@ def test_downloads_that_fail(runtime, tmp_path):
             assert len(server.requests) == 2
             server.data = packed(runtime, signed=False)
             await point.ask("UpdateFirmware", location=server.url, retrieve_date=PAST)
-            await heard(
-                house, "Downloading", "DownloadFailed", "Downloading", "InstallationFailed"
-            )
+            await heard(house, "Downloading", "DownloadFailed", *ALL[:2], "InstallationFailed")
             assert "security: a firmware bundle was refused: " in rig.log()
             server.data = data[:-9000] + bytes(9000)
             await point.ask(
@@ -342,12 +340,12 @@ def test_downloads_that_fail(runtime, tmp_path):
                 retries=1,
                 retry_interval=1,
             )
-            await house.heard_of("FirmwareStatusNotification", count=6)
-            assert statuses(house)[4:] == ["Downloading", "DownloadFailed"]
+            await house.heard_of("FirmwareStatusNotification", count=7)
+            assert statuses(house)[5:] == ["Downloading", "DownloadFailed"]
             assert server.requests[-2:] == [None, None]  # nothing of it is believed
             await point.ask("UpdateFirmware", location="gopher://x", retrieve_date=PAST, retries=0)
-            await house.heard_of("FirmwareStatusNotification", count=8)
-            assert statuses(house)[6:] == ["Downloading", "DownloadFailed"], house.messages[-20:]
+            await house.heard_of("FirmwareStatusNotification", count=9)
+            assert statuses(house)[7:] == ["Downloading", "DownloadFailed"], house.messages[-20:]
             assert rig.boot() == {"slot": "a", "trial": "0", "tries": "0"}
             assert "hidden-word" not in rig.log()
 
@@ -427,4 +425,22 @@ def test_a_checkout_gives_way_to_the_new_slot_once(runtime, tmp_path):
 
     if runtime != "cpython":
         play(runtime, asyncio.sleep(0))
+    asyncio.run(session())
+
+
+def test_without_an_update_key_nothing_is_fetched(runtime, tmp_path):
+    """The answer is there at once, also where the download is for later."""
+
+    async def session():
+        async with Server(b"") as server, Flash(runtime, tmp_path, heap=HEAP) as rig:
+            house = rig.house
+            Store(Files(str(rig.flash / "state"))).remove("update_key")
+            point = await point_of(rig)
+            later = "2099-01-01T00:00:00Z"
+            await point.ask("UpdateFirmware", location=server.url, retrieve_date=later)
+            await heard(house, "InstallationFailed")
+            assert server.requests == []
+            log = "\n".join(await rig.console("log"))
+            assert "no update key" in log and "make provision" in log
+
     asyncio.run(session())
