@@ -3,10 +3,9 @@
 A set of measurands is a bit mask, bit n for row n of the table. A reading (see the architecture's
 "Meter reading") with the offered current packs into some 45 bytes for all seven on three phases.
 
-Energy, frequency and Current.Offered are sent once; power as total and for L1 to L3, current for
-L1 to L3, voltage for L1-N to L3-N where the meter has more than one phase. On one phase, each is
-sent once and without `phase`: OCPP 7.43 calls that the overall value, and which of the house's
-phases a one-phase station hangs on is not its to tell. A frequency has no unit (OCPP 7.31).
+Energy, frequency and Current.Offered are sent once; power as total and, where the meter has more
+than one phase, for L1 to L3; current for L1 to L3, voltage for L1-N to L3-N. On one phase these are
+the station's own L1 (docs/guide-notes.md). A frequency has no unit (OCPP 7.31).
 """
 
 from collections import namedtuple
@@ -137,7 +136,8 @@ def unpack(data: bytes, mask: int, context: str, at: int = 0) -> list:
     for bit, _, phase, measurand in _fields(mask):
         if bit not in values:
             continue  # not measured
-        by_phase = phase and measurand.name in on_phases
+        has_total = not measurand.values[0][1]
+        by_phase = phase and (not has_total or measurand.name in on_phases)
         if phase and not by_phase and measurand.name == sent:
             continue  # the one phase's power, which the total has told
         sent = measurand.name

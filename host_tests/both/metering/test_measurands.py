@@ -61,16 +61,16 @@ def test_three_phases():
     ]
 
 
-def test_one_phase_is_sent_once_and_without_phase():
+def test_one_phase_is_l1_where_the_measurand_is_one_of_phases():
     all_seven = measurands.normalize(
         "Current.Import,Voltage,Power.Active.Import,Energy.Active.Import,Energy.Reactive.Import,"
         "Frequency,Current.Offered"
     )
     assert sent(ONE, None, all_seven) == [
-        "Current.Import - 32 A",
+        "Current.Import L1 32 A",
         "Energy.Active.Import.Register - 5 Wh",
         "Power.Active.Import - -0.001 kW",
-        "Voltage - 230 V",
+        "Voltage L1-N 230 V",
     ]
 
 
