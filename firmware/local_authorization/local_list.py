@@ -7,7 +7,8 @@ is looked up by position.
                u16 the bytes of all records, u32 CRC-32 of all before
 
 Numbers are little-endian. An update merges the old file and what has changed into a new file,
-which then replaces the old one in one step. Neither is ever in memory as a whole.
+which then replaces the old one in one step. Neither is ever in memory as a whole, and of what has
+changed not much either: it waits in a third file.
 """
 
 import asyncio
@@ -34,60 +35,111 @@ FAILED = "Failed"
 VERSION_MISMATCH = "VersionMismatch"
 
 _FILE = "list"
-_NEW = "list.new"  # an update that is being written; void after a power cut
+_NEW = "list.new"  # the list that is being written; void after a power cut
+_RUNS = "list.runs"  # the records of an update; void after a power cut, too
 _FOOT = "<qIHH"
 _FOOT_BYTES = const(16)
 _CRC_BYTES = const(4)
 _MOST_BYTES = const(65535)  # of all records: as far as the offsets reach
 _AT_ONCE = const(8)  # records that are written before others have a turn
-_PIECE = const(512)  # bytes; larger ones are hard to find room for
+_PIECE = const(512)  # bytes that are read at once
+_RUN = const(1536)  # bytes of the heap that the records of an update may take
+_EACH = const(24)  # of these, what a record takes beside its bytes
 _LATEST_VERSION = const(0x7FFFFFFFFFFFFFFF)
 
 
 class Changes:
-    """The records of an update, sorted, in pieces of memory that are found easily."""
+    """The records of an update. As many as there is room for are in memory, sorted; before them
+    came runs that are in a file, each sorted in itself. `count`: how many there were;
+    `has_removed`: one of them was REMOVED."""
 
-    def __init__(self):
-        self.has_duplicates = False  # an idTag came twice
-        self._pieces = []
-        self._used = _PIECE  # bytes of the last one
-        self._places = []  # of the records in their order: the piece's number and the offset in it
-
-    def __len__(self):
-        return len(self._places)
+    def __init__(self, files, name: str, is_busy):
+        self.count = 0
+        self.has_removed = False
+        self._files = files
+        self._name = name
+        self._is_busy = is_busy  # returns whether the file belongs to an update before this one
+        self._runs = []  # (where it begins in the file, the number of its records)
+        self._end = 0  # of the file
+        self._records = []
 
     def heap(self) -> int:
         """About how many bytes of the heap they take."""
-        return len(self._pieces) * (_PIECE + 32) + 8 * len(self._places)
-
-    def record(self, n: int):
-        """The n-th record, in a memoryview."""
-        place = self._places[n]
-        piece = memoryview(self._pieces[place // _PIECE])
-        at = place % _PIECE
-        return piece[at : at + length_of(piece[at : at + HEAD_BYTES])]
+        return sum([len(record) + _EACH for record in self._records])
 
     def add(self, record: bytes) -> None:
-        """Takes one more record."""
+        """Takes one more record. Raises OSError where the flash does not take it."""
+        self.count += 1
+        self.has_removed = self.has_removed or record[1] == REMOVED
+        if self.count > MOST_CHANGES:
+            return  # they are refused
         wanted = key_of(record)
         low = 0
-        high = len(self._places)
+        high = len(self._records)
         while low < high:
             middle = (low + high) // 2
-            found = key_of(self.record(middle))
-            if found == wanted:
-                self.has_duplicates = True
-                return
-            if found < wanted:
+            if key_of(self._records[middle]) < wanted:
                 low = middle + 1
             else:
                 high = middle
-        if self._used + len(record) > _PIECE:
-            self._pieces.append(bytearray(_PIECE))
-            self._used = 0
-        self._pieces[-1][self._used : self._used + len(record)] = record
-        self._places.insert(low, (len(self._pieces) - 1) * _PIECE + self._used)
-        self._used += len(record)
+        self._records.insert(low, record)
+        if self.heap() > _RUN:
+            self._write_run()
+
+    def _write_run(self):
+        if self._is_busy():
+            raise OSError("the update before is still being written")
+        with self._files.open(self._name, "ab" if self._runs else "wb") as f:
+            for record in self._records:
+                f.write(record)
+        self._runs.append((self._end, len(self._records)))
+        self._end += sum([len(record) for record in self._records])
+        self._records = []
+
+    def in_order(self):
+        """Generator: all records by their idTags, then b"". Raises OSError; ValueError where an
+        idTag comes twice. It is to be closed where it is not gone through."""
+        if not self._runs:
+            yield from self._merged([self._in_memory()])
+            return
+        with self._files.open(self._name, "rb") as f:
+            sources = [_run(f, at, count) for at, count in self._runs]
+            sources.append(self._in_memory())
+            yield from self._merged(sources)
+
+    def _in_memory(self):
+        yield from self._records
+        yield b""
+
+    def _merged(self, sources):
+        """Generator: of several that are in order themselves."""
+        heads = [next(source) for source in sources]
+        last = None
+        while True:
+            best = -1
+            least = b""
+            for n in range(len(heads)):
+                if heads[n]:
+                    found = key_of(heads[n])
+                    if best < 0 or found < least:
+                        best = n
+                        least = found
+            if best < 0:
+                yield b""
+                return
+            if least == last:
+                raise ValueError("an idTag is in it twice")
+            last = least
+            yield heads[best]
+            heads[best] = next(sources[best])
+
+    def remove(self) -> None:
+        """They are not needed any more."""
+        if self._runs:
+            try:
+                self._files.remove(self._name)
+            except OSError:
+                pass  # the next update overwrites it
 
 
 class LocalList:
@@ -196,46 +248,52 @@ class LocalList:
 
     # changing
 
+    def begin(self) -> Changes:
+        """For the records of the next update."""
+        return Changes(self._files, self._folder + _RUNS, self._busy.locked)
+
     async def update(self, version: int, changes: Changes, is_full: bool) -> str:
         """A SendLocalList, whose idTags `changes` has. Returns its UpdateStatus; the list is as
         before where it is not Accepted."""
         async with self._busy:
-            wrong = self._why_not(version, changes, is_full)
-            if wrong:
-                self._log.warning("the local authorization list stays as it is: %s", wrong)
-                return FAILED
-            if not is_full and version <= self.version:
-                self._log.warning("version %d comes after %d", self.version, version)
-                return VERSION_MISMATCH
+            changed = changes.in_order()
+            merged = self._merged(changed, is_full or not self.count)
             try:
-                await self._replace(version, changes, is_full or not self.count)
+                wrong = self._why_not(version, changes, is_full)
+                if wrong:
+                    raise ValueError(wrong)
+                if not is_full and version <= self.version:
+                    self._log.warning("version %d does not come after %d", version, self.version)
+                    return VERSION_MISMATCH
+                await self._replace(version, merged)
             except (OSError, ValueError) as why:
                 self._log.error("the local authorization list stays as it is: %s", why)
                 self._remove(_NEW)
                 return FAILED
+            finally:
+                merged.close()
+                changed.close()
+                changes.remove()
             self._log.info("the local authorization list: %s", self.describe())
             return ACCEPTED
 
     def _why_not(self, version, changes, is_full):
         if not 0 < version <= _LATEST_VERSION:
             return "its version would be %d" % version
-        if changes.has_duplicates:
-            return "an idTag is in it twice"
-        if len(changes) > MOST_CHANGES:
+        if changes.count > MOST_CHANGES:
             return "more than %d idTags at once" % MOST_CHANGES
-        for n in range(len(changes) if is_full else 0):
-            if changes.record(n)[1] == REMOVED:
-                return "an idTag without idTagInfo"
+        if is_full and changes.has_removed:
+            return "an idTag without idTagInfo"
         return ""
 
-    async def _replace(self, version, changes, from_nothing):
+    async def _replace(self, version, merged):
         """Raises OSError where the flash has no room, ValueError where the list has none."""
         owner = self._endpoint_id()
         offsets = array("H")
         size = 0
         crc = 0
         with self._files.open(self._folder + _NEW, "wb") as f:
-            for record in self._merged(changes, from_nothing):
+            for record in merged:
                 if len(offsets) == MOST or size + len(record) > _MOST_BYTES:
                     raise ValueError("it would have more than %d idTags" % MOST)
                 offsets.append(size)
@@ -257,29 +315,29 @@ class LocalList:
             self._remove(_NEW)
             self._none()
 
-    def _merged(self, changes, from_nothing):
-        """Generator: the records of the new list, in order."""
-        n = 0
+    def _merged(self, changed, from_nothing):
+        """Generator: the records of the new list, in order. `changed`: `Changes.in_order()`."""
+        new = next(changed)
         if not from_nothing:
             with self._files.open(self._folder + _FILE, "rb") as f:
                 for _ in range(self._count):
                     old = _read(f)
-                    wanted = key_of(old)
-                    while n < len(changes) and key_of(changes.record(n)) < wanted:
-                        if changes.record(n)[1] != REMOVED:
-                            yield changes.record(n)
-                        n += 1
-                    if n < len(changes) and key_of(changes.record(n)) == wanted:
-                        continue  # it comes with the next one, or after the last
-                    yield old
-        while n < len(changes):
-            if changes.record(n)[1] != REMOVED:
-                yield changes.record(n)
-            n += 1
+                    old_key = key_of(old)
+                    while new and key_of(new) < old_key:
+                        if new[1] != REMOVED:
+                            yield new
+                        new = next(changed)
+                    if not new or key_of(new) != old_key:  # else what is new comes in its place
+                        yield old
+        while new:
+            if new[1] != REMOVED:
+                yield new
+            new = next(changed)
 
     def forget(self) -> None:
         """There is no list any more."""
         self._remove(_FILE)
+        self._remove(_RUNS)
         self._none()
 
     def _remove(self, name):
@@ -293,3 +351,13 @@ def _read(f):
     """The record that begins here."""
     head = f.read(HEAD_BYTES)
     return head + f.read(length_of(head) - HEAD_BYTES)
+
+
+def _run(f, at, count):
+    """Generator: the records that begin there, then b""."""
+    for _ in range(count):
+        f.seek(at)
+        record = _read(f)
+        at += len(record)
+        yield record
+    yield b""

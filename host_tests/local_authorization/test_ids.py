@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from firmware.base.store import Store
 from firmware.charging.session import Session
 from firmware.local_authorization.cache import AuthorizationCache
-from firmware.local_authorization.local_list import Changes, LocalList
+from firmware.local_authorization.local_list import LocalList
 from firmware.local_authorization.records import STATUSES, Known, pack_record
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.handlers import full_core
@@ -55,7 +55,7 @@ def bare(info):
 
 
 async def send(target, version, entries, is_full):
-    changes = Changes()
+    changes = target.begin()
     for id_tag, info in entries:
         changes.add(pack_record(id_tag, info))
     return await target.update(version, changes, is_full)

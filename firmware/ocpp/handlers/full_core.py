@@ -6,10 +6,10 @@ It is imported with `full` only; `Station.full` is a FullCore then, else None.
 """
 
 from firmware.base import times
-from firmware.local_authorization import local_list
 from firmware.local_authorization.cache import AuthorizationCache
+from firmware.local_authorization.local_list import Changes, LocalList
 from firmware.local_authorization.records import Known, pack_record
-from firmware.ocpp import json_reader, schemas
+from firmware.ocpp import CallError, json_reader, schemas
 from firmware.ocpp.schemas import OPTIONAL, REQUIRED
 
 # The rows of the calls, as in schemas.py.
@@ -56,9 +56,10 @@ async def SendLocalList(station, payload):
     if not station.config.on("LocalAuthListEnabled"):
         return {"status": "NotSupported"}
     entries = payload.get("localAuthorizationList")
-    changes = entries[0] if entries else local_list.Changes()
+    local_list = station.full.local_list
+    changes = entries[0] if entries else local_list.begin()
     is_full = payload["updateType"] == "Full"
-    status = await station.full.local_list.update(payload["listVersion"], changes, is_full)
+    status = await local_list.update(payload["listVersion"], changes, is_full)
     return {"status": status}
 
 
@@ -96,12 +97,12 @@ class FullCore:
         def endpoint_id():
             return station.transactions.outbox.endpoint_id
 
-        self.local_list = local_list.LocalList(station.files, _FOLDER, log, endpoint_id)
+        self.local_list = LocalList(station.files, _FOLDER, log, endpoint_id)
         self.cache = AuthorizationCache(station.files, _FOLDER, station.clock, log, endpoint_id)
         rpc = station.rpc
         rpc.more_calls = _CALLS
         rpc.packers = dict(json_reader.PACKERS)
-        rpc.packers[_LIST] = _pack_entry
+        rpc.packers[_LIST] = self.pack_entry
         saved = station.config.store.read(_AVAILABILITY)
         if saved and len(saved) == 2:
             station.session.set_availability(saved[:1] == b"1", saved[1:] == b"1")
@@ -158,6 +159,26 @@ class FullCore:
 
     # idTags
 
+    def pack_entry(self, found: list) -> int | None:
+        """The packer of localAuthorizationList (json_reader.py): the list of AuthorizationData
+        (OCPP 7.1) becomes a list of one `Changes`. Raises CallError for what is none."""
+        entry = found.pop()
+        changes = found[0] if found else self.local_list.begin()
+        if type(changes) is not Changes:
+            found.append(entry)  # something else is in the list: the schemas refuse it
+            return None
+        try:
+            schemas.check_object(_AUTHORIZATION_DATA, entry)
+            changes.add(pack_record(entry["idTag"], entry.get("idTagInfo")))
+        except CallError as error:
+            error.description = "%s[%d]%s" % (_LIST, changes.count, error.description)
+            raise
+        except OSError as why:
+            raise CallError("InternalError", str(why))
+        if not found:
+            found.append(changes)
+        return changes.heap()
+
     def find(self, id_tag: str):
         """What the local authorization list or else the cache knows of an idTag (OCPP 3.5.3); None
         where it is in neither, or where nobody can tell whether its time is over."""
@@ -206,22 +227,3 @@ class FullCore:
 
 def _word(operative):
     return "Operative" if operative else "Inoperative"
-
-
-def _pack_entry(found: list) -> int | None:
-    """The packer of localAuthorizationList (json_reader.py): the list of AuthorizationData (OCPP
-    7.1) becomes a list of one `Changes`. Raises CallError for what is none."""
-    entry = found.pop()
-    changes = found[0] if found else local_list.Changes()
-    if type(changes) is not local_list.Changes or type(entry) is not dict:
-        found.append(entry)  # something else is in the list: the schemas refuse it
-        return None
-    try:
-        schemas.check_object(_AUTHORIZATION_DATA, entry)
-    except schemas.CallError as error:
-        error.description = "%s[%d]%s" % (_LIST, len(changes), error.description)
-        raise
-    changes.add(pack_record(entry["idTag"], entry.get("idTagInfo")))
-    if not found:
-        found.append(changes)
-    return changes.heap()

@@ -1,9 +1,9 @@
 """The local authorization list: updates, looking up, its bounds."""
 
+import asyncio
 import json
 
-from firmware.local_authorization import local_list
-from firmware.local_authorization.local_list import Changes, LocalList
+from firmware.local_authorization.local_list import LocalList
 from firmware.local_authorization.records import Known, pack_record
 from firmware.ocpp import CallError, json_reader, schemas
 from firmware.ocpp.handlers import full_core
@@ -26,7 +26,7 @@ class Rig:
         return Rig(self.files)
 
     async def send(self, version, entries, is_full=True):
-        changes = Changes()
+        changes = self.list.begin()
         for id_tag, info in entries:
             changes.add(pack_record(id_tag, info))
         return await self.list.update(version, changes, is_full)
@@ -166,9 +166,17 @@ async def read(text, packers):
     return await json_reader.read_message(memoryview(text.encode()), packers)
 
 
+class Core(full_core.FullCore):
+    """As much of it as packs entries."""
+
+    def __init__(self):
+        self.rig = Rig()
+        self.local_list = self.rig.list
+
+
 def packers():
     made = dict(json_reader.PACKERS)
-    made["localAuthorizationList"] = full_core._pack_entry
+    made["localAuthorizationList"] = Core().pack_entry
     return made
 
 
@@ -182,11 +190,12 @@ async def taken(entries):
     frame = await read(message(entries), packers())
     payload = await schemas.checked("SendLocalList", frame[3], full_core._CALLS)
     (changes,) = payload["localAuthorizationList"]
-    return [Known(changes.record(n)) for n in range(len(changes))]
+    assert changes.heap() < 2000
+    return [Known(record) for record in changes.in_order() if record]
 
 
 async def test_two_hundred_idtags_are_packed_as_they_come():
-    """They would take 60 KB as objects; more than there may be are refused."""
+    """They would take 60 KB as objects. Of more than there may be nothing is kept."""
 
     def entries(count):
         full = {
@@ -200,12 +209,9 @@ async def test_two_hundred_idtags_are_packed_as_they_come():
     assert [known.id_tag for known in found] == ["ID-%017d" % n for n in range(200)]
     assert all(k.expiry == 1798761600 and k.parent_id_tag == "P" * 20 for k in found)
     assert len(message(entries(200))) < full_core.FullCore.longest_message
-    try:
-        await read(message(entries(400)), packers())
-    except CallError as error:
-        assert error.code == "FormationViolation" and error.description == "too large"
-    else:
-        raise AssertionError("not refused")
+    assert len(await taken(entries(333))) == 200
+    rig = Rig()
+    assert await rig.send(1, [(e["idTag"], ACCEPTED) for e in entries(201)]) == "Failed"
 
 
 async def test_what_is_wrong_in_an_entry_is_told():
@@ -246,14 +252,41 @@ async def test_elsewhere_such_a_list_is_as_before():
         raise AssertionError("not refused")
 
 
-def test_changes_are_sorted_and_found_again():
-    changes = Changes()
-    for n in range(200):
-        changes.add(pack_record("%05d" % (n * 37 % 200), ACCEPTED))
-    assert len(changes) == 200 and not changes.has_duplicates
-    found = [Known(changes.record(n)).id_tag for n in range(200)]
-    assert found == ["%05d" % n for n in range(200)]
-    assert changes.heap() < 8192
+async def test_an_update_waits_in_a_file():
+    """Its runs come from there in order; an idTag that is in two of them is found; the file goes
+    with the update."""
+    rig = Rig()
+    for end in ("", "-AND-MORE"):
+        changes = rig.list.begin()
+        for n in range(200):
+            changes.add(pack_record("%05d%s" % (n * 37 % 200, end), ACCEPTED))
+        assert changes.count == 200 and len(rig.files.data["ids/list.runs"]) > 1000
+        found = [Known(record).id_tag for record in changes.in_order() if record]
+        assert found == ["%05d%s" % (n, end) for n in range(200)]
+        assert await rig.list.update(len(end) + 1, changes, False) == "Accepted"
+        assert "ids/list.runs" not in rig.files.data
+    assert rig.list.count == 400
+    changes = rig.list.begin()
+    for n in range(199):
+        changes.add(pack_record("%05d" % n, None))
     changes.add(pack_record("00000", ACCEPTED))
-    assert changes.has_duplicates and len(changes) == 200
-    assert local_list.MOST_CHANGES == 200
+    assert await rig.list.update(99, changes, False) == "Failed"
+    assert rig.list.count == 400 and rig.files.listdir("ids") == ["list"]
+
+
+async def test_a_second_update_waits_for_the_first():
+    """A small one in memory; a large one is refused, since the file is not its yet."""
+    rig = Rig()
+    entries = [("ID%05d" % n, ACCEPTED) for n in range(150)]
+    first = asyncio.create_task(rig.send(1, entries))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(rig.send(2, [("X", ACCEPTED)], False))
+    await asyncio.sleep(0)
+    try:
+        await rig.send(3, entries, False)
+    except OSError:
+        pass
+    else:
+        raise AssertionError("not refused")
+    assert await first == await second == "Accepted"
+    assert rig.list.count == 151 and rig.list.version == 2
