@@ -2,10 +2,12 @@
 what the step says about them. Its tables by symptom know every status, limit and code."""
 
 import asyncio
+import inspect
 import re
 
 from firmware.charging import faults
-from firmware.ocpp import status_notifications
+from firmware.console import status
+from firmware.ocpp import authorization, status_notifications
 from host_tests.station import Rig
 from host_tests.virtual import run
 from tools import practice
@@ -135,8 +137,8 @@ def test_every_status_every_limit_and_every_code_has_its_row():
     )
     table = PAGE.split("### The car does not charge")[1].split("### The pauses")[0]
     for name in statuses.split():
-        status = getattr(status_notifications, name)
-        assert re.search(rf"(?m)^\| {status}[ ,]", table), status
+        told = getattr(status_notifications, name)
+        assert re.search(rf"(?m)^\| {told}[ ,]", table), told
     for row in faults.rows():
         assert f"| `{row.code}` |" in PAGE
     limits = set()
@@ -146,3 +148,23 @@ def test_every_status_every_limit_and_every_code_has_its_row():
     table = PAGE.split("### The limits")[1].split("### No central system")[0]
     for limit in limits:
         assert f"| `{limit}` |" in table, limit
+
+
+def test_every_why_has_its_row():
+    """The sentences in the code, each up to where a value is put into it."""
+    table = PAGE.split("### The pauses")[1].split("### The limits")[0]
+    functions = (
+        status._why,
+        status._why_no_energy,
+        status._why_no_transaction,
+        authorization.why_it_waits,
+    )
+    sentences = []
+    for function in functions:
+        sentences += re.findall(r'return "([^"]+)"', inspect.getsource(function))
+    assert len(sentences) > 20
+    for sentence in sentences:
+        pieces = [piece.strip(" ,") for piece in re.split(r":|%s|%d", sentence)]
+        if not any(pieces):
+            continue  # a fault's own words
+        assert any(len(piece) > 7 and piece in table for piece in pieces), sentence
