@@ -22,7 +22,7 @@ from firmware.ocpp.status_notifications import StatusNotifier
 from firmware.ocpp.transaction_sender import TransactionSender
 from firmware.ocpp.transfers import Transfers
 from firmware.sensing.modbus import Master
-from firmware.sensing.tic import TicInput
+from firmware.sensing.tic import TicLine
 from firmware.smart_charging.controller import LimitController
 from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
@@ -60,10 +60,11 @@ class Station:
         self.in_safe_state = False  # after too many crashes: no more charging until a reset
         self.login_ends_ms = 0  # until when the console takes commands, where it has a password
         self._tasks = []
+        self._running = []  # the tasks that are kept running
+        self._crashes = {}  # of those, by name: (how many in a row, when the newest was, ms)
         self._ended = asyncio.Event()
         self._outcome = ""
         self._reading = None  # the newest reading that the evse has checked
-        self._journal_read = asyncio.Event()
         self._watched = {}  # the parts that must take their turns, by name
         self.config = config = Configuration(
             parts.store, options.run_keys, options.provisioned_keys
@@ -89,7 +90,7 @@ class Station:
             log("meter"),
         )
         self.meter.warn_of_missing_values()
-        self.tic = TicInput(parts.tic_tune, parts.tic_clock, log("tic"))
+        self.tic = TicLine(parts.tic_tune, parts.tic_clock, log("tic"))
         self.transactions = Transactions(
             Journal(self.files, log("journal")), parts.store, clock, log("journal"), firmware.BUILD
         )
@@ -244,13 +245,21 @@ class Station:
     async def run(self, more=()) -> str:
         """Runs until `end` is called, and returns its outcome. `more`: a (name, part) for each
         further part whose `run(station)` is kept running."""
-        tasks = self._start_tasks(more)
+        self._start("control", self._control)
+        self._start("journal", self._read_journal)
+        self._start("meter", self.meter.run)
+        self._start("limits", self.limit_controller.run)
+        self._start("tic", self.tic.run)
+        self._start("memory", self.transfers.guard_memory)
+        self._start("watchdog", self._supervise)
+        for name, part in more:
+            self._start(name, lambda part=part: part.run(self))  # type: ignore[misc]
         self.transfers.resume()
         try:
             await self._ended.wait()
         finally:
             self.board.permit(False)
-            await runtime.stop(tasks + self._tasks)
+            await runtime.stop(self._running + self._tasks)
             await runtime.stop(list(self.rpc.tasks))  # of what came until now
             await self.connection.close()
             self.profiles.flush()
@@ -260,54 +269,37 @@ class Station:
             self.logbook.save()
         return self._outcome
 
-    def _start_tasks(self, more):
-        """Starts the station's tasks, and returns them. `more`: see `run`."""
-        works: list = [  # each with its name, and whether it waits until the journal is read
-            ("control", self._control, False),
-            ("journal", self._read_journal, False),
-            ("session", self.session.run, True),
-            ("link", self.connection.run, True),
-            ("meter", self.meter.run, False),
-            ("sampler", self.sampler.run, True),
-            ("limits", self.limit_controller.run, False),
-            ("tic", self.tic.run, False),
-            ("memory", self.transfers.guard_memory, False),
-            ("watchdog", self._supervise, False),
-        ]
-        for name, part in more:
-            works.append((name, lambda part=part: part.run(self), False))
-        return [asyncio.create_task(self._keep_running(*work)) for work in works]
+    def _start(self, name, work):
+        """Keeps `work()` running in a task of this name."""
+        self._running.append(asyncio.create_task(self._keep_running(name, work)))
 
-    async def _keep_running(self, name, work, needs_journal):
+    async def _keep_running(self, name, work):
         """Runs `work()` again and again, until it ends without a crash."""
-        if needs_journal:
-            await self._journal_read.wait()
-        crashes = 0  # in a row
-        while True:
-            begun_ms = self.clock.ms()
+        while not (self.in_safe_state and name in _VITAL):
             try:
                 return await work()
             except Exception as error:
-                crashes = self._task_crashed(name, error, begun_ms, crashes)
-            if self.in_safe_state and name in _VITAL:
-                return None
-            await asyncio.sleep(min(crashes, _LONGEST_PAUSE_S))
+                self._task_crashed(name, error)
+            await asyncio.sleep(min(self._crashes[name][0], _LONGEST_PAUSE_S))
 
-    def _task_crashed(self, name, error, begun_ms, crashes):
-        """Logs a crash. After three in a row of a vital task the station is in its safe state: the
-        permit stays off. Returns how many crashes in a row this task has had by now."""
+    def _task_crashed(self, name, error):
+        """Logs a crash and counts it. After three in a row of a vital task the station is in its
+        safe state: the permit stays off."""
         try:
             self.log(name).error("%s", runtime.trace(error))
         except MemoryError:  # there is not even room for the log: go on all the same
             runtime.collect()
-        if self.clock.ms() - begun_ms > _LASTING_MS * self.clock.speed:
-            crashes = 0
+        now = self.clock.ms()
+        count, newest_ms = self._crashes.get(name, (0, 0))
+        if now - newest_ms > (_LASTING_MS + count * 1000) * self.clock.speed:
+            count = 0
+        count += 1
+        self._crashes[name] = (count, now)
         if name in _VITAL:
             self.board.permit(False)
-            if crashes + 1 >= _MOST_TASK_CRASHES:
+            if count >= _MOST_TASK_CRASHES:
                 self.in_safe_state = True
-                self.log(name).error("crashed %d times: no more charging; reset me", crashes + 1)
-        return crashes + 1
+                self.log(name).error("crashed %d times: no more charging; reset me", count)
 
     async def _read_journal(self):
         """A full journal takes a while: the control loop works meanwhile, and what needs the
@@ -317,7 +309,9 @@ class Station:
         self._watch("session", self.session)
         self._watch("sampler", self.sampler)
         self.connection.dialling_begins()
-        self._journal_read.set()
+        self._start("session", self.session.run)
+        self._start("link", self.connection.run)
+        self._start("sampler", self.sampler.run)
 
     async def _control(self):
         """The control loop: a step of the evse for each sample of the board."""

@@ -10,12 +10,9 @@ if runtime.MICROPYTHON:
     from firmware.base.sockets_micropython import (
         abort,
         connect,
-        end_tls,
         new_socket,
         open_streams,
         read_into,
-        read_unasked_tls,
-        start_tls,
         tls_context,
         utf8,
     )
@@ -23,12 +20,9 @@ else:
     from firmware.base.sockets_cpython import (  # noqa: F401
         abort,
         connect,
-        end_tls,
         new_socket,
         open_streams,
         read_into,
-        read_unasked_tls,
-        start_tls,
         tls_context,
         utf8,
     )

@@ -59,20 +59,3 @@ def tls_context(authorities, seen):
         except ssl.SSLError as error:
             raise ValueError("bad CA certificate: %s" % error)
     return context
-
-
-async def start_tls(streams: tuple, tls, host: str, will_end: bool = False) -> tuple:
-    """Begins TLS on open streams (FTP's AUTH TLS). Returns (reader, writer, the first bytes of
-    what the peer says, if they have come). `will_end` announces that `end_tls` will be called."""
-    reader, writer = streams
-    await writer.start_tls(tls, server_hostname=host)
-    return reader, writer, b""
-
-
-def read_unasked_tls(streams: tuple) -> None:
-    """Nothing to do here: asyncio reads what the peer sends by itself."""
-
-
-async def end_tls(streams: tuple) -> tuple:
-    """Not needed here: a PC has memory for two TLS connections."""
-    raise OSError("TLS can't be ended on this Python")

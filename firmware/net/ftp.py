@@ -8,7 +8,7 @@ if the server allows it; the data connection never does.
 
 import asyncio
 
-from firmware.base import runtime, sockets
+from firmware.base import runtime, sockets, start_tls
 from firmware.base.runtime import const
 from firmware.net import dial, tls
 from firmware.net.url import percent_decode
@@ -79,7 +79,7 @@ class Ftp:
             sent += len(block)
             block = body.read()
         if self._tls:
-            sockets.read_unasked_tls(self._data)
+            start_tls.read_unasked_tls(self._data)
         await self._end_transfer()
         size = await self._size(path)
         if size is not None and size != sent:
@@ -150,7 +150,7 @@ class Ftp:
                 "FTPS takes two TLS connections: this board has room for one, and the server"
                 " keeps both (CCC: %s): use HTTPS" % why
             )
-        self._control = await self._step("ending TLS", sockets.end_tls(self._control))
+        self._control = await self._step("ending TLS", start_tls.end_tls(self._control))
 
     async def _secure_control(self):
         if self._control_ahead:  # an attacker may have put it in before TLS begins
@@ -161,7 +161,7 @@ class Ftp:
     async def _secure(self, streams, will_end=False):
         """(reader, writer, first bytes) with TLS on them."""
         host = self._url.host
-        return await self._step("TLS", sockets.start_tls(streams, self._tls, host, will_end))
+        return await self._step("TLS", start_tls.start_tls(streams, self._tls, host, will_end))
 
     async def _command(self, line, *good):
         """Sends a command; returns its reply, whose code must begin with one of `good`, or with

@@ -93,7 +93,7 @@ class LongMessage:
     async def fill(self, size: int) -> None:
         """Waits until so many bytes have come, or all of them. Raises `websocket.Closed`, or
         MemoryError."""
-        await self._link.receive_more(self, size)
+        await self._link.recv(self, size)
 
     def forget(self, before: int) -> None:
         """Frees the blocks before this byte, except the first one, which may be read again."""

@@ -170,27 +170,20 @@ class WebSocket:
 
     # receiving
 
-    async def recv(self):
+    async def recv(self, message=None, size: int = 0):
         """The next text message: a memoryview, valid until the next `recv`, or a `LongMessage`, of
-        which more is received as it is read. Answers pings on the way. May be cancelled and called
-        again. Raises `Closed`."""
-        return await self._receive(self._next_message)
-
-    async def receive_more(self, message, size: int) -> None:
-        """Receives on, until so many bytes of the long message are there, or all of it. Raises as
-        `recv` does, and MemoryError."""
-        if message is self._long:
-            await self._receive(self._receive_more, message, size)
-
-    async def _receive(self, work, *args):
-        """Awaits `work(*args)` as the only one who receives."""
+        which more is received as it is read: `LongMessage.fill` calls this with the message and
+        how many bytes of it are to be there. Answers pings on the way. May be cancelled and called
+        again. Raises `Closed`, and MemoryError for a long message."""
         if self._is_receiving:  # close() does, by now
             await self._gone.wait()
         if self.closed:
             raise Closed(*self.closed)
         self._is_receiving = True
         try:
-            return await work(*args)
+            if message is None:
+                return await self._next_message()
+            await self._receive_more(message, size)
         except runtime.LINK_ERRORS as error:
             self.drop(ABNORMAL, str(error))
             raise Closed(*self.closed)
@@ -211,6 +204,8 @@ class WebSocket:
         return message
 
     async def _receive_more(self, message, size):
+        if message is not self._long:  # all of it is there
+            return
         is_whole = await self._receive_until(size)
         if not valid_utf8(message.received(self._size, is_whole)):
             await self._fail(INVALID_DATA, "a text message is not UTF-8")

@@ -272,13 +272,16 @@ class Connection:
             await work
         except Exception as error:
             socket.drop()  # first, since there may be no memory for a log line
-            if isinstance(error, LinkDown):
-                pass  # the reason has been logged
-            elif isinstance(error, runtime.LINK_ERRORS):
-                self.log.warning("%s", str(error) or "no answer in time")
-            else:
-                self.log.error("%s", runtime.trace(error))
+            self._log_end(error)
         socket.drop()
+
+    def _log_end(self, error):
+        """Logs why a part of the connection has ended."""
+        if isinstance(error, runtime.LINK_ERRORS):
+            if not isinstance(error, LinkDown):  # else the reason has been logged
+                self.log.warning("%s", str(error) or "no answer in time")
+        else:
+            self.log.error("%s", runtime.trace(error))
 
     async def _watch(self):
         """Returns, and so ends the connection, when somebody asks for that, the trial has failed,

@@ -4,50 +4,46 @@
 import asyncio
 
 from firmware.base import times
+from firmware.base.runtime import const
 from firmware.charging import faults
 from firmware.charging.evse import MIN_MA
 from firmware.ocpp import CallError
 from firmware.ocpp.registration import VENDOR
 
 # ChargePointStatus (OCPP 7.7)
-AVAILABLE = "Available"
-PREPARING = "Preparing"
-CHARGING = "Charging"
-SUSPENDED_EV = "SuspendedEV"
-SUSPENDED_EVSE = "SuspendedEVSE"
-FINISHING = "Finishing"
-RESERVED = "Reserved"
-UNAVAILABLE = "Unavailable"
-FAULTED = "Faulted"
+AVAILABLE = const("Available")
+PREPARING = const("Preparing")
+CHARGING = const("Charging")
+SUSPENDED_EV = const("SuspendedEV")
+SUSPENDED_EVSE = const("SuspendedEVSE")
+FINISHING = const("Finishing")
+RESERVED = const("Reserved")
+UNAVAILABLE = const("Unavailable")
+FAULTED = const("Faulted")
 
 # The contactor has 3 s to close after the pilot's change from B to C, and a transaction has 3 s to
 # begin. Until then the status stays as it was.
-_CLOSING_MS = 3000
-UNPLUGGED = "EV side disconnected"  # the info (OCPP 4.9) while a transaction runs without a car
+_CLOSING_MS = const(3000)
+# The info (OCPP 4.9) while a transaction runs without a car.
+_UNPLUGGED = const("EV side disconnected")
 
-_MOST_WAITING = 20  # notifications; the oldest goes first
-_ATTEMPTS = 3
-_RETRY_MS = 15000
-_TRANSACTIONS_FIRST_S = 10  # how long transaction messages may go first
+_MOST_WAITING = const(20)  # notifications; the oldest goes first
+_ATTEMPTS = const(3)
+_RETRY_MS = const(15000)
+_TRANSACTIONS_FIRST_S = const(10)  # how long transaction messages may go first
 
-# The table of OCPP 4.9 with B6 (errata 3.20). A change from or to Faulted is always allowed.
-_MAY_FOLLOW = {
-    AVAILABLE: (
-        PREPARING,
-        CHARGING,
-        SUSPENDED_EV,
-        SUSPENDED_EVSE,
-        RESERVED,
-        UNAVAILABLE,
-    ),
-    PREPARING: (AVAILABLE, CHARGING, SUSPENDED_EV, SUSPENDED_EVSE, FINISHING),
-    CHARGING: (AVAILABLE, SUSPENDED_EV, SUSPENDED_EVSE, FINISHING, UNAVAILABLE),
-    SUSPENDED_EV: (AVAILABLE, CHARGING, SUSPENDED_EVSE, FINISHING, UNAVAILABLE),
-    SUSPENDED_EVSE: (AVAILABLE, CHARGING, SUSPENDED_EV, FINISHING, UNAVAILABLE),
-    FINISHING: (AVAILABLE, PREPARING, UNAVAILABLE),
-    RESERVED: (AVAILABLE, PREPARING, UNAVAILABLE),
-    UNAVAILABLE: (AVAILABLE, PREPARING, CHARGING, SUSPENDED_EV, SUSPENDED_EVSE),
-}
+# What may follow each status: the table of OCPP 4.9 with B6 (errata 3.20). A change from or to
+# Faulted is always allowed. It is a constant, so that it stays in flash.
+_MAY_FOLLOW = (
+    (AVAILABLE, (PREPARING, CHARGING, SUSPENDED_EV, SUSPENDED_EVSE, RESERVED, UNAVAILABLE)),
+    (PREPARING, (AVAILABLE, CHARGING, SUSPENDED_EV, SUSPENDED_EVSE, FINISHING)),
+    (CHARGING, (AVAILABLE, SUSPENDED_EV, SUSPENDED_EVSE, FINISHING, UNAVAILABLE)),
+    (SUSPENDED_EV, (AVAILABLE, CHARGING, SUSPENDED_EVSE, FINISHING, UNAVAILABLE)),
+    (SUSPENDED_EVSE, (AVAILABLE, CHARGING, SUSPENDED_EV, FINISHING, UNAVAILABLE)),
+    (FINISHING, (AVAILABLE, PREPARING, UNAVAILABLE)),
+    (RESERVED, (AVAILABLE, PREPARING, UNAVAILABLE)),
+    (UNAVAILABLE, (AVAILABLE, PREPARING, CHARGING, SUSPENDED_EV, SUSPENDED_EVSE)),
+)
 
 
 def connector_status(evse, session, before: str, ms: int) -> str:
@@ -105,8 +101,11 @@ class Notification:
 def status_between(before: str, after: str) -> str:
     """The status to be sent between two, where `after` must not follow `before` directly: the step
     between them was too short to be seen. "" where it may follow."""
-    if FAULTED in (before, after) or before == after or after in _MAY_FOLLOW[before]:
+    if FAULTED in (before, after) or before == after:
         return ""
+    for status, followers in _MAY_FOLLOW:
+        if status == before and after in followers:
+            return ""
     if after == PREPARING:  # during a transaction
         return FINISHING
     return AVAILABLE if after in (RESERVED, UNAVAILABLE) else PREPARING
@@ -140,7 +139,7 @@ class StatusNotifier:
             self._status_since_ms = now
         car_is_gone = session.transaction and not station.evse.plugged
         shows_it = status in (FINISHING, SUSPENDED_EV)
-        self.info = UNPLUGGED if car_is_gone and shows_it else ""
+        self.info = _UNPLUGGED if car_is_gone and shows_it else ""
         if not self._is_known():
             return
         if not self._told and station.registration.online.is_set():

@@ -35,7 +35,7 @@ _LABEL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-"
 _DWELL_MS = 5000  # on a baud without a good group
 LOST_MS = 10000  # after so long without a good frame the line is lost
 _AT_ONCE = const(24)  # bytes that are decoded before others have a turn: about a group
-_SILENT_LOOK_MS = 500  # the same, while no byte has come yet
+_SILENT_LOOK_MS = 100  # the same, while no byte has come yet
 _LOOK_MS = 50  # between looks at the port: 48 bytes at 9600 baud
 
 
@@ -259,19 +259,19 @@ class TicLine:
     """Reads a port for ever and finds the line's mode by itself.
 
     `tune(baud)` sets the port's speed and returns it (`read(n) -> bytes`, never waiting).
-    `on_frame(facts)` is called with the `house_facts` of each plausible frame. Facts: `mode`, the
-    key TICmode; `frame`, the newest good one, None before; `found`, the mode to which the port is
-    tuned."""
+    `clock`: the station's for a simulated line, else real time. `on_frame(facts)` is called with
+    the `house_facts` of each plausible frame. Facts: `mode`, the key TICmode; `frame`, the newest
+    good one, None before; `found`, the mode to which the port is tuned."""
 
     def __init__(self, tune, clock, log, on_frame=None, mode: int = FIND_OUT):
+        self.clock = clock
         self._tune = tune
-        self._clock = clock
         self._log = log
         self.on_frame = on_frame
         self.mode = mode
         self.found = FIND_OUT
         self.frame = None
-        self._decoder = Decoder()
+        self._decoder = None  # made when the first byte comes: most stations have no line
         self._frame_ms = None  # when the newest good frame came
         self._subscribed = None  # mA a phase, as the last frame that told it said
 
@@ -280,15 +280,20 @@ class TicLine:
         self.mode = mode
 
     @property
+    def heard(self) -> bool:
+        """Whether a byte ever came."""
+        return self._decoder is not None
+
+    @property
     def detected(self) -> bool:
         """Whether a whole good frame came within the last 10 s (the key TICdetection)."""
         came = self._frame_ms
-        return self.mode != OFF and came is not None and self._clock.ms() - came < LOST_MS
+        return self.mode != OFF and came is not None and self.clock.ms() - came < LOST_MS
 
     async def run(self) -> None:
         """The reader's task."""
-        clock = self._clock
-        decoder = self._decoder
+        clock = self.clock
+        self.found = FIND_OUT  # also after a crash: the port is tuned again
         port = None
         good_ms = 0  # when the last good group came, or the port was tuned
         told = False
@@ -299,10 +304,17 @@ class TicLine:
                 self.found = wanted
                 self._frame_ms = None
                 good_ms = clock.ms()
-                decoder.reset(wanted)
+                if self._decoder:
+                    self._decoder.reset(wanted)
                 port = self._tune(BAUD[wanted]) if wanted != OFF else None
             if port:
                 data = port.read(128) or b""
+            if data:
+                if not self._decoder:
+                    self._decoder = Decoder()
+                    self._decoder.reset(wanted)
+                    good_ms = clock.ms()
+                decoder = self._decoder
                 groups = decoder.good_groups
                 for start in range(0, len(data), _AT_ONCE):
                     for frame in decoder.feed(data[start : start + _AT_ONCE]):
@@ -315,7 +327,8 @@ class TicLine:
                 told = not told
                 text = "a meter is there, mode %d" if told else "lost, mode %d"
                 self._log.info(text, self.found)
-            await clock.sleep_ms(_LOOK_MS if len(data) < 128 else 0)
+            pause_ms = _LOOK_MS if self._decoder else _SILENT_LOOK_MS
+            await clock.sleep_ms(pause_ms if len(data) < 128 else 0)
 
     def _wanted_mode(self, silent_ms):
         """The mode that the port is to be tuned to, after so long without a good group."""
@@ -323,8 +336,8 @@ class TicLine:
             return self.mode
         if self.found not in (HISTORIQUE, STANDARD):
             return HISTORIQUE
-        if self.detected or silent_ms < _DWELL_MS:
-            return self.found
+        if self.detected or silent_ms < _DWELL_MS or not self._decoder:
+            return self.found  # at a wrong speed a line is noise, but it is there
         return STANDARD if self.found == HISTORIQUE else HISTORIQUE
 
     def _take(self, frame):
@@ -338,52 +351,6 @@ class TicLine:
             self._log.debug("a frame contradicts itself: %s", frame)
             return
         self.frame = frame
-        self._frame_ms = self._clock.ms()
+        self._frame_ms = self.clock.ms()
         if self.on_frame:
             self.on_frame(facts)
-
-
-class TicInput:
-    """A port that may be a TIC line. Its reader is made when the first byte comes.
-
-    `mode` is the key TICmode. `on_frame(facts)` is called with the facts
-    (`house_facts`) of each plausible frame. `tune(baud)` sets the port's speed and
-    returns the port. `clock`: the station's for a simulated line, else real time.
-    """
-
-    def __init__(self, tune, clock, log):
-        self.clock = clock
-        self.mode = FIND_OUT
-        self.on_frame = None
-        self._tune = tune
-        self._log = log
-        self._line = None
-
-    @property
-    def heard(self) -> bool:
-        """Whether a byte ever came."""
-        return self._line is not None
-
-    @property
-    def detected(self) -> bool:
-        """Whether a good frame came within the last 10 s (key TICdetection)."""
-        return self._line is not None and self._line.detected
-
-    @property
-    def frame(self) -> str | None:
-        """The newest good frame, a line LABEL=VALUE for each of its groups; None before."""
-        return self._line.frame if self._line else None
-
-    def set_mode(self, mode: int) -> None:
-        """The key TICmode has this value."""
-        self.mode = mode
-        if self._line:
-            self._line.set_mode(mode)
-
-    async def run(self) -> None:
-        """The reader's task."""
-        port = self._tune(BAUD[HISTORIQUE])  # at a wrong speed a line is noise, but it is there
-        while self.mode == OFF or not port.read(16):
-            await self.clock.sleep_ms(_SILENT_LOOK_MS)
-        self._line = TicLine(self._tune, self.clock, self._log, self.on_frame, self.mode)
-        await self._line.run()

@@ -138,6 +138,7 @@ async def test_a_tic_frame_is_decoded_in_steps():
         line = tic.TicLine(
             lambda baud: Port(), life.station.clock, life.station.log("tic"), None, tic.STANDARD
         )
+        line._decoder = tic.Decoder()
         feed = line._decoder.feed
 
         def feeds(data):
