@@ -12,7 +12,7 @@ else
 RUN = $(VENV)
 endif
 
-.PHONY: help setup run demo test lint types bench image clean $(TOOLS)
+.PHONY: help setup run demo fleet test lint types bench image clean $(TOOLS)
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,6 +28,9 @@ run: setup  ## the station on this machine with its console; ARGS="--speed 10", 
 
 demo: setup  ## a charging session, live on a local page; RUNTIME=micropython, ARGS="--stay"
 	$(VENV) tools/demo.py --runtime $(RUNTIME) $(ARGS)
+
+fleet: setup  ## N stations (200) at once against URL or a central system of our own, live, until Ctrl-C
+	$(VENV) -m tools.fleet --users $(or $(N),200) $(if $(URL),--host $(URL)) $(ARGS)
 
 test: setup  ## all tests on all runtimes; ARGS="-k name"
 	$(VENV) -m pytest -n 3 --dist loadgroup $(ARGS)

@@ -327,11 +327,13 @@ else:
                 if not events and not (follower and follower.left_ms is None):
                     raise Stuck("nothing left to wait for")
                 return events
-            if left_us >= 1000000 and len(self.get_map()) > 1:
+            if (left_us >= 1000000 or loop.step_us) and len(self.get_map()) > 1:
                 events = self.ready(0.001)  # a busy kernel may deliver late
             if not events and (not follower or follower.move(left_us)):
                 self.spins = 0
                 loop.now_us += left_us
+                if loop.step_us and not follower:
+                    loop.now_us += -loop.now_us % loop.step_us
             return events
 
         def until_idle(self, follower):
@@ -414,10 +416,11 @@ else:
     class VirtualLoop(asyncio.SelectorEventLoop):
         """An event loop in virtual time, which begins at 0 whatever the host's uptime is and is
         counted in whole microseconds: timers that are due at the same instant are so exactly, by
-        whatever sums they came there."""
+        whatever sums they came there. With `step_ms` it is always late: it wakes only so often."""
 
-        def __init__(self):
+        def __init__(self, step_ms=0):
             self.now_us = 500  # the middle of a millisecond: no rounding shows in whole ones
+            self.step_us = step_ms * 1000
             self.executing = 0
             self.follower = None
             super().__init__(_Selector(self))
@@ -437,10 +440,10 @@ else:
             future.add_done_callback(done)
             return future
 
-    def run(coro):
-        """Runs it to its end in virtual time; returns its result."""
+    def run(coro, step_ms=0):
+        """Runs it to its end in virtual time; returns its result. `step_ms`: see VirtualLoop."""
         unseen = []  # exceptions of tasks that nobody awaited
-        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        with asyncio.Runner(loop_factory=lambda: VirtualLoop(step_ms)) as runner:
             runner.get_loop().set_exception_handler(
                 lambda loop, context: unseen.append(context.get("exception"))
             )

@@ -102,6 +102,8 @@ class Clock:
     def ms(self) -> int:
         """Station milliseconds since start; never goes back, never wraps."""
         now = self._ticks()
+        if now == self._last:
+            return self._ms
         passed = runtime.ticks_diff(now, self._last)
         if passed > 0:
             self._ms += passed * self.speed

@@ -168,6 +168,8 @@ def decode_register(data: bytes, kind: str, factor: int, divisor: int) -> int | 
     if kind[-1] == "<":
         data = words_reversed(data)
     raw = int.from_bytes(data, "big")
+    if not raw:
+        return 0  # usual: no current, no power
     top = 1 << (8 * len(data) - 1)
     if kind[0] == "f":
         power = raw >> 23 & 255

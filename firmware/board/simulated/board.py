@@ -12,6 +12,7 @@ _CAR_ASKS = {"ready": "C", "pause": "B", "ventilate": "D"}  # what the car asks 
 _SETTLE_MS = 1500  # after a change of the world, samples come every 20 ms for so long
 _SAMPLE_MS = 20
 _UNIT = 1  # the meter's Modbus address
+_MOST_ASKED = 16  # requests whose answers are kept; the meter's task has a few
 _SUBSCRIBED_MA = 60000  # of the house, on each phase
 
 
@@ -23,6 +24,7 @@ class Board(World):
         super().__init__(clock, phases, path)
         self.registers = registers
         self.power_off = power_off
+        self._asked = {}  # requests of the meter's values
         self.burst = array("h", [12000] * 8)
         self.pp_ohm = self.cable_ohm
         self.contactor = self.lock_closed = False
@@ -154,7 +156,12 @@ class Board(World):
         """The meter's answer to a Modbus frame, b"" for none."""
         if not self.registers or codes.METERING in self.faults:
             return b""
-        return meter_slave.answer(self.registers, _UNIT, request, self.reading())
+        asked = self._asked.get(request)
+        if not asked:
+            if len(self._asked) >= _MOST_ASKED:
+                self._asked.clear()
+            asked = self._asked[request] = meter_slave.Asked(self.registers, _UNIT, request)
+        return asked.answer(self.reading())
 
     def tic_frame(self) -> bytes:
         """One TIC frame of the house, in the mode of its line."""

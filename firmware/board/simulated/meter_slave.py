@@ -64,6 +64,28 @@ def answer(meter: RegisterMap, unit: int, request: bytes, reading: dict) -> byte
     return with_crc(bytes((unit, function, 2 * count)) + data)
 
 
+class Asked:
+    """A request, and its answer as long as what it tells has not changed."""
+
+    def __init__(self, meter: RegisterMap, unit: int, request: bytes):
+        self.meter = meter
+        self.unit = unit
+        self.request = request
+        first = request[2] << 8 | request[3] if len(request) == 8 else 0
+        last = first + (request[4] << 8 | request[5]) if len(request) == 8 else 0
+        self._fields = [row.field for row in meter.registers if first <= row.address < last]
+        self._told = None  # the values in the frame
+        self._frame = b""
+
+    def answer(self, reading: dict) -> bytes:
+        """As `answer` above."""
+        told = [reading.get(field) for field in self._fields]
+        if told != self._told:
+            self._told = told
+            self._frame = answer(self.meter, self.unit, self.request, reading)
+        return self._frame
+
+
 class MeterPort:
     """The meter's RS-485 line: what is written is asked of the meter."""
 

@@ -122,7 +122,7 @@ class World:
         if self.path and self.energy != self._saved:
             if not self._file:
                 open(self.path, "ab").close()
-                self._file = open(self.path, "r+b")
+                self._file = open(self.path, "r+b", 0)  # a buffer would take 4 KB
             self._file.seek(0)
             self._file.write(b"%-20d %-20d\n" % (self.energy, self.reactive))
             self._file.flush()
