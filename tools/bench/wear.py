@@ -22,6 +22,9 @@ import asyncio
 from firmware.base.journal import Journal
 from firmware.base.log import Logbook
 from firmware.base.store import Store
+from firmware.local_authorization.cache import AuthorizationCache
+from firmware.local_authorization.local_list import LocalList
+from firmware.local_authorization.records import pack_record as pack_id
 from firmware.metering import measurands
 from firmware.ocpp import schemas
 from firmware.smart_charging.profile import pack_record
@@ -29,6 +32,7 @@ from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
 from firmware.transactions.transactions import Transactions
 from host_tests import flash as flashes
+from host_tests.both.logs import Log
 from host_tests.flash import BLOCK, Flash
 from tools.bench import messages
 
@@ -176,6 +180,58 @@ class Life:
             Logbook(self.files, self.log).save()
 
 
+class IdsLife:
+    """What FeatureSet `full` keeps beside that: sessions of drivers whose idTag gets a new expiry
+    date each time that the central system is asked, and the list sent anew each night, 500 idTags
+    in three messages. `with_list`: else the cache alone."""
+
+    def __init__(self, files, with_list: bool):
+        self.clock = _Clock()
+        log = Log()
+        files.mkdir("ids")
+        self.cache = AuthorizationCache(files, "ids", self.clock, log, lambda: 1)
+        self.list = LocalList(files, "ids", log, lambda: 1)
+        self.with_list = with_list
+        self.version = 0
+        self.sessions = 0
+
+    def hear(self, driver):
+        """An Authorize.conf, or a StopTransaction.conf; a quarter of an hour passes."""
+        info = {"status": "Accepted", "expiryDate": self.clock.epoch() + 3600}
+        self.cache.put(f"04A1B2C3D4{driver:04}", info)
+        for _ in range(15):
+            self.clock.now += 60000
+            self.cache.maintain()
+
+    async def night(self):
+        for first in range(0, 500, 200):
+            changes = self.list.begin()
+            for n in range(first, min(500, first + 200)):
+                changes.add(pack_id(f"04A1B2C3D4{n:04}", {"status": "Accepted"}))
+            self.version += 1
+            assert await self.list.update(self.version, changes, first == 0) == "Accepted"
+
+    def day(self):
+        for _ in range(SESSIONS):
+            self.sessions += 1
+            driver = self.sessions * 37 % 80  # more of them than the cache has room for
+            self.hear(driver)
+            self.clock.now += SESSION_S * 1000
+            self.hear(driver)
+        if self.with_list:
+            asyncio.run(self.night())
+
+
+def measure_ids(days: int, with_list: bool) -> float:
+    """Erases a day."""
+    flash = Flash(BOARDS["a frozen image"][0])
+    life = IdsLife(flash.mount(), with_list)
+    before = sum(flash.erases)
+    for _ in range(days):
+        life.day()
+    return (sum(flash.erases) - before) / days
+
+
 def measure(
     days: int, board: str = "2 MB with two slots", profiles: str = "24 periods"
 ) -> dict[str, float]:
@@ -218,6 +274,10 @@ def main() -> None:
                 f"{row['years']:4.0f} years",
                 flush=True,
             )
+    cache = measure_ids(days, False)
+    both = measure_ids(days, True)
+    print(f"FeatureSet full adds {cache:.0f} erases a day for the cache", end=", ")
+    print(f"{both - cache:.0f} for a list of 500 idTags sent anew each night")
 
 
 if __name__ == "__main__":
