@@ -8,7 +8,7 @@ file named after the first position that it may hold. What is not sound (a torn 
 bit) is skipped; positions say what is double after a power cut, and it is skipped too.
 """
 
-import binascii
+from binascii import crc32
 from collections import namedtuple
 
 from firmware.base.runtime import const
@@ -56,6 +56,8 @@ _BLOCK = const(4096)  # of the flash
 _CHANGES = const(8)  # so many have changed little of its free space
 _HEAD = const(6)
 _CHECKSUM = const(4)
+# The CRC-32 of bytes that their own CRC-32 follows is always this.
+_CRC_WITH_CHECKSUM = const(0x2144DF1C)
 
 Record = namedtuple("Record", ("position", "kind", "payload"))
 
@@ -81,7 +83,7 @@ def _blocks(size):
 
 
 def _crc(data):
-    return binascii.crc32(data).to_bytes(_CHECKSUM, "little")
+    return crc32(data).to_bytes(_CHECKSUM, "little")
 
 
 def encode(record: Record) -> bytes:
@@ -94,14 +96,10 @@ def encode(record: Record) -> bytes:
 def _end(data, at: int) -> int:
     """Where the record ends that begins at an offset of these bytes, behind `len(data)` where not
     all of it is among them; 0 where it is not sound."""
-    check = at + _HEAD + data[at]
-    end = check + _CHECKSUM
-    if end > len(data):
+    end = at + _HEAD + data[at] + _CHECKSUM
+    if end > len(data) or crc32(data[at:end]) == _CRC_WITH_CHECKSUM:
         return end
-    is_sound = binascii.crc32(memoryview(data)[at:check]) == int.from_bytes(
-        data[check:end], "little"
-    )
-    return end if is_sound else 0
+    return 0
 
 
 def _record(data, at: int, end: int) -> Record:
@@ -241,12 +239,11 @@ class Journal:
 
     # reading
 
-    def records(self, position: int = 1, bookmark: Bookmark | None = None):
+    def records(self, position: int = 1, bookmark: Bookmark | None = None, piece: int = _PIECE):
         """Yields the records from a position on, in order, up to the newest. Goes on rightly when
-        records are appended or segments compacted meanwhile; once it has ended it is over."""
-        size = _SMALL_PIECE if bookmark else _PIECE
-        if bookmark is None:
-            bookmark = Bookmark()
+        records are appended or segments compacted meanwhile; once it has ended it is over.
+        `piece`: so many bytes are read at once; a file is opened for each piece."""
+        size = _SMALL_PIECE if bookmark else piece
         while position < self.next:
             if position > self._flushed or not self.segments:
                 record = self._slot(position)
@@ -259,13 +256,14 @@ class Journal:
             while index > 0 and self.segments[index] > position:
                 index -= 1
             offset = 0
-            if bookmark.generation == generation and bookmark.segment == index:
+            if bookmark and bookmark.generation == generation and bookmark.segment == index:
                 offset = bookmark.offset
             while index < len(self.segments) and generation == self._generation:
                 for record, begin in self.segment_records(self.segments[index], offset, size):
                     if record.position >= position:
                         position = record.position + 1
-                        bookmark.put(generation, index, begin)
+                        if bookmark:
+                            bookmark.put(generation, index, begin)
                         yield record
                         if generation != self._generation:
                             break
@@ -308,13 +306,14 @@ class Journal:
                     data = f.read(size)
             is_last = len(data) < size
             at = 0
-            while at + _HEAD <= len(data):
+            length = len(data)
+            while at + _HEAD <= length:
                 end = _end(data, at)
-                if end > len(data) and not is_last:
-                    break  # the rest of it is in the next piece
-                if 0 < end <= len(data):
+                if 0 < end <= length:
                     yield _record(data, at, end), offset + at
                     at = end
+                elif end and not is_last:
+                    break  # the rest of it is in the next piece
                 else:
                     at += 1  # torn or damaged: the next sound one may begin anywhere
             if is_last and flushed == self._flushed:  # nothing was appended meanwhile

@@ -246,11 +246,6 @@ def event_numbers(record) -> list:
     return unpack_ints(record.payload, 5)[0]
 
 
-def values_numbers(record) -> list:
-    """Those, and (connector, context, mask, stop_mask), of a VALUES record of the journal."""
-    return unpack_ints(record.payload, 9)[0]
-
-
 def parse(record):
     """One of the classes above, of a record of the journal; None where its kind is not known."""
     if not 0 < record.kind < len(_CLASSES):
@@ -295,8 +290,10 @@ class EventTimes:
     def replay_stamp(self, boot: int, seconds: int) -> None:
         """The journal has an event with this stamp; to be called in order, with `replay_time`."""
         if not boot:
-            self._latest = max(self._latest, seconds)
-        elif boot not in self._begins:
+            if seconds > self._latest:
+                self._latest = seconds
+            return
+        if boot not in self._begins:
             self._undated[boot] = max(seconds, self._undated.get(boot, 0))
         self._boot = max(self._boot, boot + 1)
 

@@ -26,14 +26,14 @@ from firmware.transactions.records import (
     event_numbers,
     parse,
     read_events,
-    values_numbers,
 )
 
 _ENOSPC = const(28)
 _PROGRESS = "progress"  # in the store: the register between two records
 _PROGRESS_MS = const(59000)
 _STRIDE = const(32)  # values for StopTransaction, before each further one is twice as far away
-_RECORDS_AT_ONCE = const(8)  # are read before others have a turn
+_RECORDS_AT_ONCE = const(16)  # are read before others have a turn
+_SEGMENT = const(4096)  # bytes: all of one is read at once while the heap is still empty
 
 
 class Transaction:
@@ -293,6 +293,8 @@ class Replay:
         self.given_up = 0
         self.cleared = 0
         self._newest_values = None  # the record of the open transaction's newest values
+        self._packed_id = b""  # of the endpoint of the VALUES record before
+        self._of_packed_id = None  # its queue
         # How many messages each segment has for an endpoint, by its id. Which of them it is
         # still owed is known at the end only.
         self._messages = {}
@@ -306,7 +308,7 @@ class Replay:
         """Yields often, so that others can have their turns; at its end all is known."""
         end = 0  # the first position behind the segment that is read
         turn = _RECORDS_AT_ONCE
-        for record in self._journal.records():
+        for record in self._journal.records(piece=_SEGMENT):
             while record.position >= end:
                 end = self._end_of(self._segment)
                 if record.position >= end:
@@ -322,6 +324,7 @@ class Replay:
             if not turn:
                 turn = _RECORDS_AT_ONCE
                 yield
+        self._take_newest_stamp()
         if self._newest_values:
             yield from self._bring_up_to_date(self.open)
         for queue in self.queues.values():
@@ -340,23 +343,49 @@ class Replay:
         return self.queues[endpoint_id]
 
     def _take_values(self, record):
-        lag, boot, seconds, endpoint_id, distance, _, _, mask, stop_mask = values_numbers(record)
-        position = record.position
-        queue = self.queues.get(endpoint_id) or self._queue(endpoint_id, position)
-        if position - lag > queue.first_owed:
-            queue.owes_from(position - lag)
-        self._event_times.replay_stamp(boot, seconds)
-        if mask and endpoint_id:
-            self._messages[endpoint_id][self._segment] += 1
-        if self.open and position - distance == self.open.position:
+        """Nearly all records are VALUES, and nearly all of these go on with the transaction of the
+        record before: so an endpoint is known by its packed id, and of stamps that never go back
+        within a transaction only the newest is unpacked. Both are large numbers."""
+        payload = record.payload
+        (lag, boot), seconds_at = unpack_ints(payload, 2)
+        at = seconds_at
+        while payload[at] > 127:
+            at += 1
+        at += 1
+        packed_id = self._packed_id
+        end = at + len(packed_id)
+        if payload[at:end] != packed_id or not packed_id:
+            (endpoint_id,), end = unpack_ints(payload, 1, at)
+            self._packed_id = payload[at:end]
+            self._of_packed_id = self._queue(endpoint_id, record.position)
+        queue = self._of_packed_id
+        (distance, _, _, mask, stop_mask), _ = unpack_ints(payload, 5, end)
+        first_owed = record.position - lag
+        if first_owed > queue.first_owed:
+            queue.owes_from(first_owed)
+        if mask and queue.endpoint_id:
+            self._messages[queue.endpoint_id][self._segment] += 1
+        transaction = self.open
+        belongs_to_it = transaction and record.position - distance == transaction.position
+        if belongs_to_it:
             self._newest_values = record
             if stop_mask:
-                self.open.count_sample()
+                transaction.count_sample()
+        if boot or not belongs_to_it:
+            (seconds,), _ = unpack_ints(payload, 1, seconds_at)
+            self._event_times.replay_stamp(boot, seconds)
+
+    def _take_newest_stamp(self):
+        """Takes the stamp of the open transaction's newest values."""
+        if self._newest_values:
+            _, boot, seconds, _, _ = event_numbers(self._newest_values)
+            self._event_times.replay_stamp(boot, seconds)
 
     def _take_start_or_stop(self, record):
         lag, boot, seconds, endpoint_id, _ = event_numbers(record)
         queue = self._queue(endpoint_id, record.position)
         queue.owes_from(record.position - lag)
+        self._take_newest_stamp()
         self._event_times.replay_stamp(boot, seconds)
         if endpoint_id:
             self._messages[endpoint_id][self._segment] += 1
