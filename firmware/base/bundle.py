@@ -24,8 +24,8 @@ _MAX_FIRST_LINE = const(64)  # bytes
 _MAX_MANIFEST = const(32768)
 _BLOCK = const(512)  # bytes that are read from flash at a time
 # The first line, the signature and the manifest, in the slot: what `resume` goes on from.
-_HEAD_FILE = "/bundle"
-_NEW_HEAD_FILE = "/bundle.new"  # its name until it has been checked
+_HEAD_FILE = const("/bundle")
+_NEW_HEAD_FILE = const("/bundle.new")  # its name until it has been checked
 
 
 class Postponed(Exception):

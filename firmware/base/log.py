@@ -120,7 +120,7 @@ class Writer:
 
 _FILE_BYTES = const(8192)
 _DATE_TIME = len("2027-01-01T00:00:00Z")
-_FOLDER = "log"
+_FOLDER = const("log")
 _NEW = _FOLDER + "/new"
 _OLD = _FOLDER + "/old"
 _AFTER_FAULT_MS = const(10000)  # the lines of so long after a fault are saved with it

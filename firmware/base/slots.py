@@ -9,7 +9,7 @@ from firmware.base import runtime
 from firmware.base.runtime import const
 from firmware.base.store import Files
 
-_BOOT_FILE = "boot.txt"
+_BOOT_FILE = const("boot.txt")
 _MAX_BOOT_FILE = const(200)  # bytes; boot.py reads so many
 
 

@@ -72,7 +72,9 @@ def text(epoch: int) -> str:
 
 
 _DAY_MS = const(86400000)
-_CATCH_UP_S = 3600  # a clock that is fast by more is set back; by less, it stands still meanwhile
+_CATCH_UP_S = const(
+    3600
+)  # a clock that is fast by more is set back; by less, it stands still meanwhile
 
 
 class Clock:

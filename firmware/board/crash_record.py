@@ -3,9 +3,11 @@ format)."""
 
 from machine import RTC
 
-_RUNNING = b" run"
-_MEANT_TO_RESET = b"0 ok"
-_WRONG = b" bad "
+from firmware.base.runtime import const
+
+_RUNNING = const(b" run")
+_MEANT_TO_RESET = const(b"0 ok")
+_WRONG = const(b" bad ")
 
 
 class CrashRecord:

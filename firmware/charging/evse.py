@@ -25,7 +25,7 @@ _F_MS = const(500)  # the length of a pulse of state F
 _WAKE_AFTER_MS = const(30000)  # a vehicle that ignores the offer for so long may be asleep
 _WAKE_MS = const(4000)  # the length of the break of CP that wakes it
 _SETTLE_MS = const(100)  # readings so soon after a break or state F do not count
-_NOMINAL_V = 230  # converts power to current and back
+_NOMINAL_V = const(230)  # converts power to current and back
 
 
 def current_ma(power_dw: int, phases: int) -> int:

@@ -53,7 +53,7 @@ _TABLE = (
     (TAMPER, "Tamper detected", True, False, "OtherError", 500, 0, False),
 )
 
-_LATCH = "faults"  # the store's name for what survives a power cut
+_LATCH = const("faults")  # the store's name for what survives a power cut
 
 
 def rows():

@@ -8,14 +8,16 @@ import asyncio
 import json
 from collections import namedtuple
 
+from firmware.base.runtime import const
+
 NO_ID_TAG = ""  # no idTag unlocks the cable; it is unlocked when it is unplugged at the car
-_CHARGED = "used"  # the name in the store that keeps `car_already_charged` over a restart
-_RESERVATION = "reservation"  # the name in the store of the one that holds
-_STOP_S = 20  # how long a transaction may take to stop: the car, then the meter's answer
-_CONTACTOR_OPENS_MS = 7000  # how long the contactor may take to open
-_METER_MS = 3000  # how long the meter may take at the beginning and end of a transaction
-_METER_AFTER_START_MS = 30000  # how long it may take after the station's start
-_ALIVE_MS = 50  # how often a wait for the meter tells the supervisor that this is a wait
+_CHARGED = const("used")  # the name in the store that keeps `car_already_charged` over a restart
+_RESERVATION = const("reservation")  # the name in the store of the one that holds
+_STOP_S = const(20)  # how long a transaction may take to stop: the car, then the meter's answer
+_CONTACTOR_OPENS_MS = const(7000)  # how long the contactor may take to open
+_METER_MS = const(3000)  # how long the meter may take at the beginning and end of a transaction
+_METER_AFTER_START_MS = const(30000)  # how long it may take after the station's start
+_ALIVE_MS = const(50)  # how often a wait for the meter tells the supervisor that this is a wait
 
 # Why the running transaction must stop: OCPP's `reason`; the `id_tag` that stops it, or None.
 StopRequest = namedtuple("StopRequest", ("reason", "id_tag"))

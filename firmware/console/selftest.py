@@ -19,9 +19,9 @@ _LOCK_MS = const(2000)  # what the lock may take to move
 _ROOM = const(65536)  # bytes of flash that a station should have left
 
 # What a test says of its part.
-_OK = "ok"
-_FAILED = "FAILED"
-_NOTHING = "-"  # there is nothing to test
+_OK = const("ok")
+_FAILED = const("FAILED")
+_NOTHING = const("-")  # there is nothing to test
 
 
 async def run(station: Station):

@@ -22,8 +22,8 @@ from firmware.local_authorization.records import (
 
 MOST = 64  # records
 
-_FILE = "cache"
-_NEW = "cache.new"  # one that is being written; void after a power cut
+_FILE = const("cache")
+_NEW = const("cache.new")  # one that is being written; void after a power cut
 _WRITE_AFTER_MS = const(600000)
 _OWNER_BYTES = const(4)  # u32 at its beginning: whom it belongs to; records, and a CRC-32 follow
 _CRC_BYTES = const(4)

@@ -34,10 +34,10 @@ ACCEPTED = "Accepted"
 FAILED = "Failed"
 VERSION_MISMATCH = "VersionMismatch"
 
-_FILE = "list"
-_NEW = "list.new"  # the list that is being written; void after a power cut
-_RUNS = "list.runs"  # the records of an update; void after a power cut, too
-_FOOT = "<qIHH"
+_FILE = const("list")
+_NEW = const("list.new")  # the list that is being written; void after a power cut
+_RUNS = const("list.runs")  # the records of an update; void after a power cut, too
+_FOOT = const("<qIHH")
 _FOOT_BYTES = const(16)
 _CRC_BYTES = const(4)
 _MOST_BYTES = const(65535)  # of all records: as far as the offsets reach

@@ -16,7 +16,7 @@ ACCEPTED = 0  # its index
 EXPIRED = 3
 REMOVED = 255  # an idTag without idTagInfo, which a differential update removes from the list
 
-_HEAD = "<BBBI"
+_HEAD = const("<BBBI")
 HEAD_BYTES = const(7)
 _LATEST = const(0xFFFFFFFF)
 

@@ -4,15 +4,16 @@ Each good frame gives the limit anew. It is never the last limit plus a correcti
 would add up.
 """
 
+from firmware.base.runtime import const
 from firmware.sensing.pilot import MIN_MA
 from firmware.sensing.tic import LOST_MS
 
-_MARGIN_MA = 1000
-_LOW_FRAMES = 2  # when more frames in a row leave less than 6 A, charging pauses
-_PAUSE_MS = 60000  # the shortest pause
+_MARGIN_MA = const(1000)
+_LOW_FRAMES = const(2)  # when more frames in a row leave less than 6 A, charging pauses
+_PAUSE_MS = const(60000)  # the shortest pause
 
-_USED_MA = 500  # a phase that carries less is not in use
-_TARIFF_V = 200  # converts the subscribed current to a power
+_USED_MA = const(500)  # a phase that carries less is not in use
+_TARIFF_V = const(200)  # converts the subscribed current to a power
 
 
 def phase_rotation(text: str, connector: int = 1) -> str:

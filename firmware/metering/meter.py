@@ -3,15 +3,20 @@
 import asyncio
 from collections import namedtuple
 
+from firmware.base.runtime import const
 from firmware.sensing.modbus import ModbusError
 
-_EVERY_MS = 1000
-_LOST_POLLS = 5  # failed polls in a row after which the meter is lost
-_LOST_MS = 10000  # or so long without an answer
-_MARGIN_MS = 2000  # a meter renews its registers each second or so, and an answer may be late
-_NEW_MS = 60000  # a register that jumped and then counts plausibly for so long is a new meter's
+_EVERY_MS = const(1000)
+_LOST_POLLS = const(5)  # failed polls in a row after which the meter is lost
+_LOST_MS = const(10000)  # or so long without an answer
+_MARGIN_MS = const(
+    2000
+)  # a meter renews its registers each second or so, and an answer may be late
+_NEW_MS = const(
+    60000
+)  # a register that jumped and then counts plausibly for so long is a new meter's
 MAX_W = 3 * 32 * 265  # the most that can flow through the station
-_NARROW = 10  # registers a request, for a meter that refuses more
+_NARROW = const(10)  # registers a request, for a meter that refuses more
 _REFUSALS = (2, 3)  # Modbus' illegal data address or value: too many registers, or unused ones
 
 # A reading that can't follow the last good one: its `energy` register, when the poll began, and

@@ -10,9 +10,9 @@ from firmware.net.tls import check_room, failure
 _MAX_REMEMBERED = const(8)  # hosts whose addresses are remembered
 _MAX_LOOKUPS = const(8)  # lookups that may hang at the same time
 _POLL_MS = const(20)  # how often a lookup is asked for its answer
-_CONNECTING = "connecting"
-_HANDSHAKE = "TLS handshake"
-_SENDING = "sending"
+_CONNECTING = const("connecting")
+_HANDSHAKE = const("TLS handshake")
+_SENDING = const("sending")
 
 
 def _look_up(host, port, answer):

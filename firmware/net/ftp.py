@@ -23,7 +23,7 @@ _MAX_REASON = const(100)  # characters of a reply in an error
 _PRELIMINARY = const(1)  # done when another reply comes
 _DONE = const(2)
 _MORE_WANTED = const(3)  # another command is to follow
-_TLS_SESSION_WANTED = "522"  # RFC 4217, 10.2: no data connection without the session
+_TLS_SESSION_WANTED = const("522")  # RFC 4217, 10.2: no data connection without the session
 
 
 class Reply(OSError):

@@ -11,7 +11,7 @@ HTTP_SCHEMES = ("http", "https")
 TRANSFER_SCHEMES = ("http", "https", "ftp", "ftps")
 
 _MAX_HOST = const(253)  # characters (RFC 1035, 2.3.4)
-_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_UNRESERVED = const(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _HOST = _UNRESERVED[:64] + b"_"  # letters, digits, "-", "." and the underscore of some networks
 
 # `user` and `password` are decoded, and None where the URL has no "@". `path` begins with "/",

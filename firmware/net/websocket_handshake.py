@@ -18,7 +18,7 @@ _HEADERS = (
     b"sec-websocket-protocol",
     b"sec-websocket-extensions",
 )
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+_GUID = const(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11")  # RFC 6455, 1.3
 
 
 class Refused(OSError):

@@ -6,11 +6,12 @@ from binascii import hexlify
 from collections import namedtuple
 
 from firmware.base import runtime
+from firmware.base.runtime import const
 from firmware.ocpp import keys
 
-_STORED = "keys"  # the store's name for the values that were changed
-_OWN_BOX = "box"  # and for the identifier that the station gave itself
-_DATA_RESET = "TriggerBackendConfigurationDataReset"
+_STORED = const("keys")  # the store's name for the values that were changed
+_OWN_BOX = const("box")  # and for the identifier that the station gave itself
+_DATA_RESET = const("TriggerBackendConfigurationDataReset")
 _NEVER_RESET = ("SecurityProfile", keys.FEATURE_SET)
 
 # The result of a change: `status` for ChangeConfiguration.conf; the key's own `name`; `why` it was

@@ -24,7 +24,7 @@ OFF = "off"
 CONNECTING = "connecting"
 ONLINE = "online"
 
-_ACCEPTED_ENDPOINT = "place"  # the name in the store of the endpoint that accepted us last
+_ACCEPTED_ENDPOINT = const("place")  # the name in the store of the endpoint that accepted us last
 _TRIAL_MS = const(600000)
 _DELIVER_S = const(10)  # how long a new connection waits for messages to the old endpoint
 _OF_USE_MS = const(60000)  # a connection that lasted so long was no failure

@@ -9,6 +9,7 @@ import sys
 from collections import namedtuple
 
 from firmware.base import runtime, times
+from firmware.base.runtime import const
 from firmware.charging import faults
 from firmware.net.url import TRANSFER_SCHEMES, parse_url
 from firmware.ocpp import keys
@@ -19,7 +20,7 @@ UPLOADING = "Uploading"
 UPLOADED = "Uploaded"
 UPLOAD_FAILED = "UploadFailed"
 
-_FILE = "diagnostics.txt"  # in flash, until it is uploaded
+_FILE = const("diagnostics.txt")  # in flash, until it is uploaded
 
 # What the central system asked for. `url`: of the folder where the file goes, under `file_name`;
 # `first` and `last`: the date-times between which log lines are wanted, "" for no limit;

@@ -41,7 +41,7 @@ _NOTHING = const(0)
 # of them take 1 KB then, and 8 KB as objects. Each array('i') holds up to 16 periods with three
 # numbers each: startPeriod in s, limit in tenths of its unit, and numberPhases, -1 where it is
 # absent.
-_PERIODS = "chargingSchedulePeriod"
+_PERIODS = const("chargingSchedulePeriod")
 _EACH = const(3)  # numbers of a period
 _NUMBERS = const(48)  # in an array: larger ones are hard to find room for
 _MOST = const(2000000000)  # larger numbers are kept as this one

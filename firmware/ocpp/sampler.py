@@ -4,10 +4,11 @@ keys say when, and which measurands."""
 import asyncio
 
 from firmware.base import times
+from firmware.base.runtime import const
 from firmware.metering import measurands
 from firmware.ocpp import CallError
 
-_DAY_S = 86400
+_DAY_S = const(86400)
 
 
 class Sampler:

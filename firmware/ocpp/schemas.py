@@ -149,7 +149,7 @@ MESSAGES: dict = {
 }
 
 
-_AT_ONCE = 8  # items of a list that are checked in one go, then others have their turn
+_AT_ONCE = const(8)  # items of a list that are checked in one go, then others have their turn
 
 
 def check(

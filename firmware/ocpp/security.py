@@ -11,14 +11,15 @@ from binascii import unhexlify
 from collections import namedtuple
 
 from firmware.base import runtime
+from firmware.base.runtime import const
 from firmware.net import tls, websocket
 from firmware.net.dial import Addresses
 from firmware.net.url import basic_authorization
 from firmware.net.websocket_handshake import Refused
 
-_OLD_PASSWORD = "auth-old"
-_OLD_PROFILE = "profile-old"
-_TRIES = 3  # failed connections after which a new profile is given up
+_OLD_PASSWORD = const("auth-old")
+_OLD_PROFILE = const("profile-old")
+_TRIES = const(3)  # failed connections after which a new profile is given up
 
 # A `password` to try: bytes, or None for none. `is_present`: it is the present AuthorizationKey,
 # not the one before a change.

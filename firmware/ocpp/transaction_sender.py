@@ -2,10 +2,11 @@
 
 import asyncio
 
+from firmware.base.runtime import const
 from firmware.ocpp import CallError
 
 # A StatusNotification of the same moment goes first: its task needs so many turns of the loop.
-_STATUS_TURNS = 3
+_STATUS_TURNS = const(3)
 
 
 class TransactionSender:

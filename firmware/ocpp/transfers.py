@@ -30,7 +30,7 @@ NOTIFIED_S = const(10)  # real seconds that a transfer, or a restart, waits for 
 _SUFFIX = len("StatusNotification")
 _LOW = const(20000)  # bytes of the chip's own memory: below, no transfer may go on
 _ENOUGH = const(30000)  # bytes: from here on they may again
-_NO_MEMORY = "the chip's own memory is too low for a transfer"
+_NO_MEMORY = const("the chip's own memory is too low for a transfer")
 _LOOK_S = const(1)  # real seconds between two looks at it
 
 

@@ -38,7 +38,7 @@ INSTALLING = "Installing"
 _TRIAL_S = const(600)  # real seconds that a new version has to reach the central system
 _TRIAL_MORE_MS = const(60000)  # how long it then waits at a time while a transaction runs
 
-_TRIED_OUT = "99"  # more starts on trial than boot.py allows: it goes back
+_TRIED_OUT = const("99")  # more starts on trial than boot.py allows: it goes back
 
 
 class Update:

@@ -61,7 +61,7 @@ Profile = namedtuple(
         "identity",  # chargingProfileId
     ),
 )
-_FIELDS = "<BBBBiiiiiq"  # rank, 255 - level, kind and flags, count, and the rest as above
+_FIELDS = const("<BBBBiiiiiq")  # rank, 255 - level, kind and flags, count, and the rest as above
 # The flags:
 _IN_WATTS = const(4)
 _SHORT_STARTS = const(8)  # u16
@@ -69,10 +69,10 @@ _SHORT_LIMITS = const(16)  # u16
 _HAS_UNITS = const(32)  # else a firmware before this one has made it
 _FLAGS_AT = const(2)
 _TRANSACTION_AT = const(20)
-_RECEIPT = "<iI"
+_RECEIPT = const("<iI")
 _RECEIPT_AT = const(32)
 _COUNT_AT = const(3)
-_UNITS = "<III"
+_UNITS = const("<III")
 _UNITS_AT = const(40)
 _PERIODS_AT = const(52)
 _LARGEST_SHORT = const(65535)

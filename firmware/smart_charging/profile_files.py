@@ -24,7 +24,7 @@ from struct import pack, unpack
 from firmware.base.runtime import const
 from firmware.base.store import Store
 
-_HEAD = "<IBH"
+_HEAD = const("<IBH")
 _HEAD_BYTES = const(7)
 _CRC_BYTES = const(4)
 _SEGMENT_BYTES = const(4096)  # a block of the flash

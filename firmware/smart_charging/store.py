@@ -14,13 +14,16 @@ between.
 import asyncio
 from array import array
 
+from firmware.base.runtime import const
 from firmware.smart_charging import profile
 from firmware.smart_charging.profile import ALWAYS, CHARGE_POINT_MAX
 
 MAX_PROFILES = 200  # the key MaxChargingProfilesInstalled
-_FIRST_SLOTS = 20
-_CODES = "BBBBBiiiiHii"  # the type codes of the arrays, in the order of their names below
-_POSITIONS = 65536  # a transaction's number is kept modulo this; old TxProfiles are removed soon
+_FIRST_SLOTS = const(20)
+_CODES = const("BBBBBiiiiHii")  # the type codes of the arrays, in the order of their names below
+_POSITIONS = const(
+    65536
+)  # a transaction's number is kept modulo this; old TxProfiles are removed soon
 
 
 def transaction_number(running) -> int:
@@ -147,18 +150,18 @@ class ProfileTable:
             column.extend(array(code, [0] * more))
 
 
-_WAITING_BYTES = 2048
-_WAITING_REPLACEMENTS = 4
+_WAITING_BYTES = const(2048)
+_WAITING_REPLACEMENTS = const(4)
 # So long after a slot was written it is written again; `maintain` may come a second later, and may
 # have to make room first.
-_WRITE_APART_MS = 8000
-_STEP_MS = 1000  # between two calls of `maintain`
-_REMOVED_AT_ONCE = 5  # TxProfiles of transactions that are over
-_CLEARED_AT_ONCE = 20
+_WRITE_APART_MS = const(8000)
+_STEP_MS = const(1000)  # between two calls of `maintain`
+_REMOVED_AT_ONCE = const(5)  # TxProfiles of transactions that are over
+_CLEARED_AT_ONCE = const(20)
 # Bytes of flash that are not tidied up: without a transaction, and with one.
-_GARBAGE = 8192
-_GARBAGE_WHILE_CHARGING = 65536
-_SECONDS = 65536  # when a slot was written is kept modulo this
+_GARBAGE = const(8192)
+_GARBAGE_WHILE_CHARGING = const(65536)
+_SECONDS = const(65536)  # when a slot was written is kept modulo this
 
 
 class ProfileStore:

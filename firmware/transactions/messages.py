@@ -7,6 +7,7 @@ told one.
 import asyncio
 
 from firmware.base import times
+from firmware.base.runtime import const
 from firmware.metering import measurands
 from firmware.transactions.records import (
     UNKNOWN_TRANSACTION_ID,
@@ -16,7 +17,7 @@ from firmware.transactions.records import (
     read_events,
 )
 
-_EVENTS_AT_ONCE = 8  # are read before others have a turn
+_EVENTS_AT_ONCE = const(8)  # are read before others have a turn
 
 
 def payload(event, epoch: int, transaction_id: int | None) -> dict:

@@ -11,6 +11,7 @@ from collections import namedtuple
 
 from firmware.base import times
 from firmware.base.journal import Bookmark
+from firmware.base.runtime import const
 from firmware.transactions import messages
 from firmware.transactions.records import (
     UNKNOWN_TRANSACTION_ID,
@@ -27,8 +28,8 @@ from firmware.transactions.records import (
 )
 from firmware.transactions.retention import Retention
 
-_RECORDS_AT_ONCE = 8  # are read before others have a turn
-_FULL_RETRY_MS = 10000  # a message is sent again when the flash could not note its answer
+_RECORDS_AT_ONCE = const(8)  # are read before others have a turn
+_FULL_RETRY_MS = const(10000)  # a message is sent again when the flash could not note its answer
 
 # A transaction whose STOP is not recorded yet; `start`: the position of its START.
 OpenTransaction = namedtuple("OpenTransaction", ("start", "endpoint_id"))

@@ -29,7 +29,7 @@ from firmware.transactions.records import (
 )
 
 _ENOSPC = const(28)
-_PROGRESS = "progress"  # in the store: the register between two records
+_PROGRESS = const("progress")  # in the store: the register between two records
 _PROGRESS_MS = const(59000)
 _STRIDE = const(32)  # values for StopTransaction, before each further one is twice as far away
 _RECORDS_AT_ONCE = const(16)  # are read before others have a turn

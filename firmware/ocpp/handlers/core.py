@@ -4,6 +4,7 @@ ChangeConfiguration (OCPP 5.8, 5.3)."""
 
 import asyncio
 
+from firmware.base.runtime import const
 from firmware.ocpp import Answer, CallError, configuration, keys
 from firmware.ocpp.authorization import authorize
 from firmware.ocpp.handlers.smart_charging import record_for_start
@@ -81,7 +82,7 @@ async def DataTransfer(station, payload):
     return {"status": "UnknownVendorId"}
 
 
-_AT_ONCE = 16  # keys that are looked up before others have a turn
+_AT_ONCE = const(16)  # keys that are looked up before others have a turn
 
 
 async def GetConfiguration(station, payload):

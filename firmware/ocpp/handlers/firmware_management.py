@@ -11,7 +11,7 @@ _MAX_ATTEMPTS = const(100)
 _RETRY_INTERVAL_S = const(60)  # where the central system leaves it to us
 _MAX_RETRY_INTERVAL_S = const(86400)
 _MAX_BOX = const(50)  # characters of the BoxIdentifier in a file's name
-_FILE_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_FILE_CHARACTERS = const(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 async def GetDiagnostics(station, payload):

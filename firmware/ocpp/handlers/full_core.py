@@ -6,6 +6,7 @@ It is imported with `full` only; `Station.full` is a FullCore then, else None.
 """
 
 from firmware.base import times
+from firmware.base.runtime import const
 from firmware.local_authorization.cache import AuthorizationCache
 from firmware.local_authorization.local_list import Changes, LocalList
 from firmware.local_authorization.records import Known, pack_record
@@ -26,16 +27,16 @@ _CALLS: dict = {
         ("updateType", "Differential|Full", REQUIRED),
     ),
 }
-_LIST = "localAuthorizationList"
+_LIST = const("localAuthorizationList")
 _AUTHORIZATION_DATA = (
     ("idTag", "s20", REQUIRED),
     ("idTagInfo", "IdTagInfo", OPTIONAL),
 )
 # Bytes of a message: a SendLocalList of 200 idTags with all that there may be of each.
-_LONGEST_MESSAGE = 40960
+_LONGEST_MESSAGE = const(40960)
 
-_FOLDER = "ids"
-_AVAILABILITY = "availability"  # the name in the store
+_FOLDER = const("ids")
+_AVAILABILITY = const("availability")  # the name in the store
 
 
 # The handlers of the calls, as in dispatch.py.

@@ -5,6 +5,7 @@ import asyncio
 from array import array
 
 from firmware.base import times
+from firmware.base.runtime import const
 from firmware.charging.evse import power_dw
 from firmware.ocpp import CallError
 from firmware.smart_charging.profile import EPOCH, NEVER, connector, pack_record, purpose
@@ -84,9 +85,9 @@ async def ClearChargingProfile(station, payload):
     return {"status": "Accepted"}
 
 
-_MAX_PERIODS = 100  # in an answer
-_MAX_PIECES = 1000  # that are looked at for it: not each of them changes the limit
-_PIECES_AT_ONCE = 8
+_MAX_PERIODS = const(100)  # in an answer
+_MAX_PIECES = const(1000)  # that are looked at for it: not each of them changes the limit
+_PIECES_AT_ONCE = const(8)
 
 
 async def GetCompositeSchedule(station, payload):
