@@ -222,7 +222,7 @@ class Station:
 
     def _task_failed(self, error):
         if not isinstance(error, LinkDown):  # the connection has logged that
-            self.log("station").error("%s", runtime.trace(error))
+            self.log("station").error(runtime.trace(error))
 
     def is_busy(self) -> bool:
         """Whether too many tasks are under way, besides the caller's, to begin another one that
@@ -286,7 +286,7 @@ class Station:
         """Logs a crash and counts it. After three in a row of a vital task the station is in its
         safe state: the permit stays off."""
         try:
-            self.log(name).error("%s", runtime.trace(error))
+            self.log(name).error(runtime.trace(error))
         except MemoryError:  # there is not even room for the log: go on all the same
             runtime.collect()
         now = self.clock.ms()

@@ -126,7 +126,7 @@ class Console:
         except ValueError as why:  # a UnicodeError, too
             failed = str(why) or "not understood"
         except Exception as error:
-            station.log("console").error("%s", runtime.trace(error))
+            station.log("console").error(runtime.trace(error))
             failed = "%s: see the log" % type(error).__name__
         await self.reply(lines, failed)
 

@@ -34,7 +34,7 @@ async def run(station: Station):
         try:
             result, text = await test.run(station)
         except Exception as error:  # a test must not end the others
-            station.log("selftest").error("%s", runtime.trace(error))
+            station.log("selftest").error(runtime.trace(error))
             result, text = _FAILED, "%s: see the log" % type(error).__name__
         if result == _FAILED:
             failed.append(test.part)

@@ -37,7 +37,7 @@ _PONG = const(10)
 LONGEST = 8192  # bytes of a message, where nobody says otherwise
 _LONGEST_CONTROL = const(125)  # bytes (RFC 6455, 5.5)
 
-_PIECE = const(384)  # bytes that are masked and written at a time, at most
+_PIECE = const(256)  # bytes that are masked and written at a time, at most
 _AT_ONCE = const(128)  # bytes that are masked or checked as one large integer
 _SHORT = const(512)  # bytes: a longer message is received as it is read
 _LONGEST_REASON = const(40)  # characters of a close frame's reason

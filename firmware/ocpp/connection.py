@@ -281,7 +281,7 @@ class Connection:
             if not isinstance(error, LinkDown):  # else the reason has been logged
                 self.log.warning("%s", str(error) or "no answer in time")
         else:
-            self.log.error("%s", runtime.trace(error))
+            self.log.error(runtime.trace(error))
 
     async def _watch(self):
         """Returns, and so ends the connection, when somebody asks for that, the trial has failed,

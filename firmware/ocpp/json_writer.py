@@ -6,7 +6,7 @@ import asyncio
 from firmware.base import runtime
 from firmware.base.runtime import const
 
-_PIECE = const(256)  # characters: about so much is masked and sent at a time
+_PIECE = const(192)  # characters: about so much is masked and sent at a time
 _AT_ONCE = const(2)  # members that are written in one go, if none of them is large
 _LARGE = const(12)  # members
 

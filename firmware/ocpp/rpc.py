@@ -156,7 +156,7 @@ class Rpc:
         except LinkDown as why:
             self.log.info("not answered: %s", why)
         except Exception as error:  # not even the text of a CALLERROR could be made
-            self.log.error("%s", runtime.trace(error))
+            self.log.error(runtime.trace(error))
         finally:
             if then:
                 try:
