@@ -145,13 +145,14 @@ class Station:
 
     # what the parts ask the station for
 
-    def set_time(self, epoch: int) -> int:
-        """Sets the clocks to the time that a central system or time server told (Unix seconds),
-        and dates the events before. Returns by how many seconds the clock was wrong."""
-        moved_s = self.clock.set(epoch)
+    def set_time(self, epoch: int, ms: int = 0, asked_ms: int | None = None) -> int:
+        """Sets the clocks to the time that a central system or time server told (Unix seconds and
+        ms; it was asked at `asked_ms` of the station's clock), and dates the events before.
+        Returns by how many ms the clock was wrong."""
+        moved_ms = self.clock.set(epoch, ms, asked_ms, self.transactions.running is None)
         self.set_host_clock(epoch)
         self.transactions.event_times.date_boots()
-        return moved_s
+        return moved_ms
 
     def set_host_clock(self, epoch: int) -> None:
         """It is at least so late (Unix seconds). Sets only the clock by which TLS checks

@@ -23,10 +23,12 @@ log.addHandler(logging.NullHandler())
 ocpp.messages.ASYNC_VALIDATION = False  # in a thread, answers would overtake each other
 
 
-def iso(epoch: float | None = None) -> str:
-    """Now, or Unix seconds, as OCPP writes it."""
+def iso(epoch: float | None = None, exact: bool = False) -> str:
+    """Now, or Unix seconds, as OCPP writes it; `exact`: with milliseconds."""
     when = datetime.datetime.fromtimestamp(epoch, datetime.UTC) if epoch else None
-    return (when or datetime.datetime.now(datetime.UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    when = when or datetime.datetime.now(datetime.UTC)
+    fraction = ".%03d" % (when.microsecond // 1000) if exact else ""
+    return when.strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"
 
 
 class Wire:
@@ -61,7 +63,7 @@ class Point(ChargePoint):
         if status == "CALLERROR":
             raise InternalError("a bad day")
         return call_result.BootNotification(
-            current_time=iso(house.now()), interval=house.interval, status=status
+            current_time=house.current_time(), interval=house.interval, status=status
         )
 
     @after(Action.boot_notification)
@@ -70,7 +72,7 @@ class Point(ChargePoint):
 
     @on(Action.heartbeat)
     def _heartbeat(self):
-        return call_result.Heartbeat(current_time=iso(self.house.now()))
+        return call_result.Heartbeat(current_time=self.house.current_time())
 
     @on(Action.status_notification)
     def _status(self, **request):
@@ -136,6 +138,7 @@ class House:
         self.timeout_s = timeout_s
         self.watch = watch
         self.now = now or (lambda: datetime.datetime.now().timestamp())
+        self.exact = False  # whether currentTime has milliseconds
         self.registrations = []  # answers to the next BootNotifications, then Accepted; CALLERROR
         self.refused = {}  # idTag -> status
         self.refused_statuses = 0  # how many StatusNotifications get a CALLERROR
@@ -173,6 +176,10 @@ class House:
         if self.watch:
             self.watch(box_id, direction, message)
         self._changed.set()
+
+    def current_time(self) -> str:
+        """For currentTime."""
+        return iso(self.now(), self.exact)
 
     # what was said, for the tests and the demo
 

@@ -26,8 +26,13 @@ def _days(year, month, day):
 
 
 def parse(text: str) -> int:
-    """Unix seconds of `2024-02-29T12:00:00`, then perhaps a fraction of up to 9 digits, which
-    is dropped, then `Z`, `+01:00`, `+0100`, `+01` or nothing (UTC). Raises ValueError."""
+    """Unix seconds of a date-time (see `parse_moment`) without its fraction. Raises ValueError."""
+    return parse_moment(text)[0]
+
+
+def parse_moment(text: str) -> tuple:
+    """(Unix seconds, ms) of `2024-02-29T12:00:00`, then perhaps a fraction of up to 9 digits, then
+    `Z`, `+01:00`, `+0100`, `+01` or nothing (UTC). Raises ValueError."""
     data = text.encode()  # MicroPython would keep each character of text[i] for ever
     end = len(data)
     if not 19 <= end <= 35 or bytes((data[4], data[7], data[10], data[13], data[16])) != b"--T::":
@@ -40,27 +45,29 @@ def parse(text: str) -> int:
     epoch = _days(year, month, day) * 86400 + _number(data, 11, 2, 23) * 3600
     epoch += _number(data, 14, 2, 59) * 60 + _number(data, 17, 2, 59)
     at = 19
+    ms = 0
     if data[19:20] == b".":
         at = 20
         while at < end and 48 <= data[at] < 58:
             at += 1
         if not 20 < at <= 29:
             raise ValueError("a fraction has 1 to 9 digits")
+        ms = _number(data[20:at] + b"00", 0, 3, 999)
     zone = data[at:]
     if len(zone) == 6 and zone[3] == 58:
         zone = zone[:3] + zone[4:]
     if zone in (b"", b"Z"):
-        return epoch
+        return epoch, ms
     if zone[0] not in b"+-" or len(zone) not in (3, 5):
         raise ValueError("not a zone")
     offset = _number(zone, 1, 2, 23) * 3600
     if len(zone) == 5:
         offset += _number(zone, 3, 2, 59) * 60
-    return epoch + offset if zone[0] == 45 else epoch - offset
+    return (epoch + offset if zone[0] == 45 else epoch - offset), ms
 
 
-def text(epoch: int) -> str:
-    """`YYYY-MM-DDTHH:MM:SSZ` of Unix seconds."""
+def text(epoch: int, ms: int = 0) -> str:
+    """`YYYY-MM-DDTHH:MM:SSZ` of Unix seconds; with ms, `SS.mmmZ`."""
     days, seconds = divmod(epoch, 86400)
     century, rest = divmod(4 * days + 2877875, 146097)
     year, rest = divmod(rest // 4 * 4 + 3, 1461)
@@ -68,20 +75,23 @@ def text(epoch: int) -> str:
     year += century * 100 + (month > 9)
     month += -9 if month > 9 else 3
     clock = (year, month, rest // 5 + 1, seconds // 3600, seconds // 60 % 60, seconds % 60)
-    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % clock
+    written = "%04d-%02d-%02dT%02d:%02d:%02d" % clock
+    return written + (".%03dZ" % ms if ms else "Z")
 
 
 _DAY_MS = const(86400000)
-_CATCH_UP_S = const(
-    3600
-)  # a clock that is fast by more is set back; by less, it stands still meanwhile
+_CATCH_UP_MS = const(3600000)  # a clock that is fast by more is set back
+_SMOOTH_MS = const(2000)  # a clock that is wrong by less is corrected little by little:
+_SMOOTHLY = const(8)  # by one ms in so many
+_STANDS_STILL = const(1)  # so that is how a clock stands still: by one ms in each
+_PROMPT_MS = const(2000)  # an answer that took longer says when it was made, but not exactly
 
 
 class Clock:
     """Station time. `speed` makes it run faster than real time (the bench's --speed).
 
-    The wall clock is unknown until `set`; after that `epoch` never goes back by small
-    corrections: it waits until time has caught up (a transaction's times never run backwards).
+    The wall clock is unknown until `set`. After that it never goes back while a transaction runs,
+    so that its times never do, and no limit of a charging profile that has begun is lost.
     """
 
     def __init__(self, speed: int = 1, ticks=runtime.ticks_ms):
@@ -90,7 +100,12 @@ class Clock:
         self._last = ticks()
         self._ms = 0
         self._offset = None  # epoch milliseconds at ms() == 0
-        self._highest = 0
+        self._knows_ms = False  # somebody has told more than whole seconds
+        # The newest correction: by how many ms the clock was fast (below 0: slow), since when it
+        # is being corrected, and by one ms in how many.
+        self._fast_ms = 0
+        self._corrected_since = 0
+        self._corrected_in = _SMOOTHLY
         self._waits = []  # (when, event)
         self._ticker = None
         self._boot = 0
@@ -150,25 +165,62 @@ class Clock:
         """Whether somebody has told the wall time."""
         return self._offset is not None
 
-    def set(self, epoch: int) -> int:
-        """Tells the wall time in Unix seconds. Returns the correction in seconds (0 at first)."""
-        offset = epoch * 1000 - self.ms()
-        moved_s = 0 if self._offset is None else (offset - self._offset) // 1000
+    def set(
+        self, epoch: int, ms: int = 0, asked_ms: int | None = None, may_go_back: bool = True
+    ) -> int:
+        """Tells the wall time in Unix seconds and the ms behind them (0: perhaps they are not
+        known). `asked_ms`: when somebody was asked for it, of `ms()`; the answer was made between
+        then and now, most likely in the middle. `may_go_back` is False while a transaction runs.
+        Returns the correction in ms (0 at first).
+
+        Up to 2 s are corrected little by little. A clock that is slower than that is set forward;
+        one that is faster stands still until time has caught up, or is set back where that would
+        take more than an hour."""
+        now = self.ms()
+        took = 0 if asked_ms is None else (now - asked_ms) // self.speed
+        offset = epoch * 1000 + ms - now + took // 2
+        self._knows_ms = self._knows_ms or ms > 0
+        if self._offset is None:
+            self._offset = offset
+            return 0
+        before = self._offset + self._uncorrected(now)
+        # What was told leaves this much open: within it, the clock knows better.
+        least = most = offset
+        if not ms or took > _PROMPT_MS:
+            least -= took // 2
+            most += took - took // 2 + (0 if ms else 999)
+        offset = min(max(before, least), most)
+        fast_ms = before - offset
+        self._corrected_since = now
+        self._corrected_in = _STANDS_STILL
+        if -_SMOOTH_MS <= fast_ms <= _SMOOTH_MS:
+            self._corrected_in = _SMOOTHLY
+        elif fast_ms < 0 or (may_go_back and fast_ms > _CATCH_UP_MS):
+            fast_ms = 0
+        self._fast_ms = fast_ms
         self._offset = offset
-        if moved_s < -_CATCH_UP_S:
-            self._highest = 0
-        return moved_s
+        return offset - before
+
+    def _uncorrected(self, ms):
+        """By how many ms the clock is still fast (below 0: slow) at a moment of `ms()`."""
+        if not self._fast_ms:
+            return 0
+        corrected = max(0, ms - self._corrected_since) // self._corrected_in
+        if self._fast_ms > 0:
+            return max(0, self._fast_ms - corrected)
+        return min(0, self._fast_ms + corrected)
 
     def epoch(self) -> int | None:
         """Unix seconds now; None while nobody told us."""
-        if self._offset is None:
-            return None
-        now = (self._offset + self.ms()) // 1000
-        if now < self._highest:
-            return self._highest
-        self._highest = now
-        return now
+        return self.epoch_at(self.ms())
 
     def epoch_at(self, ms: int) -> int | None:
         """Unix seconds at a moment of `ms()`; None while the wall clock is unknown."""
-        return None if self._offset is None else (self._offset + ms) // 1000
+        return None if self._offset is None else self._epoch_ms(ms) // 1000
+
+    def fraction_at(self, ms: int) -> int:
+        """The ms behind the Unix seconds of `epoch_at`; 0 while they are not known."""
+        return self._epoch_ms(ms) % 1000 if self._knows_ms else 0
+
+    def _epoch_ms(self, ms):
+        return self._offset + self._uncorrected(ms) + ms

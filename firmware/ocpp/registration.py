@@ -16,6 +16,7 @@ _ASK_TIME_MS = const(86400000)  # the central system is asked for the time once 
 _LATEST_EPOCH = const(2777000000)
 _RETRY_S = const(60)  # where the central system gives no interval
 _LONGEST_INTERVAL_S = const(86400)
+_WORTH_A_LINE_MS = const(2000)  # in the log
 
 
 class Registration:
@@ -131,17 +132,19 @@ class Registration:
         except (CallError, asyncio.TimeoutError) as why:
             self.log.warning("Heartbeat: %s", str(why) or "no answer")
 
-    def _set_clock(self, epoch):
+    def _set_clock(self, current_time):
+        """Takes the currentTime of the answer that has just come: (Unix seconds, ms)."""
         station = self.station
+        epoch, ms = current_time
         if not station.build_epoch <= epoch < _LATEST_EPOCH:
             self.log.warning(
                 "%s is before this firmware was built, or far off: clock not set",
                 times.text(epoch),
             )
             return
-        moved_s = station.set_time(epoch)
-        if moved_s not in (0, -1, 1):
-            self.log.info("clock corrected by %d s", moved_s)
+        moved_ms = station.set_time(epoch, ms, station.rpc.sent_ms)
+        if not -_WORTH_A_LINE_MS < moved_ms < _WORTH_A_LINE_MS:
+            self.log.info("clock corrected by %d s", moved_ms // 1000)
 
     def _go_online(self):
         """The station is accepted and connected: others may send now."""

@@ -43,7 +43,7 @@ class Rpc:
     packers of lists that may be long (json_reader.py).
 
     `timeout_s()` returns MessageTimeout in s. `now_ms()` is the clock for `active_ms`, the time
-    when a message last went out or came in.
+    when a message last went out or came in, and `sent_ms`, when our newest CALL went out.
     """
 
     def __init__(self, handler, log, timeout_s, now_ms, nonce: str = ""):
@@ -56,7 +56,7 @@ class Rpc:
         self.link = None
         self.waiting = None  # the id of our CALL that is out
         self.tasks = []  # of CALLs that are being handled
-        self.active_ms = now_ms()
+        self.active_ms = self.sent_ms = now_ms()
         self._now_ms = now_ms
         self._count = 0  # of our CALLs
         self._calling = asyncio.Lock()  # held while a CALL of ours is out
@@ -207,7 +207,9 @@ class Rpc:
             self.waiting = "%s-%d" % (self.nonce, self._count)
             self._answered.clear()
             try:
-                await self._send(link, await self._call_text(action, payload))
+                text = await self._call_text(action, payload)
+                self.sent_ms = self._now_ms()
+                await self._send(link, text)
                 await self._wait_for_answer(link)
             finally:
                 self.waiting = None

@@ -62,14 +62,17 @@ class Sampler:
 
     async def _take_aligned(self, now, reading):
         """Takes clock-aligned values. The intervals are counted from midnight, UTC."""
-        epoch = self.station.clock.epoch()
+        clock = self.station.clock
+        epoch = clock.epoch_at(now)
         interval_s = self.station.config.int("ClockAlignedDataInterval")
         if epoch is None or not interval_s:
             self._aligned_epoch = None
             return
         late_s = epoch % _DAY_S % interval_s
         if self._aligned_epoch and self._aligned_epoch < epoch - late_s:
-            at_ms = now - late_s * 1000
+            at_ms = now - late_s * 1000 - clock.fraction_at(now)
+            if clock.epoch_at(at_ms) < epoch - late_s:  # while the clock is being corrected
+                at_ms += 1000 - clock.fraction_at(at_ms)
             await self._take(
                 "Sample.Clock", "MeterValuesAlignedData", "StopTxnAlignedData", reading, at_ms
             )
@@ -119,7 +122,8 @@ class Sampler:
         if not values or epoch is None:
             self.log.warning("no meter values to send")
             return
-        sample = {"timestamp": times.text(epoch), "sampledValue": values}
+        fraction = station.clock.fraction_at(station.clock.ms())
+        sample = {"timestamp": times.text(epoch, fraction), "sampledValue": values}
         request = {"connectorId": 1, "meterValue": [sample]}
         transaction = station.session.transaction
         if transaction and transaction.transaction_id is not None:

@@ -7,6 +7,7 @@ A field is its name, its kind, and whether the message must have it (OCPP 6). Ki
     d           a decimal from 0 with at most one digit of fraction
     b           a boolean
     t           a dateTime: what is received becomes Unix seconds
+    tm          a dateTime: what is received becomes Unix seconds and ms
     s s20       text; text of at most 20 characters
     A|B         one of these
     Name        a class or an enumeration with a row of its own
@@ -66,7 +67,7 @@ MESSAGES: dict = {
     "Purpose": "ChargePointMaxProfile|TxDefaultProfile|TxProfile",
     "Authorize.conf": (("idTagInfo", "IdTagInfo", REQUIRED),),
     "BootNotification.conf": (
-        ("currentTime", "t", REQUIRED),
+        ("currentTime", "tm", REQUIRED),
         ("interval", "i", REQUIRED),
         ("status", "Accepted|Pending|Rejected", REQUIRED),
     ),
@@ -76,7 +77,7 @@ MESSAGES: dict = {
     ),
     "DiagnosticsStatusNotification.conf": (),
     "FirmwareStatusNotification.conf": (),
-    "Heartbeat.conf": (("currentTime", "t", REQUIRED),),
+    "Heartbeat.conf": (("currentTime", "tm", REQUIRED),),
     "MeterValues.conf": (),
     "StartTransaction.conf": (
         ("idTagInfo", "IdTagInfo", REQUIRED),
@@ -301,7 +302,7 @@ def _check_value(kind, value, strict, messages, lists):
     if type(value) is not str:
         _violated("Type", "not a string")
     if first == "t":
-        return _check_time(value, messages is MESSAGES)
+        return _check_time(value, kind, messages is MESSAGES)
     if "|" in row:
         if value not in row.split("|"):
             _violated("Property", "none of " + row)
@@ -336,12 +337,14 @@ def _check_integer(kind, value, strict):
     return value
 
 
-def _check_time(value, becomes_seconds):
+def _check_time(value, kind, becomes_numbers):
     try:
-        epoch = times.parse(value)
+        moment = times.parse_moment(value)
     except ValueError as why:
         _violated("Property", str(why))
-    return epoch if becomes_seconds else value
+    if not becomes_numbers:
+        return value
+    return moment if kind == "tm" else moment[0]
 
 
 def _violated(kind, why):

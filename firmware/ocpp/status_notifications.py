@@ -274,7 +274,8 @@ class StatusNotifier:
         }
         epoch = station.clock.epoch_at(notification.at_ms)
         if epoch:
-            request["timestamp"] = times.text(epoch)
+            fraction = station.clock.fraction_at(notification.at_ms)
+            request["timestamp"] = times.text(epoch, fraction)
         if fault:
             row = faults.row(fault)
             request["errorCode"] = row.error_code

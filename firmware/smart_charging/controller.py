@@ -3,12 +3,25 @@ profiles' limit of now is kept for as long as it holds."""
 
 import asyncio
 
+from firmware.base.runtime import const
 from firmware.charging.evse import current_ma
 from firmware.metering.load_balancing import LoadBalancer, phase_rotation
 from firmware.sensing.tic import OFF
 from firmware.smart_charging.evaluation import Evaluation, Piece
-from firmware.smart_charging.profile import ALWAYS, EPOCH, NEVER, set_transaction
+from firmware.smart_charging.profile import (
+    ALWAYS,
+    ANY_PHASES,
+    EPOCH,
+    NEVER,
+    ONE_PHASE,
+    THREE_PHASES,
+    set_transaction,
+)
 from firmware.smart_charging.store import transaction_number
+
+_RAISE_LASTS_S = const(6)  # the duty's 5 s, and the second in which a limit is set
+_CHANGES_SETTLE_MS = const(2000)
+_NOTHING = Piece(0, 0, 0, ONE_PHASE)
 
 
 class ProfileLimit:
@@ -30,7 +43,7 @@ class ProfileLimit:
         `running` is the running Transaction or None."""
         table = self._store.table
         if table.is_empty():
-            return Piece(NEVER, maximum, NEVER, 3)
+            return Piece(NEVER, maximum, NEVER, ANY_PHASES)
         clock = self._clock
         now = clock.epoch()
         started = clock.epoch_at(running.started_ms) if running else 0
@@ -48,6 +61,21 @@ class ProfileLimit:
                 self._holds_from = 0
                 self._holds_to = 0 if running else 1
         return self._piece
+
+    def least(self, running, phases: int, maximum: int, seconds: int) -> Piece:
+        """The lowest limits and wishes from now on for so many seconds, as one Piece; the
+        arguments are those of `now`. While nobody knows the time, those of now."""
+        plan = self.plan(running, phases)
+        end = plan.t + (1 if self._clock.epoch() is None else seconds)
+        limit = power_limit = NEVER
+        wish = ANY_PHASES
+        for piece in plan.pieces(maximum):
+            limit = min(limit, piece.limit)
+            power_limit = min(power_limit, piece.power_limit)
+            wish = min(wish, piece.phases)
+            if piece.until >= end:
+                break
+        return Piece(end, limit, power_limit, wish)
 
     def plan(self, running, phases: int) -> Evaluation:
         """The Evaluation from now on. It uses what `now` has found, and works on a copy of it."""
@@ -91,6 +119,12 @@ class LimitController:
         seen = store.read("tic-seen") is not None
         self.load_balancer = LoadBalancer(tic.clock, seen, tic_pause_s)
         self._changed = asyncio.Event()
+        # The Piece that counts, for which transaction and phases, and of how many changes of the
+        # profiles; since when a higher one was there, None while none is (see `_without_gaps`).
+        self._in_force = None
+        self._in_force_for = None
+        self._changes = 0
+        self._raised_ms = None
         tic.on_frame = self._follow_house
 
     def reconsider(self) -> None:
@@ -119,11 +153,53 @@ class LimitController:
         evse.limits.set("imax_user", maximum)
         self._set_house_limit()
         self.profiles.maintain(running)
-        piece = self.profile_limit.now(running, evse.phases, maximum)
+        piece = self._without_gaps(
+            self.profile_limit.now(running, evse.phases, maximum), running, maximum
+        )
         evse.limits.set("profile", piece.limit if piece.limit < maximum else None)
         evse.want_phases = phases_to_connect(
             piece.power_limit, piece.phases, evse.phases, self.config.int("PhaseNumber")
         )
+
+    def _without_gaps(self, piece, running, maximum):
+        """The Piece that counts instead of `piece`, that of now. What is lower counts at once.
+        What is higher counts only as far as it will last: the duty cannot be lowered within 5 s of
+        being raised. And after profiles have changed it counts 2 s later, since a central system
+        may clear one only to send the next."""
+        changes = self.profiles.table.changes
+        now = self.clock.ms()
+        before = self._in_force
+        counts_for = (running, self.evse.phases)
+        if not running:
+            self._in_force = None
+            return piece
+        if before is None or counts_for != self._in_force_for:
+            before = _NOTHING  # it is about to be offered: as if that were a raise from nothing
+            self._raised_ms = None
+            self._in_force_for = counts_for
+            self._changes = changes
+        if (
+            piece.limit > before.limit
+            or piece.power_limit > before.power_limit
+            or piece.phases > before.phases
+        ):
+            if self._raised_ms is None:
+                self._raised_ms = now if changes != self._changes else now - _CHANGES_SETTLE_MS
+            lasting = before
+            if now - self._raised_ms >= _CHANGES_SETTLE_MS:
+                phases = self.evse.phases
+                lasting = self.profile_limit.least(running, phases, maximum, _RAISE_LASTS_S)
+            piece = Piece(
+                piece.until,
+                min(piece.limit, max(before.limit, lasting.limit)),
+                min(piece.power_limit, max(before.power_limit, lasting.power_limit)),
+                min(piece.phases, max(before.phases, lasting.phases)),
+            )
+        else:
+            self._raised_ms = None
+        self._changes = changes
+        self._in_force = piece
+        return piece
 
     def _set_house_limit(self):
         limit = None if self.tic.mode == OFF else self.load_balancer.limit_now()
@@ -148,10 +224,13 @@ def phases_to_connect(power_limit: int, wished: int, connected: int, available: 
     """The phases to connect, 1 or 3. `power_limit` is in 0.1 W; `wished` comes from the profile;
     `connected` and `available` are those of now and of the mains.
 
-    One phase is connected where the profile wishes it, or where the power limit is too low for 6 A
-    on three; three again from 6.6 A on. Below 6 A on one phase nothing changes."""
-    if available < 3 or wished < 3:
+    One or three phases are connected where the profile wishes it. Where it does not say, it is one
+    where the power limit is too low for 6 A on three; three again from 6.6 A on. Below 6 A on one
+    phase nothing changes."""
+    if available < 3 or wished == ONE_PHASE:
         return 1
+    if wished == THREE_PHASES:
+        return 3
     if power_limit < 13800:
         return connected
     return 1 if power_limit < (41400 if connected > 1 else 45540) else 3

@@ -24,6 +24,7 @@ from firmware.base.runtime import const
 from firmware.charging.evse import current_ma, power_dw
 from firmware.smart_charging.profile import (
     ALWAYS,
+    ANY_PHASES,
     NEVER,
     RECURRENCE_S,
     RELATIVE,
@@ -37,7 +38,8 @@ from firmware.smart_charging.profile import (
 
 # A limit that holds until `until` (s since EPOCH, NEVER in the last piece). `limit` is in mA on
 # each phase, or in 0.1 W over the connected phases where that was asked for. `power_limit` is the
-# lowest limit that was given in W, in 0.1 W, NEVER for none. `phases` are the wished ones, 1 or 3.
+# lowest limit that was given in W, in 0.1 W, NEVER for none. `phases`: the wish, ONE_PHASE,
+# THREE_PHASES or ANY_PHASES.
 Piece = namedtuple("Piece", ("until", "limit", "power_limit", "phases"))
 
 _GROUP = const(16)  # slots
@@ -98,7 +100,7 @@ class Evaluation:
         while True:
             winner, begun, until = self._find_winner(order, quiet_until, t)
             if winner == _NOBODY:
-                yield Piece(until, NEVER, NEVER, 3)
+                yield Piece(until, NEVER, NEVER, ANY_PHASES)
                 t = until
                 continue
             record = records.get(winner)

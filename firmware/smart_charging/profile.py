@@ -7,7 +7,8 @@ A record is the form in which flash keeps a profile. Its numbers are little-endi
     u32       the unit of the limits, 0.1 A or 0.1 W
     each      startPeriod of all charging periods: u16, in units after the second one's
     each      limit of all charging periods: u16, in units
-    a bit each  of all charging periods, the lowest first: whether one phase is wished, not three
+    a bit each  of all charging periods, the lowest first: whether one phase is wished
+    a bit each  likewise, where the profile gives three phases anywhere: whether three are given
 
 A unit is the greatest that leaves no remainder. Numbers that are too large for u16 even so are
 u32, with the unit 1. So nearly all records of 100 periods are short enough for LittleFS to keep
@@ -39,8 +40,13 @@ ABSOLUTE, DAILY, WEEKLY, RELATIVE = range(4)
 RECURRENCE_S = (0, 86400, 604800, 0)  # of each kind; 0 where nothing recurs
 KINDS = ("Absolute", "Daily", "Weekly", "Relative")
 
+# The phases that a charging period wishes to use, by its numberPhases: 1 or 2; 3; none was given.
+# Of two wishes the lower number counts.
+ONE_PHASE, THREE_PHASES, ANY_PHASES = range(1, 4)
+
 MAX_STACK_LEVEL = 200  # the key ChargeProfileMaxStacklevel
 MAX_PERIODS = 100  # the key ChargingScheduleMaxPeriods
+_SOON_S = const(2)  # what begins so soon after its receipt counts as begun
 # Higher limits are kept as these, so that everything computed from them stays a small integer.
 _HIGHEST_TENTHS_OF_A = const(1000000)
 _HIGHEST_TENTHS_OF_W = const(1000000000)
@@ -67,6 +73,7 @@ _IN_WATTS = const(4)
 _SHORT_STARTS = const(8)  # u16
 _SHORT_LIMITS = const(16)  # u16
 _HAS_UNITS = const(32)  # else a firmware before this one has made it
+_GIVES_THREE = const(64)  # phases, in a charging period at least
 _FLAGS_AT = const(2)
 _TRANSACTION_AT = const(20)
 _RECEIPT = const("<iI")
@@ -130,6 +137,11 @@ def _fields(profile, schedule, connector_id, transaction, now):
     duration = min(schedule.get("duration", NEVER), NEVER)
     _require(duration, "duration 0")
     kind, start = _kind_and_start(profile, schedule, rank, now, valid_from)
+    # "From now on" by a clock that is a little ahead of ours: there is to be no gap until then.
+    if 0 < start - now <= _SOON_S:
+        start = now
+    if 0 < valid_from - now <= _SOON_S:
+        valid_from = now
     if RECURRENCE_S[kind]:
         duration = min(duration, RECURRENCE_S[kind])
     count = sum([len(numbers) // 3 for numbers in schedule["chargingSchedulePeriod"]])
@@ -168,9 +180,9 @@ def _kind_and_start(profile, schedule, rank, now, valid_from):
 
 def _units(periods, in_watts):
     """(the startPeriod of the second charging period, 0 without one; the unit of the others; the
-    unit of the limits; the flags that say what is short). `periods`: arrays of startPeriod, limit
+    unit of the limits; the flags that they ask for). `periods`: arrays of startPeriod, limit
     and numberPhases, one period after the other. Raises ValueError where they are not in order."""
-    start_unit = limit_unit = second = largest_limit = 0
+    start_unit = limit_unit = second = largest_limit = flags = 0
     before = -1
     for numbers in periods:
         for n in range(0, len(numbers), 3):
@@ -187,7 +199,8 @@ def _units(periods, in_watts):
             largest_limit = max(largest_limit, limit)
             if limit_unit != 1:
                 limit_unit = _common_divisor(limit_unit, limit)
-    flags = 0
+            if numbers[n + 2] >= 3:
+                flags = _GIVES_THREE
     if before - second <= _LARGEST_SHORT * start_unit or before == second:
         flags |= _SHORT_STARTS
     else:
@@ -220,6 +233,7 @@ def _pack_periods(record, periods, in_watts):
     starts_at = _PERIODS_AT
     limits_at = _limits_at(record)
     phases_at = _phases_at(record)
+    three_at = phases_at + (record[_COUNT_AT] + 7) // 8
     index = 0
     for numbers in periods:
         for n in range(0, len(numbers), 3):
@@ -227,8 +241,9 @@ def _pack_periods(record, periods, in_watts):
                 pack_into(start_format, record, starts_at, (numbers[n] - second) // start_unit)
             limit = _kept_limit(numbers[n + 1], in_watts)
             pack_into(limit_format, record, limits_at, limit // limit_unit)
-            if 0 < numbers[n + 2] < 3:
-                record[phases_at + (index >> 3)] |= 1 << (index & 7)
+            if numbers[n + 2] > 0:
+                at = phases_at if numbers[n + 2] < 3 else three_at
+                record[at + (index >> 3)] |= 1 << (index & 7)
             starts_at += start_bytes
             limits_at += limit_bytes
             index += 1
@@ -239,7 +254,8 @@ def _size(flags, count):
     if not flags & _HAS_UNITS:
         return _UNITS_AT + 9 * count
     each = (2 if flags & _SHORT_STARTS else 4) + (2 if flags & _SHORT_LIMITS else 4)
-    return _PERIODS_AT + each * count + (count + 7) // 8
+    bits = 2 if flags & _GIVES_THREE else 1
+    return _PERIODS_AT + each * count + bits * ((count + 7) // 8)
 
 
 def is_whole(record: bytes | bytearray) -> bool:
@@ -325,11 +341,17 @@ def period_limit(record: bytes | bytearray, index: int) -> int:
 
 
 def period_phases(record: bytes | bytearray, index: int) -> int:
-    """The phases that a charging period wishes to use, 1 or 3."""
+    """The phases that a charging period wishes to use: ONE_PHASE, THREE_PHASES or ANY_PHASES."""
     at = _phases_at(record)
-    if not record[_FLAGS_AT] & _HAS_UNITS:
-        return record[at + index]
-    return 1 if record[at + (index >> 3)] >> (index & 7) & 1 else 3
+    flags = record[_FLAGS_AT]
+    if not flags & _HAS_UNITS:
+        return record[at + index]  # 1 or 3, as the wishes
+    if record[at + (index >> 3)] >> (index & 7) & 1:
+        return ONE_PHASE
+    at += (record[_COUNT_AT] + 7) // 8
+    if flags & _GIVES_THREE and record[at + (index >> 3)] >> (index & 7) & 1:
+        return THREE_PHASES
+    return ANY_PHASES
 
 
 def periods(record: bytes | bytearray) -> bytes | bytearray:

@@ -14,6 +14,7 @@ from firmware.transactions.records import (
     StartRecord,
     StopRecord,
     ValuesRecord,
+    milliseconds,
     read_events,
 )
 
@@ -35,7 +36,7 @@ def start_transaction(event: StartRecord, epoch: int) -> dict:
         "connectorId": event.connector,
         "idTag": event.id_tag,
         "meterStart": event.meter_start,
-        "timestamp": times.text(epoch),
+        "timestamp": times.text(epoch, milliseconds(event.stamp)),
     }
     if event.reservation_id is not None:
         request["reservationId"] = event.reservation_id
@@ -47,7 +48,7 @@ def meter_values(event: ValuesRecord, epoch: int, transaction_id: int | None) ->
     request: dict = {"connectorId": event.connector}
     if event.start is not None:
         request["transactionId"] = _or_unknown(transaction_id)
-    request["meterValue"] = [_meter_value(epoch, event.sampled_values(event.mask))]
+    request["meterValue"] = [_meter_value(event, epoch, event.sampled_values(event.mask))]
     return request
 
 
@@ -56,7 +57,7 @@ def stop_transaction(event: StopRecord, epoch: int, transaction_id: int | None) 
     request = {
         "transactionId": _or_unknown(transaction_id),
         "meterStop": event.meter_stop,
-        "timestamp": times.text(epoch),
+        "timestamp": times.text(epoch, milliseconds(event.stamp)),
         "reason": event.reason,
     }
     if event.id_tag is not None:
@@ -98,9 +99,9 @@ async def transaction_data(journal, event_times, stop: StopRecord, most: int) ->
             used += len(values)
             if used > room:
                 break
-        data.append(_meter_value(epoch, values))
+        data.append(_meter_value(event, epoch, values))
         await asyncio.sleep(0)
-    data.append(_meter_value(ended, last))
+    data.append(_meter_value(stop, ended, last))
     return data
 
 
@@ -108,6 +109,7 @@ def _or_unknown(transaction_id):
     return UNKNOWN_TRANSACTION_ID if transaction_id is None else transaction_id
 
 
-def _meter_value(epoch, sampled_values):
+def _meter_value(event, epoch, sampled_values):
     """A MeterValue (OCPP 7.33)."""
-    return {"timestamp": times.text(epoch), "sampledValue": sampled_values}
+    written = times.text(epoch, milliseconds(event.stamp))
+    return {"timestamp": written, "sampledValue": sampled_values}

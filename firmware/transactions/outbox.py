@@ -23,6 +23,7 @@ from firmware.transactions.records import (
     StateRecord,
     StopRecord,
     ValuesRecord,
+    milliseconds,
     read,
     read_events,
 )
@@ -430,5 +431,8 @@ def _line(event, epoch, transaction_id):
         figures = messages.payload(event, epoch or 0, transaction_id)
         if transaction_id is None:
             figures.pop("transactionId", None)
-    figures["timestamp"] = "not known yet" if epoch is None else times.text(epoch)
+    written = "not known yet"
+    if epoch is not None:
+        written = times.text(epoch, milliseconds(event.stamp))
+    figures["timestamp"] = written
     return event.action + " " + json.dumps(figures)

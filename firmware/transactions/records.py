@@ -7,9 +7,9 @@ the field have journals that were written so: change nothing, only ever append.
 START, VALUES and STOP are events. They begin with
 - lag: how many records before this one the oldest message was that its endpoint was still owed,
   so that a delivery costs no record of its own
-- boot and seconds: when it happened. Boot 0: Unix seconds. Boot n: seconds since the station was
-  switched on for the n-th time, which the wall clock did not know yet; a TIME record tells later
-  when that was
+- boot and seconds: when it happened. Boot 0: Unix seconds. Boot -n: Unix seconds and n ms. Boot n:
+  seconds since the station was switched on for the n-th time, which the wall clock did not know
+  yet; a TIME record tells later when that was
 - endpoint_id: the number of the central system that is owed the event's message; 0: none is
 - distance: how many records before this one its transaction's START is; -1 outside of one
 
@@ -50,8 +50,15 @@ REASONS = (
 # The transactionId that is sent where the central system never told one (errata 3.18).
 UNKNOWN_TRANSACTION_ID = -1
 
-# When an event happened: seconds since the start of a boot; boot 0: Unix seconds.
+# When an event happened: seconds since the start of a boot; boot 0: Unix seconds; boot -n: Unix
+# seconds and n ms.
 Stamp = namedtuple("Stamp", ("boot", "seconds"))
+
+
+def milliseconds(stamp: Stamp) -> int:
+    """The ms behind the seconds of a stamp; 0 where they are not known."""
+    return max(0, -stamp.boot)
+
 
 # The delivery to one endpoint. `first_owed`: position of the first record whose message is not
 # answered or given up; `needed_from`: records before are of no use any more; `failures` of the
@@ -289,7 +296,7 @@ class EventTimes:
 
     def replay_stamp(self, boot: int, seconds: int) -> None:
         """The journal has an event with this stamp; to be called in order, with `replay_time`."""
-        if not boot:
+        if boot <= 0:
             if seconds > self._latest:
                 self._latest = seconds
             return
@@ -318,13 +325,16 @@ class EventTimes:
             seconds = at_ms // 1000
             self._undated[self._boot] = max(seconds, self._undated.get(self._boot, 0))
             return Stamp(self._boot, seconds)
+        stamp = Stamp(-self._clock.fraction_at(at_ms), epoch)
         if not_before:
-            epoch = max(epoch, self.epoch(not_before) or 0)
-        return Stamp(0, epoch)
+            before = Stamp(min(0, not_before.boot), self.epoch(not_before) or 0)
+            if (before.seconds, milliseconds(before)) > (epoch, milliseconds(stamp)):
+                return before
+        return stamp
 
     def epoch(self, stamp: Stamp) -> int | None:
         """Unix seconds of a stamp; None while nobody knows."""
-        if not stamp.boot:
+        if stamp.boot <= 0:
             return stamp.seconds
         begin = self._begins.get(stamp.boot)
         return None if begin is None else begin + stamp.seconds

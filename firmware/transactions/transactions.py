@@ -146,7 +146,7 @@ class Transactions:
         if progress:
             (position, boot, seconds, energy), _ = unpack_ints(progress, 4)
             last = transaction.stamp
-            is_later = (boot == 0, seconds) >= (last.boot == 0, last.seconds)
+            is_later = (boot <= 0, seconds) >= (last.boot <= 0, last.seconds)
             if position == transaction.position and is_later:
                 transaction.add_register(energy, Stamp(boot, seconds), None)
 
@@ -371,7 +371,7 @@ class Replay:
             self._newest_values = record
             if stop_mask:
                 transaction.count_sample()
-        if boot or not belongs_to_it:
+        if boot > 0 or not belongs_to_it:
             (seconds,), _ = unpack_ints(payload, 1, seconds_at)
             self._event_times.replay_stamp(boot, seconds)
 

@@ -46,6 +46,9 @@ class Clock:
     def epoch_at(self, ms):
         return EPOCH + (self.born + ms) // 1000 if self.is_set else None
 
+    def fraction_at(self, ms):
+        return 0
+
 
 def bare(value):
     """Without timestamps."""

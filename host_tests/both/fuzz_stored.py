@@ -124,6 +124,9 @@ class Clock:
     def epoch_at(self, ms):
         return 1798761600 + (ms - 5000) // 1000
 
+    def fraction_at(self, ms):
+        return 0
+
 
 def records_seeds():
     from firmware.base.journal import Record, encode, pack_ints

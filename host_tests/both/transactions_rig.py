@@ -31,11 +31,14 @@ class Clock:
     def ms(self):
         return self.now
 
-    def set(self, epoch):
-        self.offset = epoch * 1000 - self.now
+    def set(self, epoch, ms=0):
+        self.offset = epoch * 1000 + ms - self.now
 
     def epoch_at(self, ms):
         return None if self.offset is None else (self.offset + ms) // 1000
+
+    def fraction_at(self, ms):
+        return (self.offset + ms) % 1000
 
 
 class Station:

@@ -66,6 +66,9 @@ class _Clock:
     def epoch_at(self, ms):
         return 1800000000 + ms // 1000
 
+    def fraction_at(self, ms):
+        return 0
+
     def epoch(self):
         return self.epoch_at(self.now)
 

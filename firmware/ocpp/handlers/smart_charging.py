@@ -8,7 +8,14 @@ from firmware.base import times
 from firmware.base.runtime import const
 from firmware.charging.evse import power_dw
 from firmware.ocpp import CallError
-from firmware.smart_charging.profile import EPOCH, NEVER, connector, pack_record, purpose
+from firmware.smart_charging.profile import (
+    EPOCH,
+    NEVER,
+    ONE_PHASE,
+    connector,
+    pack_record,
+    purpose,
+)
 
 
 async def SetChargingProfile(station, payload):
@@ -51,7 +58,7 @@ def record_for_start(station, profile: dict) -> bytearray | None:
             raise ValueError("not a TxProfile")
         if "transactionId" in profile:
             raise ValueError("with a transactionId")
-        record = pack_record(profile, 1, 0, 0)
+        record = pack_record(profile, 1, 0, station.profiles.now())
         if not station.profiles.has_room(record):
             raise ValueError("no room for one more")
         return record
@@ -128,15 +135,18 @@ async def _periods(plan, maximum, duration, in_watts):
     end = min(t + duration, NEVER)
     starts = array("i")
     limits = array("i")  # 0.1 A or 0.1 W
+    one_phases = bytearray()  # 1 where the profiles wish one phase
     pieces = 0
     searches = plan.searches
     for piece in plan.pieces(maximum, in_watts):
         limit = piece.limit if in_watts else piece.limit // 100
-        if not limits or limit != limits[-1]:
+        one_phase = piece.phases == ONE_PHASE
+        if not limits or limit != limits[-1] or one_phase != one_phases[-1]:
             if len(limits) == _MAX_PERIODS:
                 break
             starts.append(t - plan.t)
             limits.append(limit)
+            one_phases.append(one_phase)
         t = min(piece.until, end)
         pieces += 1
         if t >= end or pieces == _MAX_PIECES:
@@ -145,7 +155,16 @@ async def _periods(plan, maximum, duration, in_watts):
             searches = plan.searches
             await asyncio.sleep(0)
     periods = (  # a generator: they are made as they are written
-        {"startPeriod": start, "limit": limit // 10 if limit % 10 == 0 else limit / 10}
-        for start, limit in zip(starts, limits)
+        _period(start, limit, one_phase)
+        for start, limit, one_phase in zip(starts, limits, one_phases)
     )
     return periods, t - plan.t
+
+
+def _period(start, limit, one_phase):
+    """A ChargingSchedulePeriod; `limit` in 0.1 A or 0.1 W. Without numberPhases it is three (OCPP
+    7.14)."""
+    period = {"startPeriod": start, "limit": limit // 10 if limit % 10 == 0 else limit / 10}
+    if one_phase:
+        period["numberPhases"] = 1
+    return period

@@ -118,6 +118,7 @@ def test_switching_phases():
     ]
     at = rig.times("phases", 1)[0]
     assert at - begun <= 3500
+    assert at - rig.times("pilot", None)[0] <= 500  # it rests once, behind the relay
     assert 60000 <= rig.times("pilot", 1000)[1] - at <= 60100
     reading = rig.board.reading()
     assert reading["i1"] > 30000 and reading["i2"] == 0

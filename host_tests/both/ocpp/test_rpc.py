@@ -100,7 +100,7 @@ def heartbeat(rig):
 TIME = {"currentTime": "2024-01-01T00:00:00Z"}
 
 
-SEEN = {"currentTime": 1704067200}
+SEEN = {"currentTime": (1704067200, 0)}
 
 
 async def error_of(work):

@@ -174,7 +174,7 @@ def test_answers_need_only_what_we_need():
         payload = dict(boot)
         payload.update(more)
         expected = dict(payload)
-        expected["currentTime"] = 1704067200
+        expected["currentTime"] = (1704067200, 0)
         assert conf("BootNotification", payload) == expected
     payload = dict(boot)
     payload["interval"] = 30.0

@@ -114,8 +114,8 @@ def test_records_stay_what_they_are_in_flash():
         ),
         (
             packed(large, 1, 70000),
-            "01373b01000000c0ffffff3f804cd503ffffff3f701101000000000000010000",
-            "000000000000000000000000010000003c0000000000010000",
+            "01377b01000000c0ffffff3f804cd503ffffff3f701101000000000000010000",
+            "000000000000000000000000010000003c000000000001000001",
             "0000000000000000000000003c00000003",
         ),
     ):
@@ -140,6 +140,17 @@ def test_a_record_s_fields():
     assert [records.period_start(record, n) for n in range(3)] == [0, 60, 90]
     assert [records.period_limit(record, n) for n in range(3)] == [60, 70, 80]
     assert [records.period_phases(record, n) for n in range(3)] == [3, 1, 3]
+
+
+def test_a_record_tells_three_phases_from_none_given():
+    for wishes in ((3,), (0, 3), (1, 2, 3, 4), (0,) * 8 + (3,), (3,) * 17 + (0, 1), (1,) * 9):
+        message = profile([(n, 6, wish) if wish else (n, 6) for n, wish in enumerate(wishes)])
+        record = packed(message)
+        assert records.is_whole(record)
+        assert [records.period_phases(record, n) for n in range(len(wishes))] == [
+            3 if not wish else 1 if wish < 3 else 2 for wish in wishes
+        ]
+        assert [records.period_limit(record, n) for n in range(len(wishes))] == [60] * len(wishes)
 
 
 def test_the_keys_tell_what_there_is_room_for():

@@ -1,7 +1,7 @@
 """Charging profiles through the handlers: OCPP 3.13, 5.5, 5.7, 5.16 and their errata."""
 
 from firmware.smart_charging.controller import phases_to_connect
-from firmware.smart_charging.profile import NEVER
+from firmware.smart_charging.profile import ANY_PHASES, NEVER, ONE_PHASE, THREE_PHASES
 from host_tests.both.profiles_rig import MAX, NOW, Station, profile
 
 DAY = 86400
@@ -207,7 +207,8 @@ async def test_number_phases_is_a_wish_and_never_changes_the_limit():
             piece = station.piece()
             assert piece.limit == 10000
             assert piece.power_limit == (69000 if unit == "W" else NEVER)
-            assert piece.phases == (1 if wish in (1, 2) else 3)
+            wishes = {None: ANY_PHASES, 1: ONE_PHASE, 2: ONE_PHASE, 3: THREE_PHASES}
+            assert piece.phases == wishes[wish]
 
 
 def test_phases_for_a_limit_in_watts():

@@ -154,3 +154,45 @@ def test_without_a_central_system_there_is_nothing_to_deliver():
     s.t.recover("PowerLoss", 5060)
     s.boot()
     assert s.t.interrupted is None and s.outbox.pending == 0
+
+
+def test_events_keep_their_milliseconds_over_a_restart():
+    s = Station()
+    s.clock.set(NOW, 250)
+    s.start(data=measurands.pack({"energy": 1000}, None, ENERGY))
+    s.clock.now += 30100
+    s.values(1001, stop_mask=ENERGY)
+    s.clock.now += 650
+    s.stop(1002)
+    s.epoch = NOW + 100
+    s.boot()
+    assert "T08:00:00.250Z" in s.listing()[0]
+    begun, values, ended = [payload for _, payload in s.send()]
+    assert begun["timestamp"] == "2027-01-15T08:00:00.250Z"
+    assert values["meterValue"][0]["timestamp"] == "2027-01-15T08:00:30.350Z"
+    assert ended["timestamp"] == "2027-01-15T08:00:31Z"
+    assert [item["timestamp"][19:] for item in ended["transactionData"]] == [".250Z", ".350Z", "Z"]
+
+
+def test_no_event_is_before_the_one_before_it_not_even_by_milliseconds():
+    s = Station()
+    s.clock.set(NOW, 900)
+    s.start()
+    s.clock.set(NOW, 300)  # a moment before
+    s.values(1001)
+    s.stop(1002)
+    assert [p.get("timestamp") or p["meterValue"][0]["timestamp"] for _, p in s.send()] == [
+        times.text(NOW, 900)
+    ] * 3
+
+
+def test_a_register_of_between_two_records_has_milliseconds_too():
+    s = Station()
+    s.clock.set(NOW, 123)
+    s.start()
+    s.wait(61)
+    s.t.progress(1009, s.clock.now)
+    s.boot()
+    assert s.t.recover("PowerLoss", 1010)
+    ended = s.send()[-1][1]
+    assert ended["meterStop"] == 1010 and ended["timestamp"] == times.text(NOW + 61, 123)

@@ -46,6 +46,9 @@ class Clock:
     def epoch_at(self, ms):
         return NOW + ms // 1000
 
+    def fraction_at(self, ms):
+        return 0
+
 
 class Log:
     """Says nothing."""
