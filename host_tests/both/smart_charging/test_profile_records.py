@@ -39,6 +39,13 @@ def kept(record):
     ]
 
 
+def wish(number_phases):
+    """What a numberPhases means, 0 for none."""
+    if not number_phases:
+        return profile.ANY_PHASES
+    return profile.ONE_PHASE if number_phases < 3 else profile.THREE_PHASES
+
+
 def check(periods, unit="A"):
     """Packs these periods; returns the record's length."""
     record = packed(periods, unit)
@@ -46,7 +53,7 @@ def check(periods, unit="A"):
     assert fields.count == len(periods) and fields.in_watts == (unit == "W")
     assert (fields.kind, fields.level, fields.identity) == (profile.RELATIVE, 3, 12)
     most = 1000000000 if unit == "W" else 1000000
-    wanted = [(s, min(limit, most), 1 if phases in (1, 2) else 3) for s, limit, phases in periods]
+    wanted = [(s, min(limit, most), wish(phases)) for s, limit, phases in periods]
     assert kept(record) == wanted, periods
     assert profile.is_whole(record)
     assert not profile.is_whole(record[:-1]) and not profile.is_whole(record + b"x")
@@ -66,7 +73,7 @@ def test_what_energy_managers_send_is_short():
         (60, 86400, 320),  # a period a day
     ):
         starts = [0] + [first + step * n for n in range(99)]
-        periods = [(start, start % 65 * tenths, n % 3) for n, start in enumerate(starts)]
+        periods = [(start, start % 65 * tenths, n % 4) for n, start in enumerate(starts)]
         assert check(periods) <= SMALL
         watts = [(start, limit * 340, phases) for start, limit, phases in periods]
         assert check(watts, "W") <= SMALL
@@ -96,13 +103,13 @@ def old_form(record):
     old[2] &= 7  # its flags
     old += b"".join([pack("<I", period[0]) for period in periods])
     old += b"".join([pack("<I", period[1]) for period in periods])
-    return old + bytes([period[2] for period in periods])
+    return old + bytes([1 if period[2] == profile.ONE_PHASE else 3 for period in periods])
 
 
 def test_the_record_of_an_earlier_firmware():
     periods = [(0, 320, 3), (437, 61, 1), (99999, 0, 3)]
     record = packed(periods)
-    old = old_form(record)
+    old = old_form(record)  # it did not say whether three phases were given: as if not
     assert profile.is_whole(old) and kept(old) == periods
     assert profile.unpack_profile(old) == profile.unpack_profile(record)
     assert profile.period_in_force(old, 99998) == 1
