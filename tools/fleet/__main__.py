@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,10 +37,12 @@ def main(words) -> int:
     try:
         if not options.host:
             central = subprocess.Popen(
-                [sys.executable, "-m", "tools.fleet.central"],
+                [sys.executable, "-m", "tools.fleet.central", "--until-eof"],
                 cwd=ROOT,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
+                start_new_session=True,
             )
             said = json.loads(central.stdout.readline())
             options.host = said["url"]
@@ -53,12 +56,21 @@ def main(words) -> int:
             command += ["--autostart", "--web-host", "127.0.0.1", "--web-port", str(options.port)]
             print(f"fleet: http://127.0.0.1:{options.port}/fleet   (Ctrl-C ends it)", flush=True)
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen([*command, *more], cwd=ROOT, env=environment)
+        # In a session of its own, so that a Ctrl-C reaches locust's master alone, and its workers
+        # live until they have given their verdict.
+        process = subprocess.Popen(
+            [*command, *more],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         while True:
             try:
                 return process.wait()
             except KeyboardInterrupt:
-                pass  # locust has got it too, and ends in order
+                print("fleet: the end; the stations tell what they owe", flush=True)
+                process.send_signal(signal.SIGINT)
     finally:
         if central:
             central.terminate()

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import random
+import sys
 
 from aiohttp import web
 from ocpp.exceptions import InternalError
@@ -60,8 +61,9 @@ class Orders:
         await self.house.open(port=port)
 
 
-async def serve(port: int, control: int) -> None:
-    """Runs both until it is ended. Prints a line of JSON with their ports."""
+async def serve(port: int, control: int, until_eof: bool) -> None:
+    """Runs both until it is ended, or until the end of stdin. Prints a line of JSON with their
+    ports."""
     allow_many_sockets()
     house = Crowd()
     url = await house.open(port=port)
@@ -83,15 +85,19 @@ async def serve(port: int, control: int) -> None:
     await web.TCPSite(runner, "127.0.0.1", control).start()
     where = "http://127.0.0.1:%d" % runner.addresses[0][1]
     print(json.dumps({"url": url, "control": where}), flush=True)
-    await asyncio.Event().wait()
+    if until_eof:  # whoever started it has gone
+        await asyncio.to_thread(sys.stdin.read)
+    else:
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--control", type=int, default=0)
+    parser.add_argument("--until-eof", action="store_true", help="ends with its stdin")
     options = parser.parse_args()
     try:
-        asyncio.run(serve(options.port, options.control))
+        asyncio.run(serve(options.port, options.control, options.until_eof))
     except KeyboardInterrupt:
         pass

@@ -89,6 +89,7 @@ class Stations:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # a Ctrl-C is for locust, which asks for the verdict then
         )
         index = getattr(environment.runner, "worker_index", 0)
         self.order(do="begin", plan=plan, name=str(index))
@@ -175,6 +176,7 @@ class Overseer:
         self.stations = None if self.is_master else Stations(environment)
         self.states: dict = {}  # worker to what it said last
         self.verdicts: dict = {}
+        self.running = False
         self.finishing = False
         self.all_judged = Event()
 
@@ -189,6 +191,7 @@ class Overseer:
     # the course of a run
 
     def started(self):
+        self.running = True
         self.finishing = False
         self.verdicts = {}
         self.all_judged.clear()
@@ -220,8 +223,15 @@ class Overseer:
             self.judge()
 
     def stopped(self):
+        self.running = False
         if self.stations:
             self.stations.stop()
+
+    def quitting(self):
+        """Locust is about to choose its exit code: a run that goes on needs its verdict now."""
+        if self.running and not self.is_worker:
+            self.stopping()
+        self.stopped()
 
     def judge(self):
         """Prints the verdict, and lets the exit code say it: 1 for violations."""
@@ -288,12 +298,9 @@ class Overseer:
                 "mb": round(state.get("bytes", 0) / 1e6),
                 "judgement": self._judgement(state),
             }
-            for worker, state in self.states_or(states).items()
+            for worker, state in states.items()
+            if state
         ]
-
-    @staticmethod
-    def states_or(states):
-        return {worker: state for worker, state in states.items() if state}
 
     @staticmethod
     def _judgement(state):
@@ -328,7 +335,7 @@ def begin(environment, web_ui=None, **_):
     environment.events.spawning_complete.add_listener(lambda **_: fleet.spawned())
     environment.events.test_stopping.add_listener(lambda **_: fleet.stopping())
     environment.events.test_stop.add_listener(lambda **_: fleet.stopped())
-    environment.events.quitting.add_listener(lambda **_: fleet.stopped())
+    environment.events.quitting.add_listener(lambda **_: fleet.quitting())
     if fleet.is_worker:
         runner.register_message(_FINISH, fleet.asked_to_finish, concurrent=True)
         environment.events.report_to_master.add_listener(
