@@ -26,6 +26,7 @@ PAGES = (
     "docs/hardware.md",
     "docs/reference.md",
     "docs/wiring.md",
+    "docs/fleet.md",
 )
 
 # What is not run from here: how it begins, and where else it is tested or why it can't be.
@@ -52,6 +53,8 @@ ELSEWHERE = {
     "micropython -c": "mip needs a network",
     ".venv/bin/python -m pytest": "pytest within pytest; its options are pytest's",
     "make bench": "it takes minutes",
+    "make fleet": "it takes minutes; test_fleet.py runs the tool for ten seconds",
+    "python -m tools.fleet.capacity": "it takes minutes, and a core",
     ".venv/bin/python -m tools.frozen": "it needs gcc; test_frozen.py builds the same",
     ".venv/bin/python -m tools.bench.live": "the bench takes a minute and more",
     ".venv/bin/python -m tools.bench.messages": "as that one, and it needs a network",
