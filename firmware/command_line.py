@@ -72,7 +72,7 @@ def _take(options, name, value):
             raise ValueError("--ca %s: no such file, or it can't be read" % value) from None
     elif name == "--speed":
         if not value.isdigit() or not 1 <= int(value) <= 1000:
-            raise ValueError("--speed from 1 to 1000")
+            raise ValueError("--speed must be from 1 to 1000")
         options.speed = int(value)
 
 

@@ -300,7 +300,7 @@ class Station:
             self.board.permit(False)
             if count >= _MOST_TASK_CRASHES:
                 self.in_safe_state = True
-                self.log(name).error("crashed %d times: no more charging; reset me", count)
+                self.log(name).error("crashed %d times: no charging until a reset", count)
 
     async def _read_journal(self):
         """A full journal takes a while: the control loop works meanwhile, and what needs the

@@ -216,7 +216,7 @@ class Unpacker:
             await self._empty_slot()
         elif _hex(self._hash.digest()) != self._sha256:
             self.restart()
-            raise OSError("damaged on its way: a hash is another one")
+            raise OSError("damaged on its way: a hash does not match")
         for entry in self._entries:
             self._open(entry)
             return

@@ -105,7 +105,7 @@ def load(board: str = "devkit", changes: dict | None = None) -> dict:
     at = boards.index(board)
     changes = dict(changes or {})
     if "chip" in changes:
-        raise ValueError("pins: the chip is the board's")
+        raise ValueError("pins: the chip can't be changed: choose another board")
     table = {}
     used = {}
     for line in lines:
@@ -130,7 +130,7 @@ def load(board: str = "devkit", changes: dict | None = None) -> dict:
         raise ValueError("pins: cp_plus_mv must be 500 to 3300 above cp_minus_mv")
     ohm = [int(part) for part in table["ntc_ohm"].split(",")]
     if len(ohm) < 2 or any(a <= b for a, b in zip(ohm, ohm[1:])):
-        raise ValueError("pins: ntc_ohm must fall")
+        raise ValueError("pins: ntc_ohm must fall from value to value")
     for one, other in (("lock_close", "lock_open"), ("tic_rx", "tic_tx")):
         if (table[one] == "-") != (table[other] == "-"):
             raise ValueError("pins: %s and %s go together" % (one, other))

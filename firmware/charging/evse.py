@@ -343,7 +343,7 @@ class Evse:
             self._wake_ms = 0
         elif self._wake_ms and now >= self._wake_ms:
             self._wake_ms = 0
-            self.log.info("no answer to the offer: wakes the vehicle")
+            self.log.info("the vehicle does not answer the offer: waking it")
             self._force(BROKEN_OFF, now, _WAKE_MS)
 
     def _output(self, permille, now):

@@ -47,7 +47,7 @@ async def execute(station: Station, line: str):
         raise _no_such_command(name)
     _check_login(station, command.name)
     if arguments and not _takes_arguments(command):
-        raise ValueError("%s stands alone" % name)
+        raise ValueError("%s takes no argument" % name)
     if len(arguments) >= command.changes_from:
         station.log("console").info("%s", _for_log(name, arguments))
     text = line.strip()[len(name) :].strip()
@@ -331,48 +331,56 @@ Command = namedtuple("Command", ("name", "help", "run", "changes_from"))
 
 def commands():
     """Generator: the rows. They are made when somebody looks one up."""
-    yield Command("help", "help [COMMAND], or ?: the commands, or one of them", _help, NEVER)
+    yield Command(
+        "help", "help [COMMAND], or ?: lists the commands, or explains one", _help, NEVER
+    )
     yield Command(
         "selftest",
-        "selftest: looks at each part of the wall box, with advice for what fails",
+        "selftest: tests each part of the wall box, with advice for what fails",
         _selftest,
         NEVER,
     )
     yield Command(
         "login",
-        "login PASSWORD: where a ConsolePassword is set; for ten minutes from the last command",
+        "login PASSWORD: needed with a ConsolePassword; lasts ten minutes after the last command",
         _login,
         NEVER,  # it writes its own log line, without the password
     )
-    yield Command("status", "status: one line of JSON", _status, NEVER)
-    yield Command("show", "show: the same for people", _show, NEVER)
+    yield Command("status", "status: the state as one line of JSON", _status, NEVER)
+    yield Command("show", "show: the state in lines for people", _show, NEVER)
     yield Command(
         "config",
-        "config [KEY [VALUE]]: the keys; sets one as ChangeConfiguration would",
+        "config [KEY [VALUE]]: shows the keys, or sets one as ChangeConfiguration would",
         _config,
         WITH_VALUE,
     )
     yield Command(
-        "authorize", "authorize TAG: presents an id: starts or stops", _authorize, ALWAYS
+        "authorize",
+        "authorize TAG: presents an id, which starts or stops a charge",
+        _authorize,
+        ALWAYS,
     )
     yield Command("stop", "stop: stops the transaction", _stop, ALWAYS)
-    yield Command("unlock", "unlock: unlocks the socket", _unlock, ALWAYS)
+    yield Command("unlock", "unlock: ends a transaction and unlocks the socket", _unlock, ALWAYS)
     yield Command("faults", "faults: the active vendor error codes", _faults, NEVER)
     yield Command(
         "queue",
         """queue: the transaction messages still to deliver
-queue clear: forgets those that were given up""",
+queue clear: drops those that were given up""",
         _queue,
         WITH_ARGUMENT,
     )
     yield Command("profiles", "profiles: the installed charging profiles", _profiles, NEVER)
     yield Command(
-        "list", "list [TAG]: the local authorization list (FeatureSet full)", _list, NEVER
+        "list",
+        "list [TAG]: the local authorization list, or one entry (FeatureSet full)",
+        _list,
+        NEVER,
     )
     yield Command(
         "cache",
         """cache: the authorization cache (FeatureSet full)
-cache clear: forgets it""",
+cache clear: empties it""",
         _cache,
         WITH_ARGUMENT,
     )
@@ -385,17 +393,19 @@ availability [0|1] operative|inoperative: as ChangeAvailability would; 0 is the 
     )
     yield Command("meter", "meter: the newest meter values", _meter, NEVER)
     yield Command("tic", "tic: the newest good TIC frame", _tic, NEVER)
-    yield Command("transfers", "transfers: files on their way", _transfers, NEVER)
+    yield Command("transfers", "transfers: the file transfers under way", _transfers, NEVER)
     yield Command(
         "log",
-        "log [debug|info|warning|error]: sets the level, or shows the last lines",
+        "log [debug|info|warning|error]: shows the last lines, or sets the level",
         _log,
         WITH_ARGUMENT,
     )
-    yield Command("reset", "reset soft|hard: starts again", _reset, ALWAYS)
+    yield Command(
+        "reset", "reset soft|hard: ends a transaction and restarts the station", _reset, ALWAYS
+    )
     yield Command(
         "maintenance",
-        "maintenance: ends the station for Python's own console (device only)",
+        "maintenance: stops the station and opens Python's prompt (device only)",
         _maintenance,
         ALWAYS,
     )
@@ -409,12 +419,12 @@ availability [0|1] operative|inoperative: as ChangeAvailability would; 0 is the 
     yield Command(
         "sim",
         """sim plug|unplug|ready|pause|ventilate|sleep: the simulated car
-sim phases 1|3: of the car
-sim draw MA|house MA|volt V|temp C: the simulated world
-sim fault CODE on|off: a fault's physical cause
-sim link down|up: the network
+sim phases 1|3: how many phases the car uses
+sim draw MA|house MA|volt V|temp C: the car's and house's current, mains, cable
+sim fault CODE on|off: the physical cause of a vendor error code
+sim link down|up: cuts the network, or restores it
 sim tic historique|standard|off: the simulated TIC line
-sim power off: the power fails""",
+sim power off: the power fails, and the process ends at once""",
         _sim,
         ALWAYS,
     )

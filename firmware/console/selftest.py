@@ -68,7 +68,7 @@ async def _pilot(station: Station):
 
 async def _adc(station: Station):
     wrong = station.board.adc_error
-    return (_FAILED, wrong) if wrong else (_OK, "it is read")
+    return (_FAILED, wrong) if wrong else (_OK, "it can be read")
 
 
 async def _proximity(station: Station):
@@ -147,7 +147,7 @@ async def _tic(station: Station):
         return _OK, "%d labels" % len(station.tic.frame.split("\n"))
     if mode or station.tic.heard:
         return _FAILED, "no good frame"
-    return _NOTHING, "no line is heard"
+    return _NOTHING, "nothing comes on the line"
 
 
 async def _flash(station: Station):
@@ -156,9 +156,9 @@ async def _flash(station: Station):
     good = store.read("selftest") == b"selftest"
     store.remove("selftest")
     if not good:
-        return _FAILED, "what was written does not read back"
+        return _FAILED, "a value does not read back as it was written"
     if station.evse.contactor:  # to count what is free takes a chip longer than a stop may last
-        return _OK, "what is free is not counted while a car is charged"
+        return _OK, "the free space is not counted while a car is charged"
     await asyncio.sleep(0)
     free = station.files.free()
     return (_OK if free >= _ROOM else _FAILED), "%d KB free" % (free // 1024)
@@ -184,9 +184,9 @@ async def _tls(station: Station):
     security = station.security
     connection = station.connection
     if station.config.int("SecurityProfile") < 2 and connection.url()[:6].lower() != "wss://":
-        return _NOTHING, "not asked for"
+        return _NOTHING, "not needed"
     if connection.state == ONLINE:
-        return _OK, "the connection stands" + ("" if security.ca else ", but unchecked: no CA")
+        return _OK, "connected" + ("" if security.ca else ", but unchecked: no CA")
     try:
         security.tls_context()
     except ValueError as why:
@@ -230,7 +230,7 @@ TESTS = (
     Test(
         "contactor",
         _contactor,
-        "it says closed while the permit is off: welded, or a wrong wire. Don't use the wall box",
+        "it reports closed while the permit is off: welded or miswired. Don't use the wall box",
     ),
     Test("ground", _ground, "the PE monitor sees no earth: have the installation checked"),
     Test(
@@ -247,7 +247,7 @@ TESTS = (
     Test(
         "meter",
         _meter,
-        "are A and B swapped? Check the address (`unit`), and baud and parity at the meter itself",
+        "check that A and B are not swapped, the address (`unit`), baud and parity",
     ),
     Test(
         "tic",

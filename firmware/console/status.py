@@ -89,7 +89,8 @@ def for_people(told: dict) -> list:
     tic = told["tic"]
     minutes = told["uptime_s"] // 60
     lines = [
-        "status: %s%s" % (told["status"], ", safe state: reset me" if told["safe"] else ""),
+        "status: %s%s"
+        % (told["status"], ", safe state: reset the station" if told["safe"] else ""),
         "fault: %s" % (told["vendor_error"] + " " + told["error"]).strip(),
         "car: %s, pilot %s, contactor %s, %s"
         % (
@@ -104,7 +105,7 @@ def for_people(told: dict) -> list:
         "meter: %d Wh, %d W" % (told["energy_wh"], told["power_w"]),
         "link: %s, registration %s, %d messages wait"
         % (told["link"], told["registration"], told["queue"]),
-        "tic: %s" % (tic["found"] if tic["detected"] else "no line is read"),
+        "tic: %s" % (tic["found"] if tic["detected"] else "no frames come"),
         "memory: Python has %d KB free" % (told["heap_free"] // 1024),
         "running for: %d h %d min" % (minutes // 60, minutes % 60),
     ]

@@ -186,7 +186,7 @@ class Http:
         location = self._location
         scheme, _, _, host, port, path = self._url
         if ":" in host:
-            raise OSError("HTTP: no IPv6 address in a URL, please: a name")
+            raise OSError("HTTP: the URL needs a name here, not an IPv6 address")
         name = host if port == DEFAULT_PORTS[scheme] else "%s:%d" % (host, port)
         headers = dict(headers)
         headers["Host"] = name

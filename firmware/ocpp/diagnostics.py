@@ -81,7 +81,7 @@ class DiagnosticsJob:
         try:
             self.station.config.store.write(STORED_DIAGNOSTICS, b"1")
         except OSError as why:
-            self.log.warning("no end will be told of after a restart: %s", why)
+            self.log.warning("a restart now would hide how this upload ends: %s", why)
         self.transfers.notify(self.message, UPLOADING)
 
     async def _attempt(self, request):

@@ -54,7 +54,7 @@ class _TlsMemory:
             or connection.url()[:4].lower() == "wss:"
         )
         if link_has_tls and not tls.has_room() and not self._suspended:
-            self._log.info("the link gives its memory to the transfer")
+            self._log.info("the connection makes room: the transfer needs its memory")
             self._suspended = True
             await connection.suspend()
         insecure = security.insecure and not security.ca

@@ -176,7 +176,7 @@ class Transfers:
         if not longest_s:
             await self._all_told.wait()
         elif not await runtime.wait(self._all_told, longest_s * 1000):
-            self.log.warning("the central system has not heard all")
+            self.log.warning("the central system has not received every status")
 
     async def no_transaction(self) -> None:
         """Waits until no transaction runs."""

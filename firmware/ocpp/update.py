@@ -131,7 +131,7 @@ class UpdateJob:
                 return await self._undone(update)
             if self._is_ready(update):
                 return await self._install(update)
-            self.log.warning("the slot was filled by somebody else: once more")
+            self.log.warning("the slot was filled over USB meanwhile: installing again")
             update.phase = NEW
             self._keep(update)
             return False
@@ -262,7 +262,9 @@ class UpdateJob:
         """In the new version: it has to reach the central system."""
         station = self.station
         if station.registration.status == "Accepted":
-            self.log.warning("version %s has proved itself", station.version)
+            self.log.warning(
+                "version %s is kept: the central system has accepted it", station.version
+            )
             if update.is_image():
                 slots.confirm_ota_slot()
                 self.slots.write_boot(image="")
@@ -283,7 +285,7 @@ class UpdateJob:
 
     async def _undone(self, update):
         """In the old version again."""
-        self.log.error("the new version did not prove itself")
+        self.log.error("the new version was not kept: no central system accepted it")
         self.station.security_event("a firmware update was undone")
         if self.slots.read_boot().get("trial") == "1":  # there is no boot.py that goes back
             self.slots.write_boot(slot=slots.other(update.slot), trial="0", tries="0")

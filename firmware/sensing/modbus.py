@@ -136,7 +136,7 @@ class Master:
                 self._heard_ms = clock.ms()
                 heard += data
                 if echo and heard[:echo] != sent[: len(heard)]:
-                    raise ModbusError("collision: the echo is not what was sent")
+                    raise ModbusError("collision: the echo differs from what was sent")
                 found = find_answer(heard[echo:], sent)
                 if found is not None:
                     return found

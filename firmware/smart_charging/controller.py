@@ -142,7 +142,7 @@ class LimitController:
         begun. Its limit is set before any energy flows."""
         set_transaction(record, running.position)
         if not await self.profiles.install(record):
-            self.profiles.log.error("the remote start goes without its profile")
+            self.profiles.log.error("the remote start goes on without its profile")
         self.set_limits()
 
     def set_limits(self) -> None:

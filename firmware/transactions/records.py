@@ -351,8 +351,8 @@ class EventTimes:
                     # it ended before this one began; how long before, nobody knows
                     end = max(end - self._undated[boot] - 1, self._latest)
                     self._log.warning(
-                        "boot %d never knew the time: its events are dated as late as they "
-                        "can have been",
+                        "boot %d never learned the time: its events get the latest time "
+                        "that is possible",
                         boot,
                     )
                 self._journal.append(TimeRecord.kind, TimeRecord.pack(boot, end))

@@ -161,7 +161,8 @@ class Transactions:
         last = transaction.energy
         if not last <= energy <= last + reach:
             self._log.warning(
-                "the register reads %d after the restart: taking the last record", energy
+                "%d Wh after the restart can't be: the last record's value counts",
+                energy,
             )
             energy = last
         self._record_stop(transaction, transaction.stamp, reason, energy, None, b"")
@@ -243,7 +244,7 @@ class Transactions:
             try:
                 self.store.write(_PROGRESS, progress)
             except OSError as why:
-                self._log.error("the register could not be kept: %s", why)
+                self._log.error("the meter's value could not be stored: %s", why)
             transaction.add_register(energy, stamp, at_ms)
 
     def stop(

@@ -92,9 +92,10 @@ def test_help(tmp_path):
         async with Rig("cpython", tmp_path, "--supervision-url", "", house=False) as rig:
             everything = await rig.console("help")
             assert (
-                await rig.console("?") == everything and "status: one line of JSON" in everything
+                await rig.console("?") == everything
+                and "status: the state as one line of JSON" in everything
             )
-            assert await rig.console("help status") == ["status: one line of JSON"]
+            assert await rig.console("help status") == ["status: the state as one line of JSON"]
             lines = await rig.console("help queue")
             assert len(lines) == 2 and all(line.startswith("queue") for line in lines)
             assert lines == await rig.console("? queue")

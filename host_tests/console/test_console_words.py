@@ -18,7 +18,7 @@ def test_what_is_refused_and_what_is_logged(tmp_path):
         async with Rig("cpython", tmp_path, *words, house=False) as rig:
             assert (await rig.ask("login open-sesame"))[1] is None
             for line in ("quit now", "stop it", "unlock 1", "maintenance please", "status x"):
-                assert (await rig.ask(line))[1] == line.split()[0] + " stands alone"
+                assert (await rig.ask(line))[1] == line.split()[0] + " takes no argument"
             assert (await rig.ask("queue x"))[1] == "queue or queue clear"
             assert (await rig.ask("log debug x"))[1].startswith("log debug")
             for line in ("log debug", "queue clear", "sim sleep", "sim phases 1", "log", "queue"):

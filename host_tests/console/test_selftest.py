@@ -25,7 +25,7 @@ def test_a_healthy_station(runtime, tmp_path):
             assert said["pilot"] == "ok, state A, 12.00 V"
             assert said["lock"] == "ok, closed and opened"
             assert said["network"].startswith("ok, registered at ws://")
-            assert said["tls"] == "-, not asked for"
+            assert said["tls"] == "-, not needed"
             await rig.until(locked=False)  # as it was
 
     play(runtime, session())

@@ -132,7 +132,7 @@ def test_a_console_command_is_a_function_and_a_row(tmp_path):
     row = '    yield Command("uptime", "uptime: how long the station has run", _uptime, NEVER)'
     tree.put_before(name, '    yield Command("stop", ', row)
     said = tree.console("uptime", "uptime now", "help")
-    assert said.startswith("0 s\nok\nerror: uptime stands alone\n")
+    assert said.startswith("0 s\nok\nerror: uptime takes no argument\n")
     assert "\nuptime: how long the station has run\nstop: " in said
 
 

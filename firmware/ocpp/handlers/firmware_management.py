@@ -42,7 +42,7 @@ async def UpdateFirmware(station, payload):
     before = update.stored(store)
     installing = station.transfers.status(FIRMWARE_STATUS) == update.INSTALLING
     if installing or (before and before.phase == update.TRIAL):
-        station.log("update").warning("another update is being installed: this one is not taken")
+        station.log("update").warning("another update is being installed: this one is refused")
         return {}
     station.transfers.stop(FIRMWARE_STATUS)
     update.request(
