@@ -2,7 +2,7 @@
 
 A file `test_x.py` in a folder of `both/` is collected by pytest as usual, for CPython, and once
 more for each desktop MicroPython: `test_x.py::test_a[micropython]` and `[micropython32]`, the
-latter with the heap of a board with PSRAM. One process runs all of a file's tests on one runtime.
+latter with the heap of a board with PSRAM. One process runs all tests of a folder on one runtime.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import ast
 import inspect
 import os
 import subprocess
+import tempfile
+import threading
 from pathlib import Path
 
 import hypothesis
@@ -23,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 BOTH = HERE / "both"
 CAPTURES = runtimes.ROOT.parent / "shared" / "data" / "tic"
 RUNTIMES = {"micropython": 64, "micropython32": 32}
-FILE_TIMEOUT_S = 120
+TIMEOUT_S = 150  # of one test's process without a word, however busy the machine is
 
 # Two cores may be busy: no deadlines. CI always tries the same examples, so that it only fails
 # for a change; everybody else's runs look further.
@@ -64,13 +66,13 @@ class MicroPythonTest(pytest.Item):
         self.test = test
         self.bits = bits
         self.label = label
+        self.module = ".".join(self.path.relative_to(runtimes.ROOT).with_suffix("").parts)
         self.add_marker("micropython")
-        self.add_marker(pytest.mark.xdist_group(f"{self.path.relative_to(BOTH)}-{label}"))
 
     def runtest(self):
         if runtimes.find(self.bits) is None:
             pytest.skip(runtimes.why_missing(self.bits))
-        outcome, text = _file_results(self)[self.test]
+        outcome, text = _results_of_folder(self)[self.module, self.test]
         if outcome == "skip":
             pytest.skip(text)
         if outcome == "fail":
@@ -90,53 +92,105 @@ class MicroPythonFailure(Exception):
     """A test failed there; the text is what the process printed."""
 
 
-_results: dict[tuple[Path, int], dict[str, tuple[str, str]]] = {}
+# of a folder on a MicroPython, by (module, test): (pass, skip or fail; what was said)
+_results: dict[tuple[Path, int], dict[tuple[str, str], tuple[str, str]]] = {}
 
 
-def _file_results(item):
-    """Runs the file's selected tests, the first time that one of them is asked for."""
-    key = (item.path, item.bits)
+def _results_of_folder(item):
+    """Runs the folder's selected tests, the first time that one of them is asked for."""
+    key = (item.path.parent, item.bits)
     if key not in _results:
-        same = (i for i in item.session.items if isinstance(i, MicroPythonTest))
-        names = [i.test for i in same if (i.path, i.bits) == key]
-        _results[key] = _run_file(item.path, item.bits, names)
+        same = [i for i in item.session.items if isinstance(i, MicroPythonTest)]
+        tests = [(i.module, i.test) for i in same if (i.path.parent, i.bits) == key]
+        _results[key] = _run_tests(item.bits, tests)
     return _results[key]
 
 
-def _run_file(path, bits, names):
+def _run_tests(bits, tests):
+    """Runs tests of several modules in one process; in another one those after a test that has
+    ended it."""
     errors = runtimes.compile_mpy()
-    module = ".".join(path.relative_to(runtimes.ROOT).with_suffix("").parts)
-    command = [*runtimes.command(bits), "-m", "host_tests.both_runner", module, *names]
-    try:
-        done = subprocess.run(
+    results = {}
+    while len(results) < len(tests):
+        left = [test for test in tests if test not in results]
+        text, end, running = _run_process(bits, left, results)
+        if len(results) < len(tests):
+            guilty = running if running in left and running not in results else left[0]
+            results[guilty] = ("fail", f"{text}\n{end} while running {running}")
+    for test, (outcome, said) in results.items():
+        if outcome == "fail" and errors:
+            said += "\nThe compiler refused:\n" + "\n".join(errors.values())
+        results[test] = (outcome, said)
+    return results
+
+
+def _run_process(bits, tests, results):
+    """Adds to `results`; returns what was said since, how the process ended, and at which test."""
+    command = [*runtimes.command(bits), "-m", "host_tests.both_runner"]
+    with tempfile.TemporaryFile("w+") as orders:
+        orders.write("".join(f"{module} {test}\n" for module, test in tests))
+        orders.seek(0)
+        process = subprocess.Popen(
             command,
             env=runtimes.environment(),
             cwd=runtimes.MPY,
+            stdin=orders,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=FILE_TIMEOUT_S,
         )
-        output, end = done.stdout, f"exit code {done.returncode}"
-    except subprocess.TimeoutExpired as late:
-        output, end = late.stdout or b"", f"killed after {FILE_TIMEOUT_S} s"
-    results, text, running = {}, "", None
-    for line in output.decode(errors="replace").splitlines(keepends=True):
+    text, running, waited = "", None, threading.Timer(TIMEOUT_S, process.kill)
+    waited.start()
+    for line in process.stdout:
+        line = line.decode(errors="replace")
         if not line.startswith("\x01"):
             text += line
             continue
-        word, name, *rest = line[1:].split(maxsplit=2)
-        if word == "start":
-            running, text = name, ""
-        else:
-            results[name] = (word, rest[0].strip() if word == "skip" else text)
-            running = None
-    left = text + f"\n{end}" + (f" while running {running}" if running else "")
-    for name in names:
-        outcome, said = results.get(name, ("fail", left))
-        if outcome == "fail" and errors:
-            said += "\nThe compiler refused:\n" + "\n".join(errors.values())
-        results[name] = (outcome, said)
-    return results
+        word, module, test, *rest = line[1:].split(maxsplit=3)
+        waited.cancel()
+        waited = threading.Timer(TIMEOUT_S, process.kill)
+        waited.start()
+        running = (module, test)
+        if word != "start":
+            results[running] = (word, rest[0].strip() if word == "skip" else text)
+        text = ""
+    waited.cancel()
+    code = process.wait()
+    return text, f"exit code {code}" + (f" (after {TIMEOUT_S} s)" if code == -9 else ""), running
+
+
+# --- which tests run in the same worker of xdist ---
+
+# Those that share a MicroPython's process, and those that are not to run beside each other. (Not
+# by xdist_group: pytest 9.2 and xdist 3.8 do not understand each other there.)
+TOGETHER = {
+    "console/test_repl.py": "board",
+    "tools/test_flash.py": "board",
+    "tools/test_package.py": "board",
+    "proof/test_frozen.py": "frozen",
+    "proof/test_frozen_full.py": "frozen",
+    "tools/test_live.py": "live",
+}
+
+
+def group(nodeid):
+    """The name of the group of tests that one worker runs; most tests are one by themselves."""
+    path, _, name = nodeid.partition("::")
+    path = path.removeprefix("host_tests/")
+    label = name.rpartition("[")[2].rstrip("]")
+    if path.startswith("both/") and label in RUNTIMES:
+        return f"{Path(path).parent} {label}"
+    return TOGETHER.get(path, nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling  # only xdist calls this
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group(nodeid)
+
+    return Groups(config, log)
 
 
 # --- async tests and skips on CPython ---

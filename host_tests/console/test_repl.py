@@ -9,7 +9,7 @@ from host_tests.tools.pty_board import PtyBoard
 from tools import flash, provision, runtimes
 from tools.board import Board, Trouble
 
-pytestmark = [pytest.mark.micropython, pytest.mark.xdist_group("flash")]
+pytestmark = pytest.mark.micropython
 
 # A station as far as the REPL needs one, under its own name in the compiled firmware.
 MAIN = """

@@ -19,7 +19,6 @@ from tools import frozen
 
 pytestmark = [
     pytest.mark.micropython,
-    pytest.mark.xdist_group("frozen"),
     pytest.mark.skipif(bool(frozen.why_missing()), reason=str(frozen.why_missing())),
 ]
 PERIODS = 100  # of a profile: the most there may be

@@ -19,7 +19,6 @@ from tools import frozen
 
 pytestmark = [
     pytest.mark.micropython,
-    pytest.mark.xdist_group("frozen"),
     pytest.mark.skipif(bool(frozen.why_missing()), reason=str(frozen.why_missing())),
 ]
 MORE = {"parentIdTag": "FAMILY-OF-TWENTY-CHR", "expiryDate": "2099-01-01T00:00:00Z"}

@@ -21,7 +21,7 @@ from tools import board, board_facts, flash, image, runtimes
 from tools.board import Board, Trouble
 from tools.image import esptool
 
-pytestmark = [pytest.mark.micropython, pytest.mark.xdist_group("flash")]
+pytestmark = pytest.mark.micropython
 
 
 @pytest.fixture

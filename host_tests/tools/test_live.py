@@ -20,8 +20,6 @@ from host_tests import virtual
 from tools.demo import BOX, Demo
 from tools.runtimes import BUILD
 
-pytestmark = pytest.mark.xdist_group("live")
-
 
 @contextlib.asynccontextmanager
 async def demo():

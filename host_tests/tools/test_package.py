@@ -19,7 +19,6 @@ def test_the_package_is_up_to_date():
 
 
 @pytest.mark.micropython
-@pytest.mark.xdist_group("flash")
 def test_mip_installs_the_package(tmp_path, micropython, monkeypatch):
     """With mpremote's mip, from this folder; the libraries would need a network."""
     micropython(64)
