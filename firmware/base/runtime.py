@@ -9,6 +9,16 @@ import time
 from collections import namedtuple
 
 MICROPYTHON = sys.implementation.name == "micropython"
+if MICROPYTHON:
+    from micropython import const
+else:
+
+    def const(value):
+        """MicroPython's compiler puts the value, an integer or a text, wherever the NAME of
+        `NAME = const(value)` is used."""
+        return value
+
+
 DEVICE = sys.platform == "esp32"
 
 # What a broken link, a refused certificate or a time-out raises, on every runtime.
@@ -20,16 +30,16 @@ EPOCH_OFFSET = 946684800 if time.gmtime(0)[0] == 2000 else 0
 # MicroPython collects garbage after each so many bytes of allocations, and not only when the heap
 # is full: what lives then lies close together, and large blocks stay free. A collection goes over
 # all that lives: where the heap has megabytes, it has time until there is something to find.
-_COLLECT_AFTER = 4096  # with 8 KB, large blocks become few in a heap of 112 KB
-_COLLECT_LARGE_AFTER = 65536
-_LARGE = 1 << 20  # bytes of heap
+_COLLECT_AFTER = const(4096)  # with 8 KB, large blocks become few in a heap of 112 KB
+_COLLECT_LARGE_AFTER = const(65536)
+_LARGE = const(1 << 20)  # bytes of heap
 
 # Free bytes. `heap_free`: of Python's own heap, 0 on CPython. The others are None on a PC, and
 # `psram_free` on a chip without PSRAM: `chip_free` and `chip_largest` are of the chip's own heap,
 # in which Wi-Fi, TCP and TLS live, in all and in one block; PSRAM is none of it, but a place into
 # which Python's heap grows.
 Memory = namedtuple("Memory", ("heap_free", "chip_free", "chip_largest", "psram_free"))
-_PSRAM = 1 << 20  # bytes: a region of the chip's memory that is as large is PSRAM
+_PSRAM = const(1 << 20)  # bytes: a region of the chip's memory that is as large is PSRAM
 
 if not DEVICE:
     from firmware.base.output import Output
@@ -37,8 +47,6 @@ if not DEVICE:
 if MICROPYTHON:
     import io
     from time import ticks_diff, ticks_ms
-
-    from micropython import const
 
     def json_text(value) -> str:
         """A value as compact JSON."""
@@ -93,11 +101,6 @@ else:
     import traceback
 
     json_text = json.JSONEncoder(separators=(",", ":")).encode  # dumps would make it each time
-
-    def const(value):
-        """MicroPython's compiler puts the value, an integer or a text, wherever the NAME of
-        `NAME = const(value)` is used."""
-        return value
 
     def ticks_ms() -> int:
         """Milliseconds of a clock that never goes back; the loop's own clock while one runs,
@@ -236,7 +239,7 @@ def chip_name(machine: str, regions) -> str:
 
 # The boards that have an image of their own (tools/image): MicroPython names its build so.
 IMAGES = ("wroom", "wrover", "s3")
-_FIXED_HEAP = "wroom"  # the one whose Python heap does not grow (mpconfigheap.h there)
+_FIXED_HEAP = const("wroom")  # the one whose Python heap does not grow (mpconfigheap.h there)
 
 
 def board_name() -> str:
