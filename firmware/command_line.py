@@ -15,7 +15,7 @@ HELP = """usage: main.py [options]
                         baud and parity (N, E, O), if they are not as delivered
   --tic DEVICE          a TIC line on a serial device or a pty
   --ca FILE             the CA (PEM or DER) that wss and https servers are checked against
-  --insecure-tls        no CA needed for wss with security profile 2 (logged each time)
+  --insecure-tls        no CA needed for wss and https (logged each time)
   --speed N             the station's clock runs N times faster (1 to 1000)"""
 # Keys that an installer would have provisioned.
 _PROVISIONED = ("SupervisionUrl", "BoxIdentifier")
@@ -40,6 +40,9 @@ def parse(arguments: list) -> Options:
             value = arguments.pop(0)
         _take(options, name, value)
     models.check_circuit(models.find(options.model), options.run_keys)
+    profile = options.run_keys.get("SecurityProfile", "0")
+    if profile in ("1", "2") and ":" in options.run_keys.get("BoxIdentifier", ""):
+        raise ValueError("BoxIdentifier: no colon with SecurityProfile 1 or 2 (RFC 7617)")
     for name in _PROVISIONED:
         if name in options.run_keys:
             options.provisioned_keys[name] = options.run_keys[name]

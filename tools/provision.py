@@ -236,6 +236,10 @@ def whole(checked, given: dict) -> None:
         raise ValueError("SecurityProfile %s needs an AuthorizationKey" % profile)
     if profile == "2" and not given.get("ca") and not given.get("insecure"):
         raise ValueError("SecurityProfile 2 needs a ca")
+    if profile in ("1", "2") and ":" in told.get("BoxIdentifier", ""):
+        raise ValueError("BoxIdentifier: no colon with SecurityProfile 1 or 2 (RFC 7617)")
+    if url[:6].lower() == "wss://" and not given.get("ca") and not given.get("insecure"):
+        raise ValueError("wss:// needs a ca, or insecure = true")
     if url[:6].lower() == "wss://" and profile == "1":
         raise ValueError("SecurityProfile 1 is without TLS: ws://, or profile 2")
 

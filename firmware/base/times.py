@@ -32,21 +32,28 @@ def parse(text: str) -> int:
 
 def parse_moment(text: str) -> tuple:
     """(Unix seconds, ms) of `2024-02-29T12:00:00`, then perhaps a fraction of up to 9 digits, then
-    `Z`, `+01:00`, `+0100`, `+01` or nothing (UTC). Raises ValueError."""
+    `Z`, `+01:00`, `+0100`, `+01` or nothing (UTC). A blank in the place of the T, small letters,
+    and a time without seconds are read, too (RFC 3339, 5.6). Raises ValueError."""
     data = text.encode()  # MicroPython would keep each character of text[i] for ever
     end = len(data)
-    if not 19 <= end <= 35 or bytes((data[4], data[7], data[10], data[13], data[16])) != b"--T::":
+    if not 16 <= end <= 35 or bytes((data[4], data[7], data[13])) != b"--:":
         raise ValueError("not a date-time")
+    if data[10] not in b"Tt ":
+        raise ValueError("not a date-time")
+    has_seconds = end >= 19 and data[16] == 58
     year = _number(data, 0, 4, 9999)
     month = _number(data, 5, 2, 12)
     day = _number(data, 8, 2, 31)
     if not (year and month and 0 < day <= _days(year, month + 1, 1) - _days(year, month, 1)):
         raise ValueError("out of range")
     epoch = _days(year, month, day) * 86400 + _number(data, 11, 2, 23) * 3600
-    epoch += _number(data, 14, 2, 59) * 60 + _number(data, 17, 2, 59)
-    at = 19
+    epoch += _number(data, 14, 2, 59) * 60
+    at = 16
+    if has_seconds:
+        epoch += _number(data, 17, 2, 59)
+        at = 19
     ms = 0
-    if data[19:20] == b".":
+    if has_seconds and data[19:20] == b".":
         at = 20
         while at < end and 48 <= data[at] < 58:
             at += 1
@@ -56,7 +63,7 @@ def parse_moment(text: str) -> tuple:
     zone = data[at:]
     if len(zone) == 6 and zone[3] == 58:
         zone = zone[:3] + zone[4:]
-    if zone in (b"", b"Z"):
+    if zone in (b"", b"Z", b"z"):
         return epoch, ms
     if zone[0] not in b"+-" or len(zone) not in (3, 5):
         raise ValueError("not a zone")

@@ -4,8 +4,8 @@ A set of measurands is a bit mask, bit n for row n of the table. A reading (see 
 "Meter reading") with the offered current packs into some 45 bytes for all seven on three phases.
 
 Energy, frequency and Current.Offered are sent once; power as total and, where the meter has more
-than one phase, for L1 to L3; current for L1 to L3, voltage for L1-N to L3-N. On one phase these are
-the station's own L1 (docs/guide-notes.md). A frequency has no unit (OCPP 7.31).
+than one phase, for L1 to L3; current for L1 to L3, voltage for L1-N to L3-N. On one phase these
+are the station's own L1 (docs/guide-notes.md). A frequency has no unit (OCPP 7.31).
 """
 
 from collections import namedtuple

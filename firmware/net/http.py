@@ -181,8 +181,10 @@ class Http:
 
     async def _send(self, method, headers, body):
         """Sends one request on a connection of its own; its status."""
-        import aiohttp  # only a transfer needs it, and a PC takes long to import it
-
+        try:
+            import aiohttp  # only a transfer needs it, and a PC takes long to import it
+        except ImportError:  # a desktop MicroPython has none by itself
+            raise OSError("HTTP: no aiohttp here: micropython -m mip install aiohttp")
         location = self._location
         scheme, _, _, host, port, path = self._url
         if ":" in host:

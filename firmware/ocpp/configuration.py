@@ -180,6 +180,8 @@ def _acceptable(station, key: keys.Key, text: str):
     value = keys.check(key, text)
     if key.name in keys.SECURITY_KEYS:
         station.security.prepare_change(key.name, value)
+    elif key.name in keys.ENDPOINT_KEYS:
+        station.security.check_endpoint(key.name, value)
     return value
 
 

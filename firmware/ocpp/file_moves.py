@@ -57,10 +57,9 @@ class _TlsMemory:
             self._log.info("the connection makes room: the transfer needs its memory")
             self._suspended = True
             await connection.suspend()
-        insecure = security.insecure and not security.ca
-        if insecure:
+        if security.is_unchecked():
             self._log.warning("TLS without a CA: anybody can pretend to be the server")
-        context = tls.context(security.ca, insecure)
+        context = security.tls_context()
         tls.check_room()
         return context
 

@@ -125,6 +125,8 @@ _FULL_TABLE = (
 
 # A wrong value of these locks the station out: security.py prepares a change and can undo it.
 SECURITY_KEYS = ("AuthorizationKey", "SecurityProfile")
+# Where and as whom the station connects.
+ENDPOINT_KEYS = ("SupervisionUrl", "BoxIdentifier")
 
 
 def rows(feature_set: str = FULL):
@@ -394,6 +396,7 @@ def _measurands(text: str, bounds) -> str:
 def _phase_rotation(text: str, bounds) -> str:
     """ConnectorPhaseRotation (OCPP 9.1.7): one value, or `0.RST,1.RTS`."""
     items = []
+    connectors = []
     for item in text.split(","):
         item = item.strip()
         connector, dot, phases = item.partition(".")
@@ -403,8 +406,11 @@ def _phase_rotation(text: str, bounds) -> str:
             raise ValueError("connector 0 or 1")
         if phases not in _ROTATIONS:
             raise ValueError("NotApplicable, Unknown, RST, RTS, SRT, STR, TRS or TSR")
-        items.append(connector + dot + phases)
-    if len(items) > 2:
+        item = connector + dot + phases
+        if item not in items:
+            items.append(item)
+            connectors.append(connector)
+    if len(items) > 2 or connectors[0] == connectors[-1] and len(items) == 2:
         raise ValueError("at most one for connector 0 and one for 1")
     return ",".join(items)
 

@@ -20,10 +20,19 @@ from firmware.net.websocket_handshake import Refused
 _OLD_PASSWORD = const("auth-old")
 _OLD_PROFILE = const("profile-old")
 _TRIES = const(3)  # failed connections after which a new profile is given up
+_WITH_PASSWORD = ("1", "2")  # profiles
+_NO_CA = const("no CA certificate for TLS: `make provision` installs one, or the word `insecure`")
 
 # A `password` to try: bytes, or None for none. `is_present`: it is the present AuthorizationKey,
 # not the one before a change.
 Credential = namedtuple("Credential", ("password", "is_present"))
+
+
+def check_user_name(box_identifier: str, profile: str) -> None:
+    """Raises ValueError where nobody could log in with this name, which ends at its first colon
+    (RFC 7617)."""
+    if profile in _WITH_PASSWORD and ":" in box_identifier:
+        raise ValueError("a BoxIdentifier with a colon is no user's name for SecurityProfile 1, 2")
 
 
 def credentials(config) -> list:
@@ -31,8 +40,7 @@ def credentials(config) -> list:
     where the profile needs a password and the keys give none."""
     if config.get("SecurityProfile") == "0":
         return [Credential(None, False)]
-    if ":" in config.get("BoxIdentifier"):  # RFC 7617
-        raise ValueError("a BoxIdentifier with a colon can be nobody's user name")
+    check_user_name(config.get("BoxIdentifier"), config.get("SecurityProfile"))
     found = []
     old = config.store.read(_OLD_PASSWORD)
     for text, is_present in (
@@ -68,13 +76,16 @@ class Security:
         self.proves_key = False
 
     def tls_context(self, seen=None):
-        """The connection's TLS context (net/tls.py). Profile 2 needs a CA or the operator's word
+        """The context of each TLS connection (net/tls.py). It needs a CA, or the operator's word
         that there is none: else raises ValueError."""
-        return tls.context(self.ca, self._is_unchecked(), seen)
+        if not self.ca and not self.insecure:
+            raise ValueError(_NO_CA)
+        return tls.context(self.ca, self.is_unchecked(), seen)
 
-    def _is_unchecked(self):
-        profile = self.station.config.int("SecurityProfile")
-        return not self.ca and (profile < 2 or self.insecure)
+    def is_unchecked(self) -> bool:
+        """Whether TLS works without a CA: there is none, and the operator says that it needs
+        none."""
+        return self.insecure and not self.ca
 
     async def connect(self, url: str, addresses: Addresses) -> websocket.WebSocket:
         """Opens a WebSocket as the profile asks for. `addresses`: see `websocket.connect`, which
@@ -85,7 +96,7 @@ class Security:
             url = "wss://" + url[5:]
         context = not_before = None
         if url[:6].lower() == "wss://":
-            if self._is_unchecked():
+            if self.is_unchecked():
                 self.log.warning("TLS without a CA: anybody can pretend to be the central system")
             if not station.clock.is_set:
                 not_before = tls.NotBefore()
@@ -113,6 +124,10 @@ class Security:
                 failed = why
         if password is not None:
             station.security_event("the central system refused the password")
+        elif station.config.get("AuthorizationKey"):
+            self.log.warning(
+                "SecurityProfile 0 sends no password, though an AuthorizationKey is set: 1 or 2 do"
+            )
         raise failed
 
     def _take_first_day(self, epoch):
@@ -133,6 +148,14 @@ class Security:
         else:
             self._prepare_profile(value)
 
+    def check_endpoint(self, name: str, value: str) -> None:
+        """To be called before a checked SupervisionUrl or BoxIdentifier is stored. Raises
+        ValueError where no connection could be made with it."""
+        if name == "BoxIdentifier":
+            check_user_name(value, self.station.config.get("SecurityProfile"))
+        elif value[:6].lower() == "wss://" and not self.ca and not self.insecure:
+            raise ValueError(_NO_CA)
+
     def _prepare_key(self, value):
         store = self.station.config.store
         before = self.station.config.get("AuthorizationKey")
@@ -151,7 +174,8 @@ class Security:
         if not config.get("AuthorizationKey"):
             raise ValueError("it needs a password: set AuthorizationKey first")
         if value == "2" and not self.ca:
-            raise ValueError("it needs a CA certificate: `make provision` installs one")
+            raise ValueError(_NO_CA)
+        check_user_name(config.get("BoxIdentifier"), value)
         if config.store.read(_OLD_PROFILE) is None:
             config.store.write(_OLD_PROFILE, before.encode())
 

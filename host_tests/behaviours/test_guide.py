@@ -32,7 +32,7 @@ MeterValueSampleInterval | RW | 30 | 60 0 30 | -5 half
 NumberOfConnectors | R | 1 | | 2
 ResetRetries | RW | 0 | 3 0 | -1 11
 ConnectorPhaseRotation | RW | NotApplicable | \
-1.RST 0.RST,1.STR Unknown RTS NotApplicable | 2.RST XYZ 1.RST,1.RST,1.RST
+1.RST 0.RST,1.STR Unknown RTS 1.RST,1.RST,1.RST=1.RST NotApplicable | 2.RST XYZ 1.RST,1.STR
 ConnectorPhaseRotationMaxLength | R | 0 | | 1
 StopTransactionOnEVSideDisconnect | RW | true | false true | no
 StopTransactionOnInvalidId | RW | true | false true | no

@@ -93,6 +93,11 @@ def test_good_answers_become_the_files_that_the_device_reads(folder):
         ({"keys__SupervisionUrl": "http://x"}, "SupervisionUrl"),
         ({"keys__SecurityProfile": 1}, "without TLS"),
         ({"ca": ""}, "SecurityProfile 2 needs a ca"),
+        ({"ca": "", "keys__SecurityProfile": 0}, "wss:// needs a ca, or insecure = true"),
+        (
+            {"keys__BoxIdentifier": "HOUSE:1"},
+            "BoxIdentifier: no colon with SecurityProfile 1 or 2",
+        ),
         ({"ca": "update.key"}, "no certificate"),
         ({"ca": "nowhere.pem"}, "nowhere.pem: No such file"),
         ({"update_key": "ca.pem"}, "no update.key"),
@@ -209,15 +214,15 @@ def test_a_wrong_answer_is_asked_again(person, capsys):
         "The Wi-Fi": ["house"],
         "Its key": ["short", SECRETS[1]],
         "The station's identity": ["HOUSE1"],
-        "The central system, ": ["http://house", "wss://house/ocpp"],
+        "The central system, ": ["http://house", "wss://house/ocpp", "ws://house/ocpp"],
         "Security profile": ["1", "0"],
         "The password": ["short", SECRETS[0]],
         "The central system's CA": ["nowhere.pem"],
         "What differs": ["permit=6", "permit=32 tamper=-"],
     }
-    given = provision.ask({})  # wss in profile 1: it all comes once more, with what was said
+    given = provision.ask({})  # wss without a CA: it all comes once more, with what was said
     assert given["keys"]["IMaxUser"] == "20" and given["pins"] == GOOD["pins"]
-    assert given["keys"]["SupervisionUrl"] == "wss://house/ocpp"
+    assert given["keys"]["SupervisionUrl"] == "ws://house/ocpp"
     assert not any(words for words in person.typed.values())
     said = capsys.readouterr().out
     for why in (

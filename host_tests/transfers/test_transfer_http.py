@@ -28,6 +28,27 @@ def der(authority):
     return ssl.PEM_cert_to_DER_cert(authority.cert_pem.bytes().decode())
 
 
+@pytest.mark.parametrize("bits", [64, 32])
+def test_without_aiohttp_one_clear_line(micropython, bits):
+    """A desktop MicroPython has none by itself."""
+    code = """
+import asyncio
+sys.path[:] = [path for path in sys.path if "standins" not in path and "/lib" not in path]
+from firmware.net import dial, transfer
+class Log:
+    def info(self, *args): pass
+class Sink:
+    received = 0
+location = transfer.Location("http://127.0.0.1:9/x", None, Log(), dial.Addresses())
+try:
+    asyncio.run(transfer.download(location, Sink()))
+except OSError as why:
+    print(why)
+"""
+    said = micropython(bits).run(code).stdout
+    assert "no aiohttp" in said and "mip install aiohttp" in said and said.count("\n") == 1
+
+
 class Server:
     """A well-behaved server by aiohttp, and one that is not, both over what the case asks for."""
 

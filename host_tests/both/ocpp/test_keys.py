@@ -20,14 +20,15 @@ class Memory:
 
 
 class Station:
-    """What `change` needs of a station; no CA, a socket unless told otherwise."""
+    """What `change` needs of a station; no CA, but the word that TLS needs none; a socket unless
+    told otherwise."""
 
     def __init__(self, config, socket=True):
         self.config = config
         config.attach(self)
         self.reference = self
         self.socket = socket
-        self.security = Security(self, None, False)
+        self.security = Security(self, None, True)
 
     def log(self, part):
         return self
@@ -98,6 +99,7 @@ async def test_what_is_refused():
         ("MeterValuesSampledData", "Voltage,Temperature"),
         ("ConnectorPhaseRotation", "XYZ"),
         ("ConnectorPhaseRotation", "2.RST"),
+        ("ConnectorPhaseRotation", "1.RST,1.RTS"),
         ("SupervisionUrl", "http://example.com"),
         ("SupervisionUrl", "ws://bad host"),
         ("SupervisionUrl", "ws://h/" + "x" * 200),
@@ -126,6 +128,8 @@ async def test_what_is_accepted_and_how_it_is_kept():
         ("MeterValuesSampledData", "Voltage; Energy.Active.Import",
          "Voltage,Energy.Active.Import.Register"),
         ("ConnectorPhaseRotation", "0.RST, 1.RTS", "0.RST,1.RTS"),
+        ("ConnectorPhaseRotation", "1.RST,1.RST, 1.RST,0.RST", "1.RST,0.RST"),
+        ("MeterValuesSampledData", "Voltage,Voltage", "Voltage"),
         ("SupervisionUrl", "", ""),
         ("SupervisionUrl", "wss://cs.example:8443/ocpp", "wss://cs.example:8443/ocpp"),
     )  # fmt: skip
