@@ -87,8 +87,8 @@ def image_for(facts: Facts, files: bool = False) -> str | None:
             )
         if facts.files_at != image.file_system(image.BOARDS[name]):
             raise Trouble(
-                "the image divides the flash another way than it is on this board: all that the "
-                f"board has stored goes. If that may be: ARGS='--erase --board {name}'"
+                "the image divides the flash another way than this board does: flashing it erases "
+                f"all that the board has stored. If you agree: ARGS='--erase --board {name}'"
             )
         return name
     if facts.psram:

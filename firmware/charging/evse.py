@@ -284,12 +284,14 @@ class Evse:
             if unloaded or late or fell or self.faults.active or not locked or self._forced_until:
                 self._permitted = False
                 why = "under load" if late else "by itself" if fell else ""
-                self.log.info("opens: %s", self._reading if unloaded else why or self._reading)
+                self.log.info(
+                    "contactor opens: %s", self._reading if unloaded else why or self._reading
+                )
             if fell and self._reading == "C":  # else it was the pilot window of the wiring
                 self._open_until = now + _AGAIN_MS
         elif locked and offer and self._asks_for_power(now):
             self._permitted = True
-            self.log.info("closes")
+            self.log.info("contactor closes")
         self._was_powered = self._was_powered or self._permitted
         return self._permitted
 

@@ -106,7 +106,8 @@ def for_people(told: dict) -> list:
         "link: %s, registration %s, %d messages wait"
         % (told["link"], told["registration"], told["queue"]),
         "tic: %s" % (tic["found"] if tic["detected"] else "no frames come"),
-        "memory: Python has %d KB free" % (told["heap_free"] // 1024),
+        "memory: Python has %s free"
+        % ("%d KB" % (told["heap_free"] // 1024) if told["heap_free"] else "what the PC has"),
         "running for: %d h %d min" % (minutes // 60, minutes % 60),
     ]
     if told["chip_free"] is not None:

@@ -43,6 +43,8 @@ ELSEWHERE = {
     "make dev": "test_provision.py, over a pty: it needs a board",
     ".venv/bin/mpremote connect /dev/ttyUSB0 mip install package.json": "test_package.py, a pty",
     ".venv/bin/python tools/package.py": "writes into this tree; see test_package.py",
+    ".venv/bin/python -m tools.tables": "writes into this tree; see test_drawings.py",
+    ".venv/bin/python -m tools.drawings": "writes into this tree; see test_drawings.py",
     ".venv/bin/mpremote connect": "needs a board; mpremote's own",
     ".venv/bin/python -m pip install esptool": "needs a network, changes this Python",
     ".venv/bin/python -m esptool": "needs an ESP32's boot loader",

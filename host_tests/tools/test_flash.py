@@ -244,7 +244,7 @@ def test_what_a_board_gets(tmp_path, monkeypatch):
     assert board_facts.image_for(wrover, files=True) is None
     assert board_facts.image_for(s3._replace(files_at=files_at["s3"])) == "s3"
     for facts, words in (
-        (stock, "stored goes.*--erase --board wroom"),  # its file system is elsewhere
+        (stock, "has stored.*--erase --board wroom"),  # its file system is elsewhere
         (s3._replace(flash=4 << 20), "needs 8 MB of flash, this board has 4"),
     ):
         with pytest.raises(Trouble, match=words):

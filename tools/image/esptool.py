@@ -24,6 +24,6 @@ def run(words: list[str]) -> None:
     """Runs esptool, which shows its own progress."""
     if subprocess.run([*command(), *words]).returncode:
         raise Trouble(
-            "esptool did not succeed; what it said is above. Nothing is lost that was not erased: "
-            "try again, some boards want their button BOOT held meanwhile"
+            "esptool did not succeed; what it said is above. Try again: some boards "
+            "need their button BOOT held meanwhile"
         )
