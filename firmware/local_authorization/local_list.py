@@ -232,6 +232,11 @@ class LocalList:
     def all(self):
         """Generator: what is Known, in the order of the list; it ends where the list is replaced
         meanwhile. Raises OSError."""
+        for record in self._records():
+            yield Known(record)
+
+    def _records(self):
+        """Generator: the records, some of them read at once, so that no file stays open."""
         version = self.version
         at = 0
         left = self.count
@@ -243,8 +248,7 @@ class LocalList:
                     some.append(_read(f))
                     at += len(some[-1])
             left -= len(some)
-            for record in some:
-                yield Known(record)
+            yield from some
 
     # changing
 
@@ -318,17 +322,14 @@ class LocalList:
     def _merged(self, changed, from_nothing):
         """Generator: the records of the new list, in order. `changed`: `Changes.in_order()`."""
         new = next(changed)
-        if not from_nothing:
-            with self._files.open(self._folder + _FILE, "rb") as f:
-                for _ in range(self._count):
-                    old = _read(f)
-                    old_key = key_of(old)
-                    while new and key_of(new) < old_key:
-                        if new[1] != REMOVED:
-                            yield new
-                        new = next(changed)
-                    if not new or key_of(new) != old_key:  # else what is new comes in its place
-                        yield old
+        for old in () if from_nothing else self._records():
+            old_key = key_of(old)
+            while new and key_of(new) < old_key:
+                if new[1] != REMOVED:
+                    yield new
+                new = next(changed)
+            if not new or key_of(new) != old_key:  # else what is new comes in its place
+                yield old
         while new:
             if new[1] != REMOVED:
                 yield new

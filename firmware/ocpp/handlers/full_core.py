@@ -11,26 +11,29 @@ from firmware.local_authorization.cache import AuthorizationCache
 from firmware.local_authorization.local_list import Changes, LocalList
 from firmware.local_authorization.records import Known, pack_record
 from firmware.ocpp import CallError, json_reader, schemas
-from firmware.ocpp.schemas import OPTIONAL, REQUIRED
+
+# As in schemas.py; constants of this module, so that the rows stay in flash.
+_REQUIRED = const(1)
+_OPTIONAL = const(0)
 
 # The rows of the calls, as in schemas.py.
 _CALLS: dict = {
     "ChangeAvailability.req": (
-        ("connectorId", "i0", REQUIRED),
-        ("type", "Inoperative|Operative", REQUIRED),
+        ("connectorId", "i0", _REQUIRED),
+        ("type", "Inoperative|Operative", _REQUIRED),
     ),
     "ClearCache.req": (),
     "GetLocalListVersion.req": (),
     "SendLocalList.req": (
-        ("listVersion", "i", REQUIRED),
-        ("localAuthorizationList", "l", OPTIONAL),
-        ("updateType", "Differential|Full", REQUIRED),
+        ("listVersion", "i", _REQUIRED),
+        ("localAuthorizationList", "l", _OPTIONAL),
+        ("updateType", "Differential|Full", _REQUIRED),
     ),
 }
 _LIST = const("localAuthorizationList")
 _AUTHORIZATION_DATA = (
-    ("idTag", "s20", REQUIRED),
-    ("idTagInfo", "IdTagInfo", OPTIONAL),
+    ("idTag", "s20", _REQUIRED),
+    ("idTagInfo", "IdTagInfo", _OPTIONAL),
 )
 # Bytes of a message: a SendLocalList of 200 idTags with all that there may be of each.
 _LONGEST_MESSAGE = const(40960)
