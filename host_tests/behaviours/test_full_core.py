@@ -8,6 +8,7 @@ import asyncio
 
 import pytest
 
+from firmware import provisioning
 from host_tests.station import RUNTIMES, Rig, play
 from host_tests.talk import change, keys, notes, settled, statuses, told
 
@@ -364,3 +365,14 @@ def test_the_feature_set_is_chosen_from_afar(runtime, tmp_path):
             assert rig.house.errors() == []
 
     play(runtime, session())
+
+
+def test_the_feature_set_is_provisioned():
+    given = {
+        "model": "Evh5A22N2S",
+        "keys": {"FeatureSet": "FULL", "LocalAuthListEnabled": "false"},
+    }
+    kept = provisioning.check(given).provisioned_keys
+    assert kept["FeatureSet"] == "full" and kept["LocalAuthListEnabled"] == "false"
+    with pytest.raises(ValueError, match="FeatureSet: guide or full"):
+        provisioning.check({"model": "Evh5A22N2S", "keys": {"FeatureSet": "all"}})
