@@ -14,15 +14,15 @@ def lines() -> Sheet:
         "RS-485: the direction changes by itself, as the ESP32 has no pin for it",
     )
     pins = s.chip(
-        260, 120, 150, 150, "IC8", "THVD1426", ("D", "R", "SHDN̅", "RE̅"), ("VCC", "A", "B", "GND")
+        260, 120, 150, 150, "IC8", "THVD1426", ("D", "R", "/SHDN", "/RE"), ("VCC", "A", "B", "GND")
     )
     s.wire(pins["D"], (180, pins["D"][1]))
     s.net(180, pins["D"][1], "meter_tx", "l")
     s.wire(pins["R"], (180, pins["R"][1]))
     s.net(180, pins["R"][1], "meter_rx", "l")
-    s.wire(pins["SHDN̅"], (220, pins["SHDN̅"][1]))
-    s.net(220, pins["SHDN̅"][1], "3.3 V", "l")
-    s.wire(pins["RE̅"], (230, pins["RE̅"][1]), (230, 260))
+    s.wire(pins["/SHDN"], (220, pins["/SHDN"][1]))
+    s.net(220, pins["/SHDN"][1], "3.3 V", "l")
+    s.wire(pins["/RE"], (230, pins["/RE"][1]), (230, 260))
     s.ground(230, 260)
     y = pins["VCC"][1]
     s.wire(pins["VCC"], (470, y), (470, y - 20))

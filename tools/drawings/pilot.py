@@ -186,7 +186,7 @@ def window() -> Sheet:
     s.net(1180, 445, "DIODE_OK")
     # PWM runs
     pins = s.chip(
-        520, 460, 150, 130, "IC3B", "half of 74HC4538", ("A", "B", "CD"), ("RC", "C", "", "Q̅")
+        520, 460, 150, 130, "IC3B", "half of 74HC4538", ("A", "B", "CD"), ("RC", "C", "", "/Q")
     )
     s.wire(pins["A"], (480, pins["A"][1]))
     s.net(480, pins["A"][1], "cp_pwm", "l")
@@ -202,8 +202,8 @@ def window() -> Sheet:
     s.wire((730, top), (730, 500))
     s.capacitor(730, 500, "d", "C4", "100 nF film")
     s.wire((730, 560), (700, 560), (700, bottom), pins["C"])
-    s.wire(pins["Q̅"], (760, pins["Q̅"][1]))
-    s.net(760, pins["Q̅"][1], "NO_PWM")
+    s.wire(pins["/Q"], (760, pins["/Q"][1]))
+    s.net(760, pins["/Q"][1], "NO_PWM")
     s.unplaced("100 nF", "C40", "C41", "C42", "C43", "C44")
     s.note(
         40,
