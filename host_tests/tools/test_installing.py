@@ -130,6 +130,32 @@ def test_step_11_the_limit_of_the_house(tmp_path):
     run(session())
 
 
+def test_the_recipes_keys_are_taken(tmp_path):
+    """The commands of docs/central-systems.md."""
+    text = (ROOT / "docs/central-systems.md").read_text()
+    lines = "".join(re.findall(r"(?ms)^```console\n(.*?)^```", text)).splitlines()
+    assert len(lines) > 2
+
+    async def session():
+        async with standalone(tmp_path) as rig:
+            for line in lines:
+                assert await rig.ask(line) == (["Accepted"], None), line
+
+    run(session())
+
+
+def test_the_commands_of_a_device_are_refused_elsewhere(tmp_path):
+    """What installing.md shows as text: it needs a board (test_calibration.py)."""
+    lines = "".join(re.findall(r"(?ms)^```text\n(.*?)^```", PAGE)).splitlines()
+    assert lines == ["calibrate"]
+
+    async def session():
+        async with standalone(tmp_path) as rig:
+            assert await rig.ask("calibrate") == ([], "only on the device")
+
+    run(session())
+
+
 def test_every_status_every_limit_and_every_code_has_its_row():
     statuses = (
         "AVAILABLE PREPARING CHARGING SUSPENDED_EV SUSPENDED_EVSE FINISHING RESERVED UNAVAILABLE"

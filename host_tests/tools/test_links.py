@@ -49,6 +49,10 @@ def test_pages_and_anchors_named_in_sentences_are_there(page):
             assert anchor in anchors(target.relative_to(ROOT)), (name, anchor)
 
 
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 80
+
+
 def test_each_decision_is_a_heading_and_a_paragraph():
     text = text_of("docs/guide-notes.md")
     sections = re.split(r"(?m)^### (.*)\n", text)[1:]
