@@ -120,12 +120,13 @@ class Rig:
             return
         folder, environment = runtimes.MPY, runtimes.environment()
         entry = ["-m", "main"]
-        keep = ()
+        keep: tuple[int, ...] = ()
         if self.virtual:
             self.forget()
             self.follower = virtual.Follower(asyncio.get_running_loop())
-            keep = (self.follower.theirs.fileno(),)
-            entry = ["-m", "host_tests.stepped", str(keep[0])]
+            clock = self.follower.theirs.fileno()
+            keep = (clock,)
+            entry = ["-m", "host_tests.stepped", str(clock)]
         if self.runtime == FROZEN:
             command = [*frozen.command(self.heap), *entry]
             folder, environment = self.folder, frozen.environment()
