@@ -122,12 +122,12 @@ def test_updates_are_taken_and_refused(tmp_path):
             assert update_statuses(house) == []
             await rig.console("sim unplug")
             await house.heard_of("StopTransaction", timeout=60)
-            await house.heard_of("FirmwareStatusNotification", count=2, timeout=60)
-            assert update_statuses(house) == ["Downloading", "InstallationFailed"]
+            await house.heard_of("FirmwareStatusNotification", count=3, timeout=60)
+            assert update_statuses(house) == ["Downloading", "Downloaded", "InstallationFailed"]
             server.data = packed("micropython")
             await point.ask("UpdateFirmware", location=server.url, retrieve_date=PAST)
-            await house.heard_of("FirmwareStatusNotification", count=5, timeout=60)
-            assert update_statuses(house)[2:] == ["Downloading", "Downloaded", "Installing"]
+            await house.heard_of("FirmwareStatusNotification", count=6, timeout=60)
+            assert update_statuses(house)[3:] == ["Downloading", "Downloaded", "Installing"]
             no_task_was_out_of_memory(rig)
             await rig.kill()
 
