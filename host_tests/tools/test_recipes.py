@@ -142,7 +142,8 @@ def test_a_key_is_a_row(tmp_path):
     tree.put_before("firmware/ocpp/keys.py", '    ("CpoName", ', row)
     lines = ("config displaylanguage", "config DisplayLanguage frfr", "config DisplayLanguage fr")
     said = tree.console(*lines, "config DisplayLanguage")
-    want = "DisplayLanguage=en\nok\nRejected\nok\nAccepted\nok\nDisplayLanguage=fr\nok\n"
+    refused = "Rejected\nDisplayLanguage: at most 2 characters\nok\n"
+    want = f"DisplayLanguage=en\nok\n{refused}Accepted\nok\nDisplayLanguage=fr\nok\n"
     assert said.startswith(want)
     told = tree.console("config DisplayLanguage", options=("--key", "DisplayLanguage=de"))
     assert told.startswith("DisplayLanguage=de\n")
