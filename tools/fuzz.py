@@ -6,15 +6,13 @@
 The decoders get damaged inputs, led by the code that they reach; on a MicroPython each verdict is
 held against CPython's. A station that charges gets valid calls and damaged ones, made from the
 message table, floods, fragments, noise and cuts, and has to stay online, charging and within its
-heap, and to answer each call rightly. All follows from the seed, but for the timing of a station
-in a process of its own. Exit code 1 where something was found: each finding says how to see it
-again.
+heap, and to answer each call rightly. All of it is in virtual time and follows from the seed. Exit
+code 1 where something was found: each finding says how to see it again.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import sys
 import tempfile
@@ -105,7 +103,7 @@ class Fuzz:
                 self.runtime, Path(folder), seed, self.steps or STEPS, watch=watch
             )
             try:
-                asyncio.run(work) if self.bits else virtual.run(work)
+                virtual.run(work)
             except Exception as error:  # also what the start or the end of a siege raises
                 why = str(error)
                 if not isinstance(error, fuzz_decoders.Found):

@@ -86,7 +86,7 @@ async def answers(siege):
     siege.peer.mangle = clean
     asked = "Heartbeat StatusNotification".split()
     asked += ["DiagnosticsStatusNotification", "FirmwareStatusNotification"]
-    for _ in range(2 if not siege.patient else 8):
+    for _ in range(8):
         wanted = len(siege.peer.calls) + 1
         wish = {"requestedMessage": random.pick(asked)}
         if (await siege.ask("TriggerMessage", wish))["status"] == "Rejected":

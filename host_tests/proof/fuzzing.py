@@ -11,7 +11,6 @@ import asyncio
 import collections
 import gc
 import json
-import time
 import traceback
 
 from host_tests.both.fuzz_inputs import Random
@@ -45,7 +44,7 @@ def _parts():
 
 class Siege:
     """`async with Siege(runtime, folder, seed) as siege: await siege.step()`, a step being one
-    way to be hostile; `await siege.check()` in between: the oracle. `virtual`: time is cheap."""
+    way to be hostile; `await siege.check()` in between: the oracle. In virtual time."""
 
     def __init__(self, runtime, folder, seed, heap=None):
         self.runtime = runtime
@@ -62,15 +61,11 @@ class Siege:
         self.parts = {}
 
     async def __aenter__(self):
-        virtual = self.runtime == "cpython"
         loop = asyncio.get_running_loop()
-        self.peer = Hostile(lambda: 1800000000 + loop.time() if virtual else time.time())
+        self.peer = Hostile(lambda: 1800000000 + loop.time())
         url = await self.peer.listen()
         words = ("--supervision-url", url)
-        if not virtual:
-            words += ("--key", "MessageTimeout=3")  # which is real time
         self.rig = Rig(self.runtime, self.folder, *words, house=False, box="FUZZ", heap=self.heap)
-        self.patient = self.rig.virtual
         await self.rig.__aenter__()
         await self.rig.until(registration="Accepted", link="online")
         await self.charge()
@@ -228,7 +223,7 @@ class Siege:
         """One hostile thing, and what has to come of it."""
         ways = ["calls"] * 8 + ["flood", "pieces", "pings", "console", "answers", "triggers"]
         ways += ["cut", "noise"]
-        ways += ["silent", "half_open", "stalled", "dribble"] if self.patient else []
+        ways += ["silent", "half_open", "stalled", "dribble"]
         name = self.random.pick(ways)
         self.steps += 1
         self.did.append(name)
@@ -243,11 +238,6 @@ class Siege:
             self.fail(f"the station said {self.peer.wrong[0]}")
 
     async def online(self):
-        while not self.patient and not self.peer.open.is_set():
-            if (await self.rig.status())["link"] == "connecting":
-                for line in ("sim link down", "sim link up"):  # dials at once
-                    await self.rig.console(line)
-            await asyncio.sleep(0.5)
         try:
             await asyncio.wait_for(self.peer.open.wait(), 400)
             await self.rig.until(link="online", registration="Accepted")
@@ -397,8 +387,6 @@ class Siege:
         for name, value in (("CpoName", ""), ("MeterValuesSampledData", "Voltage")):
             await self.ask("ChangeConfiguration", {"key": name, "value": value})
         await self.ask("ChangeConfiguration", {"key": "StopTxnSampledData", "value": ""})
-        if not self.rig.virtual:  # a busy machine is late with the permit's heartbeat at times
-            await self.rig.until(status="Charging", contactor="closed", timeout=60)
         status = await self.settled()
         wanted = {"status": "Charging", "contactor": "closed", "link": "online", "safe": False}
         wanted |= {"registration": "Accepted", "queue": 0, "error": "NoError"}
