@@ -112,7 +112,9 @@ def status_between(before: str, after: str) -> str:
 
 
 class StatusNotifier:
-    """Watches the connector. `status` is connector 1's now, `info` the text sent with it."""
+    """Watches the connector. `status` is connector 1's now, `info` the text sent with it.
+    `goes_first`: a notification has just come and is about to be sent; transaction messages of the
+    same moment wait for that."""
 
     def __init__(self, station):
         self.station = station
@@ -123,6 +125,7 @@ class StatusNotifier:
         self._operative = True  # the availability of connector 0 that was queued last
         self._told = None  # the newest notification of connector 1, sent or waiting
         self._waiting = []
+        self.goes_first = False
         self._wake = asyncio.Event()
         self._cut_short = 0  # connections in a row that ended before all was told
 
@@ -195,6 +198,8 @@ class StatusNotifier:
             self._told = notification
         if not self.station.registration.online.is_set():
             return  # at the next registration or reconnection the present status is sent
+        if not self._waiting:
+            self.goes_first = True
         self._waiting.append(notification)
         while len(self._waiting) > _MOST_WAITING:
             self._waiting.pop(0)
@@ -234,6 +239,7 @@ class StatusNotifier:
         if self._waiting:
             self._cut_short += 1
         self._waiting.clear()
+        self.goes_first = False
 
     async def run(self) -> None:
         """While online: sends what waits, oldest first."""
@@ -241,6 +247,7 @@ class StatusNotifier:
             await self.station.registration.online.wait()
             if self._cut_short % 3 == 1:
                 # This central system may hang up early: the transactions' messages have a turn.
+                self.goes_first = False
                 await self.station.transaction_sender.wait_until_delivered(_TRANSACTIONS_FIRST_S)
             while self._waiting:
                 await self._send_oldest()
@@ -285,6 +292,7 @@ class StatusNotifier:
         elif notification.info:
             request["info"] = notification.info
         for attempts_left in range(_ATTEMPTS - 1, -1, -1):
+            self.goes_first = False  # `rpc` calls in the order in which it is asked
             try:
                 await station.rpc.call("StatusNotification", request)
                 return

@@ -2,11 +2,7 @@
 
 import asyncio
 
-from firmware.base.runtime import const
 from firmware.ocpp import CallError
-
-# A StatusNotification of the same moment goes first: its task needs so many turns of the loop.
-_STATUS_TURNS = const(3)
 
 
 class TransactionSender:
@@ -24,7 +20,8 @@ class TransactionSender:
         station = self._station
         while True:
             await station.registration.online.wait()
-            for _ in range(_STATUS_TURNS):
+            await asyncio.sleep(0)  # what has woken us may go on to tell a status
+            while station.notifier.goes_first:
                 await asyncio.sleep(0)
             self.wake.clear()
             await self._outbox.look_up_head(station.connection.endpoint_id)

@@ -9,9 +9,10 @@ minute), 24 changes of a key, 24 saves of the log. The profiles have 24 charging
 
 On littlefs-python's LittleFS with the device's geometry: 2 MB of which the two firmware slots
 take a part that never moves, and a frozen image's 0xF0000 bytes without slots. Erases are counted
-block by block. LittleFS moves what is erased often, a folder, after 100 erases: the block that was
-erased most, without the stay that may just have begun or ended, says how long 100,000 erases a
-block last; at best as long as the mean.
+block by block. LittleFS moves what is erased often, a folder, after 100 erases, and over the years
+that comes out even: of 45 blocks where each was moved to 19 times, the worst had 1.1 times the mean's
+erases. So that is what the worst block is taken for, or what the worst has had without three stays,
+which in some days may come to one block by chance.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from host_tests.flash import BLOCK, Flash
 from tools.bench import messages
 
 CYCLES = 100_000
+UNEVEN = 1.1
+CHANCE_STAYS = 3
 SLOTS_KB = 2 * 250
 BOARDS = {"2 MB with two slots": (512, SLOTS_KB), "a frozen image": (240, 0)}
 PROFILES = {
@@ -253,7 +256,8 @@ def measure(
     life.loop.close()
     erases = [now - then for now, then in zip(flash.erases, before)]
     moving = blocks - slots_kb * 1024 // BLOCK - 4
-    worst = max((max(erases) - flashes.CYCLES) / days, sum(erases) / days / moving)
+    by_chance = CHANCE_STAYS * flashes.CYCLES
+    worst = max((max(erases) - by_chance) / days, UNEVEN * sum(erases) / days / moving)
     return {
         "erases": sum(erases) / days,
         "worst": worst,
