@@ -4,7 +4,7 @@ import pytest
 
 from tools.bench import flash_costs
 
-READS = 1000  # about 25 ms
+READS = 1000  # 25 to 33 ms, see the module
 WHILE_NO_ENERGY_FLOWS = ("start-up", "free space")
 
 

@@ -273,3 +273,23 @@ def test_nothing_is_told_before_the_pilot_has_shown_whether_a_car_is_there(runti
             assert statuses(rig.house, 0, start) == ["Available"]
 
     play(runtime, session())
+
+
+@pytest.mark.parametrize("runtime", ["cpython", "micropython32"])
+def test_a_status_goes_before_the_transaction_s_message_of_the_same_moment(runtime, tmp_path):
+    async def session():
+        async with Rig(runtime, tmp_path) as rig:
+            point = await rig.charge()
+            await rig.until(queue=0)
+            await rig.console("sim unplug")
+            await rig.until(transaction=None, queue=0)
+            said = [
+                message[3].get("status", message[2])
+                for _, way, message in rig.house.messages
+                if way == "<" and message[0] == 2 and message[2] != "MeterValues"
+            ]
+            stop = said.index("StopTransaction")
+            assert said[stop - 1] == "Finishing", said
+            assert said[said.index("StartTransaction") - 1] != "Charging", said
+
+    play(runtime, session())

@@ -6,6 +6,7 @@ It is registered soon and delivers all of it in order; the charger works while t
 import asyncio
 import binascii
 import json
+import random
 
 import pytest
 import websockets
@@ -130,6 +131,37 @@ def test_all_is_delivered_in_order(runtime, count, tmp_path):
             if runtime in (*BITS, FROZEN):
                 log = rig.log()
                 assert "MemoryError" not in log and "silent" not in log
+
+    asyncio.run(session())
+
+
+@pytest.mark.parametrize("runtime", [*RUNTIMES, FROZEN])
+def test_killed_while_the_journal_is_read(runtime, tmp_path):
+    """Five times, at any moment of the start: nothing is lost, nothing is doubled."""
+    missing = runtime != "cpython" and why_missing(runtime)
+    if missing:
+        pytest.skip(missing)
+    chance = random.Random(7)
+
+    async def session():
+        async with FastCentral() as central:
+            endpoint = b"%s\nBOX" % central.url.encode()
+            wanted = await asyncio.to_thread(owe, tmp_path / "state", endpoint, 2000)
+            central.wanted = len(wanted)
+            words = ("--supervision-url", central.url)
+            reading = 0  # kills while it was being read
+            async with Rig(runtime, tmp_path, *words, house=None, speed=1, box="BOX") as rig:
+                for _ in range(5):
+                    why = (await rig.status())["why"] or ""
+                    await asyncio.sleep(chance.random() / 20)
+                    await rig.kill()
+                    reading += "the journal is being read" in why and not central.heard
+                    await rig.start()
+                await asyncio.wait_for(central.all_heard.wait(), 400)
+                await rig.until(queue=0)
+            assert reading
+            # what was sent and not answered before a kill is sent again
+            assert list(dict.fromkeys(central.heard)) == wanted
 
     asyncio.run(session())
 

@@ -8,8 +8,13 @@ files in 2 MB, and a frozen image's 0xF0000 bytes without slots, mounted by the 
 
 An operation lets others run in between, so its costliest step counts: in each column the most of
 one step, and behind the stroke what the whole operation takes where that is more. Of operations
-that are repeated the table has the median and the worst. On a chip a read takes about 25 us and an
-erase 45 ms.
+that are repeated the table has the median and the worst.
+
+What that is in time was measured on an emulated ESP32 at 8 ns an instruction: SetChargingProfile
+of 100 periods held the loop for 324 ms with 8,104 reads and for 118 without any, GetConfiguration
+of a key for 331 ms with 6,603 and for 110: 25 to 33 us a read. An append of 60 bytes, one erase
+and what goes with it, took 26 ms in the median. A real chip's erase takes longer: 45 ms is what
+data sheets of such flashes call typical, and up to 400 the most. Nobody has measured one here.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ and `ROUNDS` rounds of the loop below take desktop MicroPython (32 bits) as long
 So times come out as "about this many milliseconds on the device", as the ratio of two times of
 the same process. What switches between tasks comes out too long: a switch is 0.45 here, and 0.2
 on a device (322 us at 160 MHz were published), since a PC's poll is a system call. What it can't
-know: flash (45 ms an erase), TLS, and what Wi-Fi takes.
+know: flash (see flash_costs.py), TLS, and what Wi-Fi takes.
 """
 
 import time
