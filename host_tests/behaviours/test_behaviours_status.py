@@ -279,7 +279,7 @@ def test_nothing_is_told_before_the_pilot_has_shown_whether_a_car_is_there(runti
 def test_a_status_goes_before_the_transaction_s_message_of_the_same_moment(runtime, tmp_path):
     async def session():
         async with Rig(runtime, tmp_path) as rig:
-            point = await rig.charge()
+            await rig.charge()
             await rig.until(queue=0)
             await rig.console("sim unplug")
             await rig.until(transaction=None, queue=0)

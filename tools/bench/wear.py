@@ -10,9 +10,9 @@ minute), 24 changes of a key, 24 saves of the log. The profiles have 24 charging
 On littlefs-python's LittleFS with the device's geometry: 2 MB of which the two firmware slots
 take a part that never moves, and a frozen image's 0xF0000 bytes without slots. Erases are counted
 block by block. LittleFS moves what is erased often, a folder, after 100 erases, and over the years
-that comes out even: of 45 blocks where each was moved to 19 times, the worst had 1.1 times the mean's
-erases. So that is what the worst block is taken for, or what the worst has had without three stays,
-which in some days may come to one block by chance.
+that comes out even: of 45 blocks where each was moved to 19 times, the worst had 1.1 times the
+mean's erases. So that is what the worst block is taken for, or what the worst has had without
+three stays, which in some days may come to one block by chance.
 """
 
 from __future__ import annotations
