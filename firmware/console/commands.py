@@ -166,6 +166,8 @@ async def _config(station: Station, arguments, text):
     if change.status == "Accepted":
         configuration.apply_change(station, change)
         return [change.status]
+    if change.status == "NotSupported":
+        return [change.status, change.why]
     return [change.status, "%s: %s" % (change.name, change.why)]
 
 
