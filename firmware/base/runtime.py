@@ -197,8 +197,8 @@ def urandom(n: int) -> bytes:
 
 
 def memory() -> Memory:
-    """What is free, after a collection."""
-    collect()
+    """What is free. Garbage counts as taken: who wants to know what lives collects it first, and
+    lets others have a turn in between, since each goes over all of the heap."""
     heap_free = gc.mem_free() if MICROPYTHON else 0  # type: ignore[attr-defined]
     regions = _chip_regions()
     if not regions:

@@ -131,7 +131,9 @@ async def _login(station: Station, arguments, text):
 
 
 async def _facts(station: Station):
-    memory = runtime.memory()  # collects garbage, which takes longest
+    runtime.collect()
+    await asyncio.sleep(0)
+    memory = runtime.memory()
     await asyncio.sleep(0)
     facts = status.facts(station, memory)  # all of the same moment
     await asyncio.sleep(0)

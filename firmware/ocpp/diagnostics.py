@@ -188,6 +188,8 @@ def _configuration(station):
 
 
 def _memory(station):
+    runtime.collect()
+    yield None  # others have a turn
     memory = runtime.memory()
     yield "heap_free=%d" % memory.heap_free
     if memory.chip_free is not None:

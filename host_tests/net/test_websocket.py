@@ -190,6 +190,7 @@ async def main():
             pass
         await asyncio.sleep(0.01)
         gc.collect()
+        runtime.collect()
         print(json.dumps([len(os.listdir("/proc/self/fd")), runtime.memory().heap_free]))
 
 asyncio.run(main())
