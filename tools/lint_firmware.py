@@ -106,6 +106,10 @@ class Check(ast.NodeVisitor):
         self.functions: list[ast.AST] = []
         self.imports: set[str] = set()  # what is imported, by the names that it has here
         self.reasoned_lines: set[int] = set()  # where an import ends whose reason is told
+        self.constants = {}  # the line at which each `_NAME = const(...)` stands
+        for number, line in enumerate(self.lines, 1):
+            if found := re.match(r"(_\w+) = const\(", line):
+                self.constants[found[1]] = number
         self.floor = Path(name).with_suffix("").parts[1]
         if self.floor not in rules and self.floor != "__init__":
             self.fault(None, f"`firmware/{self.floor}` has no row in the table of {PAGE.name}")
@@ -206,6 +210,8 @@ class Check(ast.NodeVisitor):
             self.fault(node, f"`{node.id}` is not built in on MicroPython (runtime.LINK_ERRORS?)")
         if node.id == "__import__":
             self.fault(node, "imports are statements")
+        if node.lineno < self.constants.get(node.id, 0):
+            self.fault(node, f"MicroPython does not know `{node.id}` above the line of its const")
 
     def visit_Attribute(self, node):
         base = node.value.id if isinstance(node.value, ast.Name) else ""

@@ -41,6 +41,10 @@ _LARGE = const(1 << 20)  # bytes of heap
 Memory = namedtuple("Memory", ("heap_free", "chip_free", "chip_largest", "psram_free"))
 _PSRAM = const(1 << 20)  # bytes: a region of the chip's memory that is as large is PSRAM
 
+# The boards that have an image of their own (tools/image): MicroPython names its build so.
+IMAGES = ("wroom", "wrover", "s3")
+_FIXED_HEAP = const("wroom")  # the one whose Python heap does not grow (mpconfigheap.h there)
+
 if not DEVICE:
     from firmware.base.output import Output
 
@@ -235,11 +239,6 @@ def chip_name(machine: str, regions) -> str:
         return ""
     has_psram = max([region[0] for region in regions]) >= _PSRAM
     return machine.split(" ")[-1].lower() + ("+psram" if has_psram else "")
-
-
-# The boards that have an image of their own (tools/image): MicroPython names its build so.
-IMAGES = ("wroom", "wrover", "s3")
-_FIXED_HEAP = const("wroom")  # the one whose Python heap does not grow (mpconfigheap.h there)
 
 
 def board_name() -> str:

@@ -23,6 +23,7 @@ def faults(source, name="firmware/ocpp/rpc.py"):
         ("module = __import__('json')", "imports are statements"),
         ("import importlib", "importlib"),
         ("import sys\nsys.modules.pop('json')", "sys.modules"),
+        ("def f():\n    return _N\n_N = const(1)", "above the line of its const"),
         ("NAME = 'firmware.net.ftp'", "not named in a text"),
         ("from firmware.net import ftp\ndel ftp", "what is imported stays"),
         ("from firmware import station", "only downwards"),

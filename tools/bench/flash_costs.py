@@ -4,7 +4,7 @@
 
 On littlefs-python's LittleFS with the files of a real board, each time it asks its flash counted.
 Three boards: MicroPython's own mount and the firmware's (`board/esp32.py`) with two slots of .mpy
-files in 2 MB, and a frozen image's 0xF0000 bytes without slots, mounted by the firmware.
+files in 2 MB, and what an image's partition table leaves of 4 MB, mounted by the firmware.
 
 An operation lets others run in between, so its costliest step counts: in each column the most of
 one step, and behind the stroke what the whole operation takes where that is more. Of operations
@@ -27,13 +27,13 @@ from firmware.ocpp import schemas
 from firmware.smart_charging.profile import pack_record
 from host_tests.flash import REMOUNTED, STOCK, Flash
 from tools.bench import messages
-from tools.bench.wear import MASK, Life
+from tools.bench.wear import IMAGE_BLOCKS, MASK, Life
 from tools.runtimes import ROOT
 
 BOARDS = (
     ("stock mount, 2 slots", 512, 2, STOCK),
     ("firmware's mount, 2 slots", 512, 2, REMOUNTED),
-    ("frozen image", 240, 0, REMOUNTED),
+    ("frozen image", IMAGE_BLOCKS, 0, REMOUNTED),
 )
 MPY_PERCENT = 45  # a .mpy's bytes of its source's
 REPEATED = 48
