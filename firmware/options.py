@@ -15,6 +15,7 @@ class Options:
         self.provisioned_keys = {}  # those that the data reset restores, likewise
         self.meter_model = "iEM3155"
         self.meter_device = None  # a serial device of a PC; None: the board's own line
+        self.meter_number = ""  # its serial number: another one than before is another meter
         self.meter_unit = 1  # its Modbus address
         self.meter_baud = None  # None: as the model is delivered
         self.meter_parity = None  # N, E or O, likewise

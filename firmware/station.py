@@ -34,6 +34,7 @@ _DELIVER_S = const(10)  # how long a reset waits for its last messages to be del
 _MOST_TASK_CRASHES = const(3)  # so many crashes of a task in a row end in the safe state
 _LASTING_MS = const(60000)  # a task that ran for so long begins a new row of crashes
 _LONGEST_PAUSE_S = const(30)  # before a crashed task is started again
+_METER = "meter"  # in the store: the model and number of the meter whose register is known
 # Tasks without which no car may charge.
 _VITAL = ("control", "journal", "session")
 
@@ -88,6 +89,8 @@ class Station:
             options.meter_unit,
             parts.meter_clock,
             log("meter"),
+            max_ma=self.max_ma,
+            phases=config.int("PhaseNumber"),
         )
         self.meter.warn_of_missing_values()
         self.tic = TicLine(parts.tic_tune, parts.tic_clock, log("tic"))
@@ -138,7 +141,6 @@ class Station:
         self.full = None  # what FeatureSet `full` adds, a FullCore
         self.take_features()
         self._watch("control", self.evse)
-        self._watch("meter", self.meter)
         self._watch("journal", self.transactions)
         keys.set_tic_mode(self)
         keys.set_delivery(self)
@@ -248,7 +250,6 @@ class Station:
         further part whose `run(station)` is kept running."""
         self._start("control", self._control)
         self._start("journal", self._read_journal)
-        self._start("meter", self.meter.run)
         self._start("limits", self.limit_controller.run)
         self._start("tic", self.tic.run)
         self._start("memory", self.transfers.guard_memory)
@@ -307,12 +308,32 @@ class Station:
         journal begins afterwards."""
         await self.transactions.replay()
         self._watched.pop("journal")
+        self._expect_register()
+        self._watch("meter", self.meter)
         self._watch("session", self.session)
         self._watch("sampler", self.sampler)
         self.connection.dialling_begins()
+        self._start("meter", self.meter.run)
         self._start("session", self.session.run)
         self._start("link", self.connection.run)
         self._start("sampler", self.sampler.run)
+
+    def _expect_register(self):
+        """Tells the meter what the journal knows of its register, unless it is another meter than
+        before, by its model or by the number that the installer gave."""
+        store = self.parts.store
+        identity = ("%s %s" % (self.meter.model, self.parts.options.meter_number)).encode()
+        before = store.read(_METER)
+        register = self.transactions.last_register()
+        if before != identity:
+            try:
+                store.write(_METER, identity)
+            except OSError as why:
+                self.log("meter").error("it can't be kept which meter this is: %s", why)
+        if before and before != identity:
+            self.log("meter").warning("another meter than before: its register is believed")
+        elif register is not None:
+            self.meter.expect(register)
 
     async def _control(self):
         """The control loop: a step of the evse for each sample of the board."""

@@ -166,6 +166,7 @@ class Transactions:
             )
             energy = last
         self._record_stop(transaction, transaction.stamp, reason, energy, None, b"")
+        self._keep_register(transaction, transaction.stamp, energy)
         self._log.warning(
             "the transaction of %s was closed: %s, %d Wh", transaction.id_tag, reason, energy
         )
@@ -240,12 +241,23 @@ class Transactions:
         transaction = self.running
         if transaction and transaction.progressed(energy, at_ms):
             stamp = self._stamp(at_ms)
-            progress = pack_ints(transaction.position, stamp.boot, stamp.seconds, energy)
-            try:
-                self.store.write(_PROGRESS, progress)
-            except OSError as why:
-                self._log.error("the meter's value could not be stored: %s", why)
+            self._keep_register(transaction, stamp, energy)
             transaction.add_register(energy, stamp, at_ms)
+
+    def _keep_register(self, transaction, stamp, energy):
+        progress = pack_ints(transaction.position, stamp.boot, stamp.seconds, energy)
+        try:
+            self.store.write(_PROGRESS, progress)
+        except OSError as why:
+            self._log.error("the meter's value could not be stored: %s", why)
+
+    def last_register(self) -> int | None:
+        """The newest register that an earlier run has written down, Wh; None where there is
+        none."""
+        if self.interrupted:
+            return self.interrupted.energy
+        progress = self.store.read(_PROGRESS)
+        return unpack_ints(progress, 4)[0][3] if progress else None
 
     def stop(
         self,
@@ -258,8 +270,10 @@ class Transactions:
         """Records the StopTransaction of the running transaction; `retention.tidy_after_stop`
         follows. `data`: its End values for
         StopTransaction, packed. Raises OSError when the flash is full."""
+        transaction = self.running
         stamp = self._stamp(at_ms)
-        self._record_stop(self.running, stamp, reason, meter_stop, id_tag, data)
+        self._record_stop(transaction, stamp, reason, meter_stop, id_tag, data)
+        self._keep_register(transaction, stamp, meter_stop)
 
     def _record_stop(self, transaction, stamp, reason, meter_stop, id_tag, data):
         if not transaction.has_stop_data:
