@@ -20,6 +20,7 @@ class Options:
         self.meter_baud = None  # None: as the model is delivered
         self.meter_parity = None  # N, E or O, likewise
         self.tic_device = None  # as meter_device
+        self.feeds_in = False  # the house has panels or the like: see docs/guide-notes.md
         self.tic_pause_s = 600  # a TIC line silent for so long pauses the charging; 0: never
         self.switch_s = 60  # how long the vehicle rests while its phases are switched
         self.ca = None  # the file with the CA's certificates

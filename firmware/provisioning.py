@@ -7,6 +7,8 @@ options of a device's start.
      "ntp": "pool.ntp.org",                   who tells the time without a central system
      "meter": "iEM3155", "unit": 1,
      "baud": 19200, "parity": "E",            of the meter; by default as it is delivered
+     "meter_number": "C1702",                 its serial number: another one, another meter
+     "feeds_in": false,                       whether the house feeds power into the grid
      "tic_pause_s": 600,                      after so long without TIC charging pauses; 0: never
      "switch_s": 60,                          the vehicle's rest while its phases are switched
      "ca": "ca.der", "insecure": false,
@@ -22,10 +24,11 @@ from firmware.options import Options, checked_key
 from firmware.sensing import meters
 
 FILE = "provision.json"
-_ENTRIES = """model keys wifi ntp meter unit baud parity tic_pause_s switch_s
+_ENTRIES = """model keys wifi ntp meter unit baud parity meter_number feeds_in tic_pause_s switch_s
 ca insecure board pins aiorepl"""
 _OBJECTS = ("keys", "wifi", "pins")
-_FLAGS = ("insecure", "aiorepl")
+_FLAGS = ("insecure", "aiorepl", "feeds_in")
+_LONGEST_METER_NUMBER = 40
 _HOST = "abcdefghijklmnopqrstuvwxyz0123456789-.:"  # the characters of a host's name or address
 _SOCKET_PINS = ("pp", "lock_close")  # a socket needs these, an attached cable does not
 
@@ -61,6 +64,7 @@ def check(given, chip: str = "") -> Options:
             raise ValueError("%s: true or false, without quotes" % name)
     options.insecure = given.get("insecure", False)
     options.aiorepl = given.get("aiorepl", False)
+    options.feeds_in = given.get("feeds_in", False)
     if options.aiorepl and options.provisioned_keys.get("ConsolePassword"):
         raise ValueError("aiorepl: it asks for no ConsolePassword, so not both")
     board = given.get("board") or (pins.board_for(chip) if chip else "devkit")
@@ -94,6 +98,9 @@ def _take_network(options, given):
 def _take_meter(options, given):
     options.meter_model = meters.find_model(str(given.get("meter", options.meter_model))).name
     options.meter_unit = _number(given, "unit", 1, 1, 247)
+    options.meter_number = str(given.get("meter_number", ""))
+    if len(options.meter_number) > _LONGEST_METER_NUMBER:
+        raise ValueError("meter_number: at most %d characters" % _LONGEST_METER_NUMBER)
     delivered = meters.RegisterMap(options.meter_model)
     options.meter_baud, options.meter_parity = meters.line_settings(
         str(given.get("baud", delivered.baud)), str(given.get("parity", delivered.parity)).upper()

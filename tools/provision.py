@@ -71,7 +71,9 @@ meter|The energy meter|iEM3155
 unit|Its Modbus address|1
 baud|Its baud rate, if it is not as delivered|
 parity|Its parity (N, E, O), if it is not as delivered|
+meter_number|Its serial number; another one than before says that the meter was changed|
 keys.TICmode|TIC: 0 automatic, 1 historique, 2 standard, 3 none|0
+feeds_in|Does the house feed power into the grid (panels, a battery), yes or no|no
 tic_pause_s|A lost TIC pauses the charge after so many s; 0: never|600
 switch_s|The rest of a vehicle whose phases are switched, s|60
 ntp|Who tells the time without a central system|
@@ -125,6 +127,8 @@ def _answer(given, before, name, question, default, typed, chip) -> bool:
         into.pop(leaf, None)
     elif answer or now != "":
         value = answer or now
+        if name == "feeds_in":
+            value = {"yes": True, "no": False}.get(str(value).lower(), value)
         if name == "pins" and isinstance(value, str):
             value = dict(word.partition("=")[::2] for word in value.split())
         model = given.get("model", "Evh5A22N2S")

@@ -63,6 +63,7 @@ def facts(station: Station, memory: runtime.Memory) -> dict:
             "detected": station.tic.detected,
             "mode": station.config.int("TICmode"),
             "found": _tic_standard(station.tic),
+            "refused": station.tic.why_doubted(),
         },
         "uptime_s": station.clock.ms() // 1000,
         "heap_free": memory.heap_free,
@@ -105,7 +106,7 @@ def for_people(told: dict) -> list:
         "meter: %d Wh, %d W" % (told["energy_wh"], told["power_w"]),
         "link: %s, registration %s, %d messages wait"
         % (told["link"], told["registration"], told["queue"]),
-        "tic: %s" % (tic["found"] if tic["detected"] else "no frames come"),
+        "tic: %s" % _tic_in_words(tic),
         "memory: Python has %s free"
         % ("%d KB" % (told["heap_free"] // 1024) if told["heap_free"] else "what the PC has"),
         "running for: %d h %d min" % (minutes // 60, minutes % 60),
@@ -156,6 +157,8 @@ def _why_no_energy(station):
         return "the central system refuses %s" % session.transaction.id_tag
     if evse.switching:
         return "the phases are being switched, and the car rests meanwhile"
+    if limit < pilot.MIN_MA and by == "tic" and station.tic.doubted:
+        return "no frame of the TIC line can be believed: " + station.tic.why_doubted()
     if limit < pilot.MIN_MA and by == "tic" and not station.tic.detected:
         return "the TIC line has been silent for long: see selftest; without a line, TICmode 3"
     if limit < pilot.MIN_MA and by == "tic":
@@ -206,6 +209,12 @@ def _advice(error):
     return "unplug the car" + again
 
 
+def _tic_in_words(told):
+    if told["refused"]:
+        return "frames come, but can't be believed: " + told["refused"]
+    return told["found"] if told["detected"] else "no frames come"
+
+
 def _tic_standard(tic):
     """Which of the two TIC standards the newest frame follows; None without a frame."""
     if not (tic.detected and tic.frame):
@@ -233,7 +242,11 @@ def meter_values(station: Station) -> list:
 
 
 def tic_frame(station: Station) -> list:
-    """The labels of the newest good TIC frame. Raises ValueError where there is none."""
+    """The labels of the newest good TIC frame. Raises ValueError where there is none, or none is
+    believed any more."""
+    refused = station.tic.why_doubted()
+    if refused:
+        raise ValueError("the line talks, but no frame can be believed: %s" % refused)
     if not station.tic.frame:
         raise ValueError("no good TIC frame yet")
     return station.tic.frame.split("\n")

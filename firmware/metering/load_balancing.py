@@ -90,6 +90,12 @@ class LoadBalancer:
             else:
                 self.limit += (available - limit + 3) // 4
 
+    def doubt(self) -> None:
+        """The line talks, but no frame can be believed: as if one had been lost."""
+        if self.limit is None:
+            self.limit = MIN_MA
+            self._frame_ms = self._clock.ms()
+
     def limit_now(self) -> int | None:
         """The limit of this moment; it falls while the line is silent."""
         if self.limit:

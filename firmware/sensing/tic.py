@@ -171,24 +171,37 @@ def value(frame: str, label: str) -> str | None:
 def _number(frame, label):
     text = value(frame, label)
     if text is not None and not text.isdigit():
-        raise ValueError(label)
+        raise ValueError("%s is no number" % label)
     return None if text is None else int(text)
 
 
-def house_facts(frame: str, subscribed: int | None = None) -> dict | None:
-    """The facts that load balancing needs, or None when the frame contradicts itself or lacks one.
+def house_facts(frame: str, subscribed: int | None = None, feeds_in: bool = False) -> dict | None:
+    """The facts of `read_facts`; None where it refuses the frame."""
+    try:
+        return read_facts(frame, subscribed, feeds_in)
+    except ValueError:
+        return None
+
+
+def read_facts(frame: str, subscribed: int | None, feeds_in: bool) -> dict:
+    """The facts that load balancing needs. Raises ValueError with the reason where the frame
+    contradicts itself or lacks one.
 
     `phases` 1 or 3; `i` mA a phase, drawn (0 while it feeds in and the frame says so); `v` mV a
     phase (230 V where the meter doesn't say); `va` apparent power, None when missing; `subscribed`
     mA a phase: ISOUSC, or the lesser of PREF and PCOUP at 200 V, in a short frame what the caller
-    knows from the last long one; `overrun`: ADPS, ADIR or STGE bit 7.
+    knows from the last long one; `overrun`: ADPS, ADIR or STGE bit 7. `feeds_in`: the installer
+    says that the house feeds in.
+
+    A label that can't be, while the others agree, is left out: real meters send such in every
+    frame, with good checksums.
     """
     try:
         if value(frame, "ADSC") is not None:
             return _standard(frame)
-        return _historique(frame, subscribed)
-    except (TypeError, ValueError):  # a number that is none, or one that is missing
-        return None
+        return _historique(frame, subscribed, feeds_in)
+    except TypeError:
+        raise ValueError("a label is missing") from None
 
 
 def _standard(frame):
@@ -198,22 +211,36 @@ def _standard(frame):
     amps = []
     volts = []
     va = _number(frame, "SINSTS")
+    sum_va = sum_iu = 0
+    odd = ""  # the phases whose power can't be, by their current
     for n in "123" if three else "1":
         i = _number(frame, "IRMS" + n)
         u = _number(frame, "URMS" + n)
         s = _number(frame, "SINSTS" + n) if three else va
+        if u > 300 or 20 < u < 100 or (i and u <= 20):
+            u = 230
+        sum_va += s
+        sum_iu += i * u
         # A whole ampere is rounded away at most; the power can be a moment older.
-        if u > 300 or 20 < u < 100 or (abs(s - i * u) > u + s // 20 and s):
-            raise ValueError
+        if s and abs(s - i * u) > u + s // 20:
+            odd += n
         amps.append(i if s else -i)
         volts.append(u)
+    if odd:
+        # Where the powers make the sum, a current is wrong; where the currents do, a power.
+        if not three or abs(va - sum_va) <= 100 + va // 20:
+            raise ValueError("IRMS contradicts SINSTS on phase " + odd)
+        if va and abs(va - sum_iu) > sum(volts) + va // 20:
+            raise ValueError("IRMS1..3 contradict SINSTS, and so do SINSTS1..3")
+    elif three and _contradict(amps, volts, va):
+        va = None
     kva = min(_number(frame, "PREF") or 99, _number(frame, "PCOUP") or 99)
     status = value(frame, "STGE") or ""
     overrun = bool(int(status, 16) & 0x80) if len(status) == 8 else False
     return _facts(amps, volts, va, kva * 5000 // len(amps) if kva <= 36 else 0, overrun)
 
 
-def _historique(frame, subscribed):
+def _historique(frame, subscribed, feeds_in):
     single = _number(frame, "IINST")
     amps = [single]
     if single is None:
@@ -225,30 +252,36 @@ def _historique(frame, subscribed):
             overrun = True
             i = amps[0 if single is not None else int(label[-1]) - 1]
             if abs(warned - i) > 2 + i // 8:
-                raise ValueError
+                raise ValueError("%s contradicts IINST" % label)
     va = _number(frame, "PAPP")
-    if single is not None and va == 0:
-        amps = [-single]
+    if va == 0 and (single is not None or feeds_in):
+        amps = [-i for i in amps]
     isousc = _number(frame, "ISOUSC")
     if isousc is not None:
         subscribed = isousc * 1000
         # Only early single-phase meters have no PAPP; else a part of the frame is missing.
         if va is None and (single is None or value(frame, "MOTDETAT") is None):
-            raise ValueError
+            raise ValueError("PAPP is missing")
     return _facts(amps, [230] * len(amps), va, subscribed, overrun)
 
 
+def _contradict(amps, volts, va):
+    """Whether the currents and the total power can't be true together: no phase can carry more
+    than the total and the other phases together, and the total can't be more than all phases."""
+    each = [abs(i) * u for i, u in zip(amps, volts)]
+    slack = 300 * len(amps) + sum(each) // 8
+    return va > sum(each) + slack or (va and 2 * max(each) > va + sum(each) + slack)
+
+
 def _facts(amps, volts, va, subscribed, overrun):
-    """Checks currents, voltages and the total power against each other, and returns the facts. No
-    phase can carry more than the total and the other phases together, and the total can't be more
-    than all phases. A current below 0 is fed in. Raises ValueError."""
-    if va is not None:
-        each = [abs(i) * u for i, u in zip(amps, volts)]
-        slack = 300 * len(amps) + sum(each) // 8
-        if va > sum(each) + slack or (va and 2 * max(each) > va + sum(each) + slack):
-            raise ValueError
-    if max(amps) > 250 or (subscribed is not None and not 1000 <= subscribed <= 180000):
-        raise ValueError
+    """Checks currents and the total power against each other, and returns the facts. A current
+    below 0 is fed in. Raises ValueError with the reason."""
+    if va is not None and _contradict(amps, volts, va):
+        raise ValueError("the currents contradict the power")
+    if max(amps) > 250:
+        raise ValueError("a current of %d A" % max(amps))
+    if subscribed is not None and not 1000 <= subscribed <= 180000:
+        raise ValueError("a contract of %d A" % (subscribed // 1000))
     return {
         "phases": len(amps),
         "i": [max(i, 0) * 1000 for i in amps],
@@ -264,10 +297,11 @@ class TicLine:
 
     `tune(baud)` sets the port's speed and returns it (`read(n) -> bytes`, never waiting).
     `clock`: the station's for a simulated line, else real time. `on_frame(facts)` is called with
-    the `house_facts` of each plausible frame. Facts: `mode`, the key TICmode; `frame`, the newest
-    good one, None before; `found`, the mode to which the port is tuned."""
+    the `house_facts` of each plausible frame. `feeds_in` as there. Facts: `mode`, the key TICmode;
+    `frame`, the newest good one, None before; `found`, the mode to which the port is tuned;
+    `refusal`, why the newest frame was refused."""
 
-    def __init__(self, tune, clock, log, on_frame=None, mode: int = FIND_OUT):
+    def __init__(self, tune, clock, log, on_frame=None, mode: int = FIND_OUT, feeds_in=False):
         self.clock = clock
         self._tune = tune
         self._log = log
@@ -277,6 +311,9 @@ class TicLine:
         self.frame = None
         self._decoder = None  # made when the first byte comes: most stations have no line
         self._frame_ms = None  # when the newest good frame came
+        self.refusal = ""
+        self._feeds_in = feeds_in
+        self._doubted_ms = None  # since when good groups come, and no frame that is believed
         self._subscribed = None  # mA a phase, as the last frame that told it said
 
     def set_mode(self, mode: int) -> None:
@@ -294,13 +331,23 @@ class TicLine:
         came = self._frame_ms
         return self.mode != OFF and came is not None and self.clock.ms() - came < LOST_MS
 
+    def why_doubted(self) -> str | None:
+        """Why no frame is believed, while that is so for 10 s; else None."""
+        return (self.refusal or "groups are damaged") if self.doubted else None
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the line has been talking for 10 s without a frame that can be believed."""
+        since = self._doubted_ms
+        return self.mode != OFF and since is not None and self.clock.ms() - since >= LOST_MS
+
     async def run(self) -> None:
         """The reader's task."""
         clock = self.clock
         self.found = FIND_OUT  # also after a crash: the port is tuned again
         port = None
         good_ms = 0  # when the last good group came, or the port was tuned
-        told = False
+        told = warned = False
         while True:
             data = b""
             wanted = self._wanted_mode(clock.ms() - good_ms)
@@ -327,10 +374,20 @@ class TicLine:
                     await asyncio.sleep(0)
                 if decoder.good_groups != groups:
                     good_ms = clock.ms()
+                    if self._doubted_ms is None and not self.detected:
+                        self._doubted_ms = good_ms
             if told != self.detected:
                 told = not told
                 text = "a meter is there, mode %d" if told else "lost, mode %d"
                 self._log.info(text, self.found)
+            if clock.ms() - good_ms >= LOST_MS:
+                self._doubted_ms = None  # it is silent
+            if warned != self.doubted:
+                warned = not warned
+                if warned:
+                    self._log.warning(
+                        "the line talks, but no frame can be believed: %s", self.why_doubted()
+                    )
             pause_ms = _LOOK_MS if self._decoder else _SILENT_LOOK_MS
             await clock.sleep_ms(pause_ms if len(data) < 128 else 0)
 
@@ -345,15 +402,19 @@ class TicLine:
         return STANDARD if self.found == HISTORIQUE else HISTORIQUE
 
     def _take(self, frame):
-        facts = house_facts(frame, self._subscribed)
-        if facts:
+        try:
+            facts = read_facts(frame, self._subscribed, self._feeds_in)
             before = self._subscribed
             self._subscribed = facts["subscribed"]
             if before not in (None, facts["subscribed"]):
-                facts = None  # a contract rarely changes: the next frame has to say so too
-        if not facts:
-            self._log.debug("a frame contradicts itself: %s", frame)
+                # A contract rarely changes: the next frame has to say so too.
+                raise ValueError("another contract than before")
+        except ValueError as why:
+            self.refusal = str(why)
+            self._log.debug("a frame is refused: %s: %s", why, frame)
             return
+        self.refusal = ""
+        self._doubted_ms = None
         self.frame = frame
         self._frame_ms = self.clock.ms()
         if self.on_frame:

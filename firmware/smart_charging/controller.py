@@ -202,6 +202,8 @@ class LimitController:
         return piece
 
     def _set_house_limit(self):
+        if self.tic.doubted:
+            self.load_balancer.doubt()
         limit = None if self.tic.mode == OFF else self.load_balancer.limit_now()
         self.evse.limits.set("tic", limit)
 

@@ -115,6 +115,7 @@ class Station:
         tic = _Thing()
         tic.clock = self.clock
         tic.mode = 0
+        tic.doubted = False
         parts = self.evse, None, tic, self.profiles, self.transactions
         self.limit_controller = Controller(*parts, self, self.clock, self.values)
         self.profile_limit = self.limit_controller.profile_limit

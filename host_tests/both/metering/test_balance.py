@@ -225,6 +225,7 @@ class Around:
         self.offered_ma = 32000
         self.limits = Limits()
         self.mode = 0
+        self.doubted = False
         self.running = self.on_frame = None
 
     def int(self, name):

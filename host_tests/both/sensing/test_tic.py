@@ -117,12 +117,8 @@ def test_an_absurd_value_with_a_good_checksum():
     good = tic_encoder.frame(STANDARD, made)
     assert house_facts(decode(good)[1][0])
     for label, text in (
-        ("SINSTS1", "48370"),  # seen on a real line with IRMS1 002
         ("IRMS1", "048"),
         ("IRMS2", "000"),
-        ("SINSTS", "48370"),
-        ("URMS3", "000"),
-        ("URMS1", "730"),
         ("STGE", "003A00x1"),
     ):
         frames = decode(swap(STANDARD, good, label, text))[1]
@@ -428,3 +424,51 @@ async def test_a_flood_never_holds_the_loop():
         turns += 1
     task.cancel()
     assert not line.detected
+
+
+def test_a_label_that_cannot_be_is_left_out_where_the_others_agree():
+    made = facts([2000, 2000, 2000])
+    data = tic_encoder.frame(STANDARD, made)
+    for label, text in (("SINSTS", "01407"), ("SINSTS1", "48370"), ("SINSTS2", "17742")):
+        data = swap(STANDARD, data, label, text)
+    data = swap(STANDARD, data, "SINSTS3", "41187")  # each as on a real line, in every frame
+    found = house_facts(decode(data)[1][0])
+    assert found["i"] == [2000, 2000, 2000] and found["va"] == 1407
+    made = facts([25000, 2000, 2000])
+    good = tic_encoder.frame(STANDARD, made)
+    for changes, va in (
+        ((("SINSTS1", "48370"),), 6670),
+        ((("SINSTS1", "00100"),), 6670),
+        ((("SINSTS1", "48370"), ("SINSTS2", "17742"), ("SINSTS3", "41187")), 6670),
+        ((("SINSTS", "48370"),), None),
+        ((("SINSTS", "00300"),), None),
+        ((("URMS1", "730"),), 6670),
+        ((("URMS3", "000"),), 6670),
+        ((("URMS1", "000"), ("URMS2", "999"), ("URMS3", "055")), 6670),
+    ):
+        data = good
+        for label, text in changes:
+            data = swap(STANDARD, data, label, text)
+        found = house_facts(decode(data)[1][0])
+        assert found and found["i"] == made["i"] and found["va"] == va, changes
+        assert found["v"] == made["v"], changes
+    # The powers make the sum, so it is the current that is wrong; or nothing agrees.
+    for changes in (
+        (("IRMS1", "002"),),
+        (("IRMS1", "048"), ("URMS2", "999")),
+        (("SINSTS", "30000"), ("SINSTS1", "48370")),
+    ):
+        data = good
+        for label, text in changes:
+            data = swap(STANDARD, data, label, text)
+        assert house_facts(decode(data)[1][0]) is None, changes
+
+
+def test_the_installer_says_that_the_house_feeds_in():
+    data = tic_encoder.frame(HISTORIQUE, facts([-14000, -13000, -14000]))
+    frame = decode(data)[1][0]
+    assert value(frame, "PAPP") == "00000" and value(frame, "IINST1") == "014"
+    assert house_facts(frame)["i"] == [14000, 13000, 14000]  # nobody can tell from it alone
+    assert house_facts(frame, None, True)["i"] == [0, 0, 0]
+    drawn = decode(tic_encoder.frame(HISTORIQUE, facts([14000, 13000, 14000])))[1][0]
+    assert house_facts(drawn, None, True)["i"] == [14000, 13000, 14000]
