@@ -93,9 +93,7 @@ class Station:
             phases=config.int("PhaseNumber"),
         )
         self.meter.warn_of_missing_values()
-        self.tic = TicLine(
-            parts.tic_tune, parts.tic_clock, log("tic"), feeds_in=options.feeds_in
-        )
+        self.tic = TicLine(parts.tic_tune, parts.tic_clock, log("tic"), feeds_in=options.feeds_in)
         self.transactions = Transactions(
             Journal(self.files, log("journal")), parts.store, clock, log("journal"), firmware.BUILD
         )

@@ -59,12 +59,7 @@ def facts(station: Station, memory: runtime.Memory) -> dict:
         "registration": station.registration.status,
         "queue": station.transactions.outbox.pending,
         "why": _why(station),
-        "tic": {
-            "detected": station.tic.detected,
-            "mode": station.config.int("TICmode"),
-            "found": _tic_standard(station.tic),
-            "refused": station.tic.why_doubted(),
-        },
+        "tic": _tic(station),
         "uptime_s": station.clock.ms() // 1000,
         "heap_free": memory.heap_free,
         "chip_free": memory.chip_free,
@@ -209,8 +204,21 @@ def _advice(error):
     return "unplug the car" + again
 
 
+def _tic(station):
+    """`refused`, why no frame is believed, is there only while that is so."""
+    told = {
+        "detected": station.tic.detected,
+        "mode": station.config.int("TICmode"),
+        "found": _tic_standard(station.tic),
+    }
+    refused = station.tic.why_doubted()
+    if refused:
+        told["refused"] = refused
+    return told
+
+
 def _tic_in_words(told):
-    if told["refused"]:
+    if "refused" in told:
         return "frames come, but can't be believed: " + told["refused"]
     return told["found"] if told["detected"] else "no frames come"
 

@@ -250,6 +250,7 @@ def test_the_meter_type_while_there_is_a_meter_and_without_one(tmp_path):
             assert await rig.console("config MeterType") == ["MeterType=1"]  # it was there
             await rig.console("reset soft")
             await rig.house.heard_of("BootNotification", count=2)
+            await settled(rig, 40)  # for 30 s a meter may still be starting
             await rig.until(status="Faulted")
             assert await rig.console("config MeterType") == ["MeterType=0"]
             await rig.console("sim fault 0x10020F off")

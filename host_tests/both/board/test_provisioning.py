@@ -60,6 +60,15 @@ def test_how_long_to_wait_is_the_installers():
     assert provisioning.check(changed(tic_pause_s=30, switch_s=120)).tic_pause_s == 30
 
 
+def test_which_meter_it_is_and_whether_the_house_feeds_in():
+    options = provisioning.check(GIVEN)
+    assert (options.meter_number, options.feeds_in) == ("", False)
+    options = provisioning.check(changed(meter_number=170212, feeds_in=True))
+    assert (options.meter_number, options.feeds_in) == ("170212", True)
+    refused(changed(meter_number="1" * 41), "meter_number: at most 40 characters")
+    refused(changed(feeds_in="yes"), "feeds_in: true or false, without quotes")
+
+
 def test_little_is_enough():
     options = provisioning.check({"model": "Evh5A07N2C7"})
     assert (options.wifi_ssid, options.wifi_key) == ("", "")

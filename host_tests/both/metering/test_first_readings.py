@@ -118,7 +118,7 @@ async def test_values_that_cannot_be_are_left_out():
         b = Bench(model="SDM630")
         answer = dict(good)
         answer[field] = value
-        b.registers.decode = lambda blocks: dict(answer)
+        b.registers.decode = lambda blocks, answer=answer: dict(answer)
         b = started(b)
         await b.seconds(3)
         kept = dict(answer)
@@ -127,7 +127,7 @@ async def test_values_that_cannot_be_are_left_out():
         assert b.log.levels == ["warning"] and field in b.log.lines[0]
         await b.seconds(28)
         assert field in b.meter.error and "can't be" in b.meter.error  # now it is a fault
-        answer = dict(good)
+        b.registers.decode = lambda blocks: dict(good)
         await b.seconds(2)
         assert b.meter.error is None and b.meter.last == good
         b.task.cancel()
