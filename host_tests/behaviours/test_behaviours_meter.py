@@ -244,6 +244,7 @@ def test_the_meter_type_while_there_is_a_meter_and_without_one(tmp_path):
     async def session():
         async with Rig("cpython", tmp_path) as rig:
             await rig.online()
+            await settled(rig, 3)  # its first two readings agree
             assert await rig.console("config MeterType") == ["MeterType=1"]
             await rig.console("sim fault 0x10020F on")
             await rig.until(status="Faulted")
