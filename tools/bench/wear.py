@@ -11,8 +11,8 @@ On littlefs-python's LittleFS with the device's geometry: 2 MB of which the two 
 take a part that never moves, and what an image's partition table leaves of 4 MB. Erases are
 counted block by block. LittleFS moves what is erased often, a folder, after 100 erases, and over
 the years that comes out even: of 45 blocks where each was moved to 19 times, the worst had 1.1
-times the mean's erases. So that is what the worst block is taken for, or what the worst has had without
-three stays, which in some days may come to one block by chance.
+times the mean's erases. So that is what the worst block is taken for, or what the worst has had
+without three stays, which in some days may come to one block by chance.
 """
 
 from __future__ import annotations
