@@ -35,8 +35,8 @@ FROZEN = (
     *(f"tools/bench/{name}.py" for name in ("holds", "reference", "stops_station")),
 )
 
-# The heap in which whole lives are tested: what the image for a device without PSRAM gives Python
-# (docs/memory.md). It is to become 96 KB, so that something is left for surprises.
+# What the image for a device without PSRAM gives Python (docs/memory.md). The lives that need less
+# are tested in less: host_tests/proof/test_frozen.py.
 HEAP = "112k"
 
 

@@ -163,8 +163,8 @@ class Board(World):
             asked = self._asked[request] = meter_slave.Asked(self.registers, _UNIT, request)
         return asked.answer(self.reading())
 
-    def tic_frame(self) -> bytes:
-        """One TIC frame of the house, in the mode of its line."""
+    def tic_frame(self) -> list:
+        """One TIC frame of the house, in the mode of its line, in pieces."""
         house = self.house()
         phases = range(1, self.mains + 1)
         facts = {
@@ -174,7 +174,7 @@ class Board(World):
             "energy": house["energy"],
         }
         mode = HISTORIQUE if self.tic_mode == TIC_HISTORIQUE else STANDARD
-        return tic_encoder.frame(mode, facts)
+        return tic_encoder.frame_pieces(mode, facts)
 
 
 def _number(text, low, high):

@@ -21,15 +21,20 @@ def overrun(facts: dict) -> bool:
 
 
 def frame(mode: int, facts: dict, short: bool = False) -> bytes:
-    """STX to ETX. Facts as `tic.house_facts` gives them: `i` and `v` mA and mV a phase (a current
-    below 0 is fed in), `subscribed` mA a phase; optional `energy` Wh, `overrun`, `date`
-    (horodate)."""
+    """The pieces of `frame_pieces`, joined."""
+    return b"".join(frame_pieces(mode, facts, short))
+
+
+def frame_pieces(mode: int, facts: dict, short: bool = False) -> list:
+    """STX to ETX, group by group: a frame has up to 1 KB, which is hard to find in one piece.
+    Facts as `tic.house_facts` gives them: `i` and `v` mA and mV a phase (a current below 0 is fed
+    in), `subscribed` mA a phase; optional `energy` Wh, `overrun`, `date` (horodate)."""
     amps = [(abs(i) + 500) // 1000 for i in facts["i"]]
     volts = [u // 1000 for u in facts["v"]]
     powers = [max(i, 0) * u // 1000 for i, u in zip(facts["i"], volts)]
     names = ("1", "2", "3") if len(amps) == 3 else ("1",) if mode == STANDARD else ("",)
     over = overrun(facts)
-    rows = []
+    rows = [b"\x02"]
 
     def row(label, form, *values):
         rows.append(group(mode, label, form % values))
@@ -87,7 +92,8 @@ def frame(mode: int, facts: dict, short: bool = False) -> bytes:
         row("PRM", "31051967533895")
         row("NTARF", "01")
         row("PJOURF+1", "00008001" + " NONUTILE" * 10)
-    return b"\x02" + b"".join(rows) + b"\x03"
+    rows.append(b"\x03")
+    return rows
 
 
 class TicPort:
@@ -98,8 +104,9 @@ class TicPort:
         self.board = board
         self.baud = baud
         self._mode = TIC_OFF
-        self._frame = b""
-        self._read = 0  # bytes of the frame already read
+        self._pieces = []  # of the frame, those that are not read yet
+        self._size = 0  # bytes of the frame
+        self._read = 0  # bytes of it already read
         self._begun_ms = 0  # when the frame began
 
     def write(self, data) -> None:
@@ -112,21 +119,30 @@ class TicPort:
             self._mode = TIC_OFF
             return b""
         now = board.clock.ms()
-        lasts_ms = len(self._frame) * 10000 // _baud(mode) + _GAP_MS
+        lasts_ms = self._size * 10000 // _baud(mode) + _GAP_MS
         if mode != self._mode or now - self._begun_ms >= lasts_ms:
-            if self._mode == mode and self._read < len(self._frame):
-                return self._take(n, len(self._frame))
+            if self._mode == mode and self._read < self._size:
+                return self._take(n, self._size)
             late_ms = now - self._begun_ms - lasts_ms
             on_time = mode == self._mode and late_ms < _LATE_MS
             self._begun_ms = now - late_ms if on_time else now
             self._mode = mode
             self._read = 0
-            self._frame = board.tic_frame()
+            self._pieces = board.tic_frame()
+            self._size = sum([len(piece) for piece in self._pieces])
         return self._take(n, (now - self._begun_ms) * _baud(mode) // 10000)
 
     def _take(self, n, sent):
         """The next bytes of the frame, of which so many were sent."""
-        part = self._frame[self._read : min(sent, self._read + n)]
+        wanted = min(sent - self._read, n, self._size - self._read)
+        part = b""
+        while len(part) < wanted:
+            piece = self._pieces[0]
+            taken = piece[: wanted - len(part)]
+            part += taken
+            self._pieces[0] = piece[len(taken) :]
+            if not self._pieces[0]:
+                self._pieces.pop(0)
         self._read += len(part)
         if self.baud != _baud(self._mode):
             part = bytes([(byte * 5 + 0x2F) & 0x7F for byte in part])

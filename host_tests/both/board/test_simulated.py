@@ -225,7 +225,7 @@ class Letters(Board):
     """Frames that last exactly a second, of one letter."""
 
     def tic_frame(self):
-        return b"h" * 120 if self.tic_mode == "historique" else b"s" * 960
+        return [b"h" * 120] if self.tic_mode == "historique" else [b"s" * 960]
 
 
 def tic_board():
@@ -264,7 +264,7 @@ def test_the_wrong_baud_hears_noise():
 def test_a_late_reader_gets_whole_frames():
     clock = Clock()
     board = Board(clock)
-    frame = board.tic_frame()
+    frame = b"".join(board.tic_frame())
     board.command("tic standard".split())
     port = board.port("tic", 9600)
     got = hear(clock, port, 60000, 3000)
@@ -278,7 +278,7 @@ def test_the_tic_line_tells_of_the_house():
     hold(clock, board, 5000)
     for mode in ("historique", "standard"):
         board.command(["tic", mode])
-        (frame,) = tic.Decoder().feed(board.tic_frame())
+        (frame,) = tic.Decoder().feed(b"".join(board.tic_frame()))
         facts = tic.house_facts(frame)
         assert facts["i"] == [18000] * 3 and facts["subscribed"] == 60000, facts
 
