@@ -8,6 +8,7 @@ latter with the heap of a board with PSRAM. One process runs all tests of a fold
 from __future__ import annotations
 
 import ast
+import gc
 import inspect
 import os
 import subprocess
@@ -23,7 +24,6 @@ from tools import runtimes
 
 HERE = Path(__file__).resolve().parent
 BOTH = HERE / "both"
-CAPTURES = runtimes.ROOT.parent / "shared" / "data" / "tic"
 RUNTIMES = {"micropython": 64, "micropython32": 32}
 TIMEOUT_S = 150  # of one test's process without a word, however busy the machine is
 
@@ -287,16 +287,58 @@ def micropython():
     return pick
 
 
-@pytest.fixture
-def captures() -> Path:
-    """The folder with the recorded TIC lines."""
-    if not CAPTURES.is_dir():
-        pytest.skip(f"no recorded TIC lines in {CAPTURES}")
-    return CAPTURES
+# --- markers by parameter ---
+
+# What `make test` leaves to `make test-long`: beginnings of node ids in host_tests.
+LONG = (
+    "behaviours/test_start_full.py",
+    "console/test_repl.py",
+    "proof/test_fuzz.py::test_the_tool",
+    "proof/test_fuzz.py::test_a_station_under_siege",
+    "tools/test_live.py",
+    "tools/test_recipes.py",
+    "tools/test_fleet.py",
+    "transactions/test_kill.py",
+    "transactions/test_month.py",
+    "transfers/test_update.py",
+    "transfers/test_update_cuts.py",
+)
+# What takes more than a second or two.
+SLOW = (
+    "both/ocpp/test_json_reader.py::test_long_strings",
+    "both/ocpp/test_json_reader.py::test_the_estimate",
+    "both/metering/test_metering.py::test_after_a_long_silence",
+    "both/proof/",
+    "both/smart_charging/test_profiles_memory.py",
+    "charging/test_simulated_kill.py",
+    "proof/",
+    "tools/",
+    "transactions/",
+    "transfers/",
+)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
-    if not CAPTURES.is_dir():
-        for item in items:
-            if item.get_closest_marker("captures"):
-                item.add_marker(pytest.mark.skip(reason=f"no recorded TIC lines in {CAPTURES}"))
+    """Marks tests as `micropython`, `slow` and `long` by where they are and by what runs them."""
+    for item in items:
+        place = item.nodeid.removeprefix("host_tests/")
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        runtime = parameters.get("runtime", parameters.get("bits", parameters.get("name")))
+        if runtime in (*RUNTIMES, *RUNTIMES.values(), "frozen") or _starts(item):
+            item.add_marker("micropython")
+        if place.startswith(LONG) or (runtime in ("micropython", 64) and "both/" not in place):
+            item.add_marker("long")
+        if place.startswith(SLOW) or item.get_closest_marker("long"):
+            item.add_marker("slow")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """What is there now stays: tests that collect garbage need not go over it."""
+    gc.collect()
+    gc.freeze()
+
+
+def _starts(item):
+    return "micropython" in getattr(item, "fixturenames", ())

@@ -21,16 +21,17 @@ CYCLES = 100  # after so many erases LittleFS moves what is erased often
 _IO = -5
 
 
-def torture(cuts: int, seed: int = 0, progress=lambda done: None) -> int:
+def torture(cuts: int, seed: int = 0, progress=lambda done: None, over=lambda: False) -> int:
     """Cuts the power at so many steps of scripted and random lives of the storage (see
     host_tests/both/flash_life.py), every third time a second time soon after. The scripted life
-    is cut at each of its steps first. Returns the number of cuts; raises AssertionError, saying
-    which, when something was lost, doubled or out of order."""
+    is cut at each of its steps first. Ends before that many when `over()` says so. Returns the
+    number of cuts; raises AssertionError, saying which, when something was lost, doubled or out
+    of order."""
     from host_tests.both.flash_life import Life
 
     done = 0
     number = 0
-    while done < cuts:
+    while done < cuts and not over():
         rng = random.Random(f"{seed} {number}")
         flash = Flash(BLOCKS, geometry=(REMOUNTED, STOCK)[(seed + number) % 2])
         flash.history = []
@@ -40,7 +41,9 @@ def torture(cuts: int, seed: int = 0, progress=lambda done: None) -> int:
         else:
             life.run(100)
         share = 1 if number == 0 and cuts >= life.total else 200 / life.total
-        done += _cut(life, min(1, share, cuts / life.total), rng, f"life {number} of seed {seed}")
+        done += _cut(
+            life, min(1, share, cuts / life.total), rng, f"life {number} of seed {seed}", over
+        )
         progress(done)
         number += 1
     return done
@@ -49,7 +52,7 @@ def torture(cuts: int, seed: int = 0, progress=lambda done: None) -> int:
 BLOCKS = 48
 
 
-def _cut(life, share, rng, name):
+def _cut(life, share, rng, name, over):
     """Cuts a life at that share of its steps."""
     geometry = life.flash.geometry
     replay = Flash(BLOCKS, geometry=geometry)
@@ -59,6 +62,8 @@ def _cut(life, share, rng, name):
         return Flash(0, memory, seed, geometry)
 
     for cut, step in enumerate(life.flash.history[: life.total]):
+        if over():
+            break
         if cut >= life.marks[0][0] and rng.random() < share:
             again = rng.randrange(1, 60) if done % 3 == 2 else None
             tear = rng.randrange(1 << 30)

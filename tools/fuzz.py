@@ -1,4 +1,4 @@
-"""Fuzzing of every decoder and of the whole station over a socket, for a chosen time.
+"""Fuzzing of every decoder and of the whole station over a socket (TIME, 300 s).
 
     python -m tools.fuzz [--time SECONDS] [--seed N] [--runtime cpython|micropython|micropython32]
                          [--only NAME [--steps N | --hex INPUT]]
@@ -163,7 +163,7 @@ def main() -> None:
             parser.error("not compiled: %s" % errors)
     if words.hex is not None:
         return replay(words.only, bytes.fromhex(words.hex), bits)
-    print(f"seed {words.seed}", flush=True)
+    print(f"seed {words.seed}, {words.time} s", flush=True)
     fuzz = Fuzz(words)
     fuzz.run()
     for why in fuzz.found:

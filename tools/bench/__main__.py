@@ -146,6 +146,8 @@ def main() -> int:
         if missing:
             print(missing)
             return 1
+    if not options.what:
+        print("about seven minutes on two cores; ARGS=NAME takes one part", flush=True)
     frozen.program()
     failed = False
     for name in options.what or [name for name in PARTS if name not in RARE]:
