@@ -132,6 +132,7 @@ class Questions:
         self.holds = holds
 
     def clear(self):
+        gc.threshold(-1)  # the firmware's own would collect in the middle of a step
         self.holds.unit = calibrate(50)  # what else the machine does changes it
         self.holds.clear()
         return "cleared"
