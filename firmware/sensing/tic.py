@@ -374,7 +374,7 @@ class TicLine:
                     await asyncio.sleep(0)
                 if decoder.good_groups != groups:
                     good_ms = clock.ms()
-                    if self._doubted_ms is None and not self.detected:
+                    if self._doubted_ms is None:
                         self._doubted_ms = good_ms
             if told != self.detected:
                 told = not told
