@@ -1,45 +1,19 @@
-"""The live view of `make demo`: its server, and its page in headless Chromium where there is one
-(`apt-get install chromium chromium-driver`), with pictures of it in build/live."""
+"""The live view of `make demo`: its server, and the demo that it shows. Its page in a browser is
+tested by test_live_page.py."""
 
 import asyncio
-import base64
 import contextlib
+import datetime
 import json
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
-import urllib.request
 
 import aiohttp
 import pytest
 
-from host_tests import virtual
-from tools.demo import BOX, Demo
-from tools.runtimes import BUILD
-
-
-@contextlib.asynccontextmanager
-async def demo():
-    """A demo's station and central system with the view, without the demo's own session."""
-    made = Demo("cpython", port=0)
-    made.show = False
-    url = await made.house.open()
-    with tempfile.TemporaryDirectory() as state:
-        try:
-            await made.live.open(0)
-            await made.start(url, state)
-            await made.house.point(BOX)
-            await asyncio.wait_for(made.house.booted.wait(), 30)
-            yield made
-        finally:
-            if made.process.returncode is None:
-                made.process.kill()
-            await made.process.wait()
-            await made.live.close()
-            await made.house.close()
+import firmware
+from host_tests.tools.live_browser import demo
+from tools.demo import BOX, SPEED, Demo
 
 
 class Page:
@@ -119,20 +93,114 @@ async def test_what_is_no_request_is_said():
         assert (await page.post("console", line="faults")) == {"lines": ["none"], "error": None}
 
 
+async def gone(page):
+    """What the page is told when nobody answers."""
+    async with asyncio.timeout(20):
+        async for event in page.events():
+            if event.get("gone"):
+                return event["gone"]
+
+
+async def state_that(page, holds):
+    """The first state that the page is told for which `holds(state)`."""
+    async with asyncio.timeout(30):
+        async for event in page.events():
+            if event.get("state") and not event.get("gone") and holds(event["state"]):
+                return event["state"]
+
+
 async def test_a_station_that_has_ended_is_shown_as_that():
     async with demo() as made, aiohttp.ClientSession() as http:
         page = Page(http, made.live.url)
-        told = await page.post("console", line="sim power off")
+        await page.post("console", line="quit")
+        await asyncio.wait_for(made.process.wait(), 20)
+        told = await page.post("console", line="status")
         assert told["error"].startswith("the station has ended")
-        assert "console: sim power" in told["error"]  # the end of its log
-        assert (await page.post("console", line="status"))["error"]
+        assert "boot: registration Accepted" in told["error"]  # the end of its log
         call = await page.post("call", action="ClearCache", payload={})
         assert "not connected" in call["error"]
+        assert (await gone(page))["why"] == "the station has ended"
+
+
+async def test_the_power_is_cut_and_comes_back():
+    async with demo() as made, aiohttp.ClientSession() as http:
+        page = Page(http, made.live.url)
+        for line in ("sim plug", "sim ready", "authorize DRIVER-1", "sim tic standard"):
+            assert (await page.post("console", line=line))["error"] is None
+        before = await state_that(page, lambda state: state["energy_wh"] > 500)
+        assert before["switches"]["tic"] == "standard" and before["switches"]["car"] == "ready"
+        assert before["elapsed_s"] > 60  # by the station's clock
+        assert await page.post("power", on=False) == {"error": None}
+        told = await page.post("console", line="status")
+        assert told["error"].startswith("the power is cut")
+        lost = await gone(page)
+        assert lost["why"] == "the power is cut" and lost["switches"]["power"] is False
+        assert await page.post("power", on=True) == {"error": None}
+        after = await state_that(page, lambda state: state["last_session"])
+        assert after["switches"]["tic"] == "off" and after["switches"]["car"] == "pause"
+        assert after["energy_wh"] >= before["energy_wh"]
+        last = after["last_session"]
+        assert last["reason"] == "PowerLoss" and last["energy_wh"] >= 500
+        # and in the other way
+        assert (await page.post("console", line="sim power off"))["error"].startswith("the power")
+        assert (await gone(page))["why"] == "the power is cut"
+        assert await page.post("power", on=True) == {"error": None}
+        await state_that(page, lambda state: state["registration"] == "Accepted")
+
+
+async def test_messages_have_the_stations_time():
+    async with demo() as made:
+        async with asyncio.timeout(30):
+            while not any(m["name"] == "StatusNotification" for m in made.live.messages):
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(2)  # two minutes of the station's
+        await made.type("sim plug")
+        await made.type("sim ready")
+        status = await made.house.heard_of(
+            "StatusNotification", lambda told: told["status"] == "Preparing"
+        )
+        shown = [m for m in made.live.messages if m["body"] == status][-1]
+        told = datetime.datetime.fromisoformat(status["timestamp"]).timestamp()
+        assert abs(shown["at"] - told) < 60  # a second of this machine's, which may be slow
+
+
+async def test_the_page_is_told_what_the_station_is_and_logs():
+    async with demo() as made, aiohttp.ClientSession() as http:
+        await made.type("sim link down")
         async with asyncio.timeout(20):
-            async for event in page.events():
-                if event.get("gone"):
+            async for event in Page(http, made.live.url).events():
+                if "about" in event:
+                    assert event["about"] == {
+                        "box_id": BOX,
+                        "speed": SPEED,
+                        "vendor": "Schneider Electric",
+                        "model": "Evh5A22N2S",
+                        "version": firmware.VERSION,
+                    }
+                    logged = event["lines"]
+                logged += [event["log"]] if "log" in event else []
+                if any("link: closed" in line for line in logged):
                     break
-        assert event["gone"] == "the station has ended"
+
+
+async def test_a_lost_link_ends_what_waits_for_an_answer():
+    async with demo() as made, aiohttp.ClientSession() as http:
+        await made.type("sim link down")
+        async with asyncio.timeout(10):  # and not after 30 s
+            told = await Page(http, made.live.url).post(
+                "call", action="UnlockConnector", payload={"connectorId": 1}
+            )
+        assert told["error"]
+
+
+async def test_a_lost_meter_leaves_the_power_blank():
+    async with demo() as made, aiohttp.ClientSession() as http:
+        page = Page(http, made.live.url)
+        await page.post("console", line="sim fault 0x10020F on")
+        state = await state_that(page, lambda state: state["vendor_error"] == "0x10020F")
+        assert state["power_w"] is None
+        assert state["switches"]["faults"] == ["0x10020f"]
+        assert "unplug the car" in state["faults"][0]
 
 
 async def test_a_reply_that_comes_late_is_nobody_elses(monkeypatch):
@@ -155,21 +223,80 @@ async def test_a_reply_that_comes_late_is_nobody_elses(monkeypatch):
         assert await made.type("config NumberOfConnectors") == (["NumberOfConnectors=1"], None)
 
 
-async def test_a_terminal_is_left_when_the_station_ends(monkeypatch):
+@contextlib.asynccontextmanager
+async def terminal(made, monkeypatch):
+    """The demo's console on a pty; yields the task and a function that types a line there."""
     ours, theirs = os.openpty()
-    async with demo() as made:
-        with open(theirs) as terminal:
-            monkeypatch.setattr(sys, "stdin", terminal)
-            playing = asyncio.create_task(made.play())
-            os.write(ours, b"sim plug\n")
-            async with asyncio.timeout(20):
-                while not made.live.state.get("plugged"):
-                    await asyncio.sleep(0.1)
-                with contextlib.suppress(ConnectionError):
-                    await made.type("sim power off")  # on the page
-                await playing
-            os.write(ours, b"\n")  # for the thread that reads it
+    with open(theirs) as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        playing = asyncio.create_task(made.play())
+        yield playing, lambda line: os.write(ours, line.encode() + b"\n")
+        os.write(ours, b"\n")  # for the thread that reads it
+        await asyncio.sleep(0.1)
     os.close(ours)
+
+
+async def said(capsys, text):
+    """Waits until the demo has printed a text; returns all since the last call."""
+    all_of_it = ""
+    async with asyncio.timeout(20):
+        while text not in all_of_it:
+            await asyncio.sleep(0.05)
+            all_of_it += capsys.readouterr().out
+    return all_of_it
+
+
+async def test_a_terminal_has_a_prompt_and_ok_and_is_left_with_the_last_words(monkeypatch, capsys):
+    async with demo() as made, terminal(made, monkeypatch) as (playing, types):
+        await said(capsys, "\n> ")
+        types("sim plug")
+        assert "ok\n> " in await said(capsys, "> ")
+        assert made.live.switches.told()["car"] == "pause"
+        types("sim fly")
+        assert "error: not understood" in await said(capsys, "> ")
+        types("show")
+        shown = await said(capsys, "ok\n> ")
+        assert "status: " in shown and "car: plugged in" in shown
+        with contextlib.suppress(ConnectionError):
+            await made.type("quit")  # on the page
+        await asyncio.wait_for(playing, 20)
+        assert "registration Accepted" in await said(capsys, "The station has ended.")
+
+
+async def test_a_terminal_stays_when_the_power_is_cut(monkeypatch, capsys):
+    async with demo() as made, terminal(made, monkeypatch) as (playing, types):
+        await said(capsys, "\n> ")
+        types("sim power off")
+        assert "type power on" in await said(capsys, "\n> ")
+        types("power on")
+        await said(capsys, "ok\n> ")
+        types("status")
+        await said(capsys, '"status"')
+        assert not playing.done()
+        types("quit")
+        await asyncio.wait_for(playing, 20)
+
+
+def test_meter_values_are_told_in_one_line(capsys):
+    made = Demo("cpython")
+    values = [{"value": "%d", "measurand": "Energy.Active.Import.Register", "unit": "Wh"}]
+    for n in range(3):
+        sampled = [{**values[0], "value": str(100 * n)}]
+        payload = {"connectorId": 1, "meterValue": [{"sampledValue": sampled}]}
+        made.message(BOX, "<", [2, str(n), "MeterValues", payload])
+        made.message(BOX, ">", [3, str(n), {}])
+    assert capsys.readouterr().out == ""
+    made.message(BOX, "<", [2, "9", "StatusNotification", {"info": "x" * 200}])
+    lines = capsys.readouterr().out.splitlines()
+    assert "MeterValues" in lines[0] and "3 times, at last Energy 200 Wh" in lines[0]
+    assert len(lines) == 2 and len(lines[1]) == 120 and lines[1].endswith("...")
+
+
+async def test_a_station_that_ends_at_once_has_last_words():
+    made = Demo("cpython", port=0, speed=0)
+    with pytest.raises(ConnectionError, match="--speed must be from 1 to 1000"):
+        async with asyncio.timeout(25):
+            await made.run()
 
 
 async def test_no_other_page_may_use_it():
@@ -193,120 +320,3 @@ async def test_the_page_outlives_the_station():
                 if "gone" in event:
                     break
         assert "error" in await page.post("call", action="ClearCache", payload={})
-
-
-class Browser:
-    """Headless Chromium by WebDriver's protocol."""
-
-    def __init__(self, port):
-        self.driver = subprocess.Popen(
-            ["chromedriver", f"--port={port}"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.url = f"http://127.0.0.1:{port}/session"
-        options = {
-            "goog:chromeOptions": {"args": ["--headless=new", "--no-sandbox", "--disable-gpu"]},
-            "goog:loggingPrefs": {"browser": "ALL"},
-        }
-        end = time.monotonic() + 30
-        while True:
-            try:
-                made = self.ask("POST", "", {"capabilities": {"alwaysMatch": options}})
-                break
-            except OSError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.1)
-        self.url += "/" + made["sessionId"]
-
-    def ask(self, method, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.url + path, data, {"Content-Type": "application/json"}, method=method
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["value"]
-
-    def js(self, code):
-        return self.ask("POST", "/execute/sync", {"script": code, "args": []})
-
-    def wait(self, code, timeout=30):
-        end = time.monotonic() + timeout
-        while not self.js("return " + code):
-            assert time.monotonic() < end, (code, self.js("return document.body.innerText"))
-            time.sleep(0.1)
-
-    def chrome(self, command, **words):
-        return self.ask("POST", "/goog/cdp/execute", {"cmd": command, "params": words})
-
-    def picture(self, name, width, mobile):
-        self.chrome(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=900, deviceScaleFactor=1, mobile=mobile,
-        )  # fmt: skip
-        time.sleep(0.5)  # until the page has drawn itself anew
-        shot = self.chrome("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-        folder = BUILD / "live"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(base64.b64decode(shot["data"]))
-        overflow = self.js("return document.documentElement.scrollWidth - innerWidth")
-        assert overflow <= 0, f"{overflow} pixels too wide for {width}"
-
-    def close(self):
-        with contextlib.suppress(OSError):
-            self.ask("DELETE", "")
-        self.driver.terminate()
-        self.driver.wait()
-
-
-def drive(url):
-    """A person at the page: plugs in, starts, limits, breaks something."""
-    browser = Browser(virtual.free_port())
-    try:
-        browser.ask("POST", "/url", {"url": url})
-        status = "document.getElementById('status').textContent"
-        browser.wait(status + " == 'Available'")
-        for button in ("[data-sim=plug]", "[data-sim=ready]"):
-            browser.js(f"document.querySelector('{button}').click()")
-        browser.wait(status + " == 'Preparing'")
-        browser.js("document.querySelector('[data-call=start]').click()")
-        browser.wait(status + " == 'Charging'")
-        browser.js("document.getElementById('amps').value = ''")
-        browser.js("document.querySelector('[data-call=limit]').click()")
-        browser.wait("document.getElementById('reply').textContent.includes('number is missing')")
-        browser.js("document.getElementById('amps').value = '10'")
-        browser.js("document.querySelector('[data-call=limit]').click()")
-        browser.wait("document.querySelector('.limit.least').textContent.includes('10.0 A')")
-        browser.wait("document.querySelectorAll('#plot path').length == 4")
-        text = browser.js("return document.getElementById('pilot-text').textContent")
-        assert text.startswith("State C, the car asks for energy; 16.6 % at 1 kHz"), text
-        rows = "[...document.querySelectorAll('#messages .name')].map((n) => n.textContent)"
-        browser.wait(rows + ".includes('SetChargingProfile')")
-        browser.js(
-            "const f = document.getElementById('filter'); f.value = 'profile -answer';"
-            "f.dispatchEvent(new Event('input')); document.getElementById('calls').click();"
-        )
-        assert set(browser.js("return " + rows)) == {"SetChargingProfile"}
-        browser.js("document.getElementById('filter').value = ''; list()")
-        browser.picture("desktop.png", 1280, False)
-        browser.picture("phone.png", 390, True)
-        browser.js("document.querySelector('[data-fault=on]').click()")
-        browser.wait(status + " == 'Faulted'")
-        browser.wait("document.getElementById('fault').textContent.includes('Ground fault')")
-        browser.picture("fault.png", 390, True)
-        said = browser.ask("POST", "/se/log", {"type": "browser"})
-        assert not said, said
-        browser.js("type('sim power off')")
-        browser.wait(status + " == 'ended'")
-    finally:
-        browser.close()
-
-
-@pytest.mark.slow
-async def test_the_page_in_a_browser():
-    for program in ("chromium", "chromedriver"):
-        if not shutil.which(program):
-            raise virtual.Skip(f"no {program}: apt-get install chromium chromium-driver")
-    async with demo() as made:
-        await asyncio.to_thread(drive, made.live.url)
