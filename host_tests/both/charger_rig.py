@@ -5,6 +5,7 @@ from firmware.board.simulated.board import Board
 from firmware.charging.evse import Evse, Limits
 from firmware.charging.faults import Faults
 from host_tests.both.logs import Log
+from host_tests.both.memory_files import MemoryStore
 
 
 class Clock:
@@ -17,19 +18,6 @@ class Clock:
 
     def ms(self):
         return self.now
-
-
-class Store(dict):
-    """A store in RAM; keep it to survive a restart."""
-
-    def read(self, name):
-        return self.get(name)
-
-    def write(self, name, data):
-        self[name] = data
-
-    def remove(self, name):
-        self.pop(name, None)
 
 
 class Watched(Board):
@@ -84,7 +72,7 @@ class Rig:
         self.socket = socket
         self.mains = phases
         self.sample = sample
-        self.store = Store() if store is None else store
+        self.store = MemoryStore() if store is None else store
         self.log = Log()
         self.board = Watched(self.clock, phases=phases, **options)
         self.steps = 0

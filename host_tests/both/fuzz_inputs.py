@@ -115,18 +115,6 @@ def text(data: bytes):
     return str(data, "utf-8") if websocket.valid_utf8(memoryview(data)) else None
 
 
-class Log:
-    """Takes what is logged, formatting it, and keeps nothing."""
-
-    def __call__(self, part):
-        return self
-
-    def debug(self, text, *args):
-        assert type(text % args) is str
-
-    info = warning = error = debug
-
-
 class Stream:
     """A reader and a writer in one, whose peer has said all it has to say. `step` cuts it."""
 

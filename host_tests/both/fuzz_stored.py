@@ -3,7 +3,8 @@
 import binascii
 
 from firmware.base import runtime
-from host_tests.both.fuzz_inputs import Log, Stream, finish, plain
+from host_tests.both.fuzz_inputs import Stream, finish, plain
+from host_tests.both.logs import Log
 
 
 def certificates_seeds():

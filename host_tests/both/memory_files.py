@@ -1,4 +1,4 @@
-"""Files in RAM, with a limit, for tests that are not about the flash itself."""
+"""Files and a store in RAM, for tests that are not about the flash itself."""
 
 
 class _File:
@@ -77,3 +77,16 @@ class MemoryFiles:
     def free(self):
         used = sum(len(data) for data in self.data.values() if len(data) > self.slack)
         return max(0, self.limit - used)
+
+
+class MemoryStore(dict):
+    """As firmware.base.store.Store; keep it to survive a restart."""
+
+    def read(self, name):
+        return self.get(name)
+
+    def write(self, name, data):
+        self[name] = data
+
+    def remove(self, name):
+        self.pop(name, None)

@@ -3,9 +3,9 @@
 from firmware.charging.evse import Evse, Limits
 from firmware.charging.faults import Faults
 from firmware.sensing import pilot
-from host_tests.both.charger_rig import Store
 from host_tests.both.fake_machine import Chip, Circuit, finish
 from host_tests.both.logs import Log
+from host_tests.both.memory_files import MemoryStore
 
 CAR = {"A": None, "B": 2740, "C": 882, "D": 246}
 
@@ -244,7 +244,7 @@ def test_a_board_without_a_sensor_has_no_temperature():
 def test_an_adc_without_its_reference_is_a_fault_with_a_clear_text():
     """MicroPython's read_uv raises OSError on a chip without Vref in its eFuse."""
     chip, circuit, board = fitted()
-    rig = Evse(board, chip.ticks_ms, Log(), Limits(), Faults(Log(), Store()), True, 3, 60000)
+    rig = Evse(board, chip.ticks_ms, Log(), Limits(), Faults(Log(), MemoryStore()), True, 3, 60000)
     circuit.plug(CAR["C"])
 
     def without_reference(pin):
@@ -370,7 +370,7 @@ class Charge:
         log = Log()
         self.limits = Limits()
         self.limits.set("imax_user", 16000)
-        faults = Faults(log, Store())
+        faults = Faults(log, MemoryStore())
         ms = self.chip.ticks_ms
         self.evse = Evse(self.board, ms, log, self.limits, faults, True, 3, 60000)
         self.evse.enabled = True

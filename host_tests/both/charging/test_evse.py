@@ -1,6 +1,7 @@
 """The sequence of power, measured against the stepped clock: every time of the field notes."""
 
-from host_tests.both.charger_rig import Rig, Store
+from host_tests.both.charger_rig import Rig
+from host_tests.both.memory_files import MemoryStore
 
 
 def opened(rig, since):
@@ -301,7 +302,7 @@ def test_status_facts_follow():
 
 
 def test_a_station_starts_again_with_the_car_in_place():
-    rig = Rig(store=Store()).charge()
+    rig = Rig(store=MemoryStore()).charge()
     rig.start()
     assert rig.evse.pilot == "A" and not rig.evse.enabled
     rig.run(2000)

@@ -2,8 +2,9 @@
 
 from firmware.charging import faults
 from firmware.charging.faults import Faults
-from host_tests.both.charger_rig import Rig, Store
+from host_tests.both.charger_rig import Rig
 from host_tests.both.logs import Log
+from host_tests.both.memory_files import MemoryStore
 
 # The guide's page 17, as printed.
 GUIDE = """0x100206	Ground fault	Yes	Yes
@@ -230,7 +231,7 @@ def test_no_start_while_a_cause_is_there():
 
 
 def test_the_relay_fault_outlives_power_cuts_until_a_reset_with_its_cause_gone():
-    store = Store()
+    store = MemoryStore()
     rig = Rig(store=store).charge()
     rig.sim("fault 0x100208 on")
     rig.run(2000)
@@ -261,10 +262,10 @@ def test_the_relay_fault_outlives_power_cuts_until_a_reset_with_its_cause_gone()
 
 
 def test_nothing_is_written_before_the_permit_dropped():
-    class Slow(Store):
+    class Slow(MemoryStore):
         def write(self, name, data):
             assert rig.board._permit is False
-            Store.write(self, name, data)
+            MemoryStore.write(self, name, data)
 
     rig = Rig(store=Slow()).charge()
     rig.sim("fault 0x100208 on")
@@ -294,7 +295,7 @@ def test_several_at_a_time_oldest_first():
 
 
 def test_delays_and_the_band_between_thresholds():
-    f = Faults(Log(), Store())
+    f = Faults(Log(), MemoryStore())
     f.set_cause(faults.TAMPER, True, 0)
     f.set_cause(faults.TAMPER, True, 499)
     assert not f.active and f.cause_unconfirmed and not f.nothing_wrong
@@ -318,7 +319,7 @@ def test_delays_and_the_band_between_thresholds():
 
 
 def test_a_cause_that_comes_back_while_held_needs_its_time_again():
-    f = Faults(Log(), Store())
+    f = Faults(Log(), MemoryStore())
     for now in (0, 1000):
         f.set_cause(faults.OVERVOLTAGE, True, now)
     assert f.active

@@ -7,8 +7,9 @@ from firmware.base.times import Clock
 from firmware.charging.evse import Evse, Limits
 from firmware.charging.faults import Faults
 from firmware.charging.session import Session
-from host_tests.both.charger_rig import Store, Watched
+from host_tests.both.charger_rig import Watched
 from host_tests.both.logs import Log
+from host_tests.both.memory_files import MemoryStore
 
 LATE_MS = 30000  # a chip under load, or a station's clock at --speed 100
 
@@ -17,7 +18,7 @@ class Config:
     """The keys' values; the store that the car's past is kept in."""
 
     def __init__(self):
-        self.store = Store(used=b"1")  # as a Reset leaves it behind a car that has charged
+        self.store = MemoryStore(used=b"1")  # as a Reset leaves it behind a car that has charged
 
     def on(self, name):
         return True

@@ -3,7 +3,7 @@
 from firmware.charging.evse import Limits
 from firmware.metering.load_balancing import LoadBalancer, available_ma, phase_rotation
 from firmware.smart_charging.controller import LimitController
-from host_tests.both.charger_rig import Store
+from host_tests.both.memory_files import MemoryStore
 
 
 class Now:
@@ -238,7 +238,7 @@ class Around:
 def given(reading):
     """The limit after frames of a house of 40 A, 28 of which on the fullest phase."""
     a = Around(reading)
-    LimitController(a, a, a, a, a, a, a.clock, Store())
+    LimitController(a, a, a, a, a, a, a.clock, MemoryStore())
     for _ in range(60):
         a.clock.now += 1000
         a.on_frame(house([28000, 20000, 20000], 40000))

@@ -4,19 +4,7 @@ from firmware.ocpp import configuration, keys
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.handlers import core
 from firmware.ocpp.security import Security
-
-
-class Memory:
-    """A store in RAM."""
-
-    def __init__(self):
-        self.values = {}
-
-    def read(self, name):
-        return self.values.get(name)
-
-    def write(self, name, data):
-        self.values[name] = data
+from host_tests.both.memory_files import MemoryStore
 
 
 class Station:
@@ -44,7 +32,8 @@ async def change(values, name, value, socket=True):
 
 
 def config(run=None, provisioned=None, store=None):
-    return Configuration(store or Memory(), run or {}, provisioned or {})
+    store = MemoryStore() if store is None else store
+    return Configuration(store, run or {}, provisioned or {})
 
 
 def test_every_row_has_a_default_that_its_own_check_accepts():
@@ -64,7 +53,7 @@ def test_what_is_no_name_is_no_key():
 
 
 async def test_a_changed_value_is_stored_and_read_back():
-    store = Memory()
+    store = MemoryStore()
     first = config(store=store)
     assert (await change(first, "heartbeatinterval", "120"))[:2] == (
         "Accepted",
@@ -76,7 +65,7 @@ async def test_a_changed_value_is_stored_and_read_back():
 
 
 def test_this_run_beats_stored_beats_provisioned():
-    store = Memory()
+    store = MemoryStore()
     config(store=store).change("CpoName", "stored")
     assert config(provisioned={"CpoName": "first"}).get("CpoName") == "first"
     assert config(store=store, provisioned={"CpoName": "first"}).get("CpoName") == "stored"

@@ -8,7 +8,7 @@ from firmware.smart_charging import profile as records
 from firmware.smart_charging.evaluation import Evaluation
 from firmware.smart_charging.profile import NEVER, pack_record, unpack_profile
 from firmware.smart_charging.store import MAX_PROFILES, ProfileTable
-from host_tests.both.charger_rig import Store
+from host_tests.both.memory_files import MemoryStore
 from host_tests.both.profiles_rig import MAX, NOW, profile
 from host_tests.both.smart_charging.test_profile_records import old_form
 
@@ -154,7 +154,7 @@ def test_a_record_tells_three_phases_from_none_given():
 
 
 def test_the_keys_tell_what_there_is_room_for():
-    keys = Configuration(Store(), {}, {})
+    keys = Configuration(MemoryStore(), {}, {})
     for name, value in (
         ("ChargeProfileMaxStacklevel", records.MAX_STACK_LEVEL),
         ("ChargingScheduleMaxPeriods", records.MAX_PERIODS),
