@@ -104,9 +104,9 @@ def harness(folder):
 class Device:
     """The device's life in a process; its console over pipes."""
 
-    def __init__(self, tmp_path, memory="0 run", cause=1, provision=PROVISION, heap="2m", bits=64):
-        if runtimes.find(bits) is None:
-            pytest.skip(runtimes.why_missing(bits))
+    def __init__(self, tmp_path, memory="0 run", cause=1, provision=PROVISION, car="comes"):
+        if runtimes.find(64) is None:
+            pytest.skip(runtimes.why_missing(64))
         errors = runtimes.compile_mpy()
         assert not errors, errors
         self.folder = tmp_path / "flash"
@@ -117,9 +117,9 @@ class Device:
             (self.folder / "boot.txt").write_text("slot=b trial=1 tries=0\n")
         if provision is not None:
             (self.folder / "provision.json").write_text(json.dumps(provision))
-        words = ["-m", "host_tests.both.device_day", memory, str(cause)]
+        words = ["-m", "host_tests.both.device_day", memory, str(cause), car]
         self.process = subprocess.Popen(
-            [*runtimes.command(bits, heap), *words],
+            [*runtimes.command(64, "2m"), *words],
             cwd=self.folder,
             env=environment(tmp_path / "harness"),
             stdin=subprocess.PIPE,
@@ -182,7 +182,7 @@ def test_a_device_charges_from_boot_to_reset(tmp_path):
         assert "a transaction is running" in device.until("error")
         device.type("reset hard")
         assert device.until("reset 0") == "reset 0 0 ok"
-    with Device(tmp_path, "0 ok", 2) as device:
+    with Device(tmp_path, "0 ok", 2, car="already") as device:
         assert device.wait(status="Finishing")["contactor"] == "open"  # one for each plugging-in
 
 

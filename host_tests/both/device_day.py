@@ -1,5 +1,6 @@
 """A device from boot.py on, in real time, for test_slots.py: the chip and its circuit in software,
-a car that comes after a second, a meter on the UART. Started in the folder that is the flash."""
+a car that comes after a second or is there already, a meter on the UART. Started in the folder
+that is the flash."""
 
 import sys
 import time
@@ -31,8 +32,10 @@ class Chip(fake_machine.Chip):
 class Circuit(fake_machine.Circuit):
     """A car comes, and asks for energy when it is offered."""
 
+    car_comes_us = 2000000
+
     def mv(self, number):
-        if self.chip.us > 2000000:
+        if self.chip.us > self.car_comes_us:
             self.pp_ohm = 220
             self.ohm = 882 if self.chip.pwm[27].duty < 65536 else 2740
         return super().mv(number)
@@ -80,12 +83,14 @@ class Esp32:
             return []
 
 
-def main(memory, cause):
-    """One life; how it ends is printed."""
+def main(memory, cause, car):
+    """One life; how it ends is printed. `car`: "comes", or is there "already"."""
     chip = Chip()
     chip.memory = memory.encode()
     chip.cause = int(cause)
-    Circuit(chip)
+    circuit = Circuit(chip)
+    if car == "already":
+        circuit.car_comes_us = 0
     sys.modules["micropython"] = Python()
     sys.modules["esp32"] = Esp32
     scope = {"__name__": "__main__"}

@@ -71,7 +71,7 @@ def test_pins_that_the_psram_or_the_flash_has_are_refused():
     refused({"cp": "11"}, "ADC1 (1 to 10)", "s3")
     assert pins.load("s3", {"permit": "39"})["permit"] == "39"
     assert pins.load("devkit", {"permit": "16", "meter_rx": "5"})["permit"] == "16"
-    refused({"chip": "esp32"}, "the chip is the board's")
+    refused({"chip": "esp32"}, "the chip can't be changed")
 
 
 def test_a_table_that_can_not_work_is_refused():
