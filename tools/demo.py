@@ -56,12 +56,12 @@ def cut(text):
 
 
 def measured(payload):
-    """The newest values of a MeterValues, those of single phases left out."""
+    """The newest energy and power of a MeterValues, not those of single phases."""
     values = payload["meterValue"][-1]["sampledValue"]
     return ", ".join(
-        "%s %s %s" % (v.get("measurand", "Energy").split(".")[0], v["value"], v.get("unit", "Wh"))
-        for v in values
-        if "phase" not in v and v.get("measurand", "Energy").split(".")[0] in ("Energy", "Power")
+        "%s %s" % (value["value"], value["unit"])
+        for value in values
+        if "phase" not in value and value.get("unit") in ("Wh", "kWh", "W", "kW")
     )
 
 
@@ -145,7 +145,7 @@ class Demo:
             "micropython": lambda: [*runtimes.command(64), "-m", "main"],
             "micropython32": lambda: [*runtimes.command(32), "-m", "main"],
         }[self.runtime]()
-        if self.runtime != "cpython":
+        if self.runtime != "cpython" and not self.process:
             say("Compiling the firmware for MicroPython, if it has changed ...")
             runtimes.compile_mpy()
         self.started_with = (url, state)

@@ -288,7 +288,7 @@ def test_meter_values_are_told_in_one_line(capsys):
     assert capsys.readouterr().out == ""
     made.message(BOX, "<", [2, "9", "StatusNotification", {"info": "x" * 200}])
     lines = capsys.readouterr().out.splitlines()
-    assert "MeterValues" in lines[0] and "3 times, at last Energy 200 Wh" in lines[0]
+    assert "MeterValues" in lines[0] and "3 times, at last 200 Wh" in lines[0]
     assert len(lines) == 2 and len(lines[1]) == 120 and lines[1].endswith("...")
 
 

@@ -101,6 +101,8 @@ class Live:
             self.tell("about", self.about)
         elif name == "StartTransaction" and kind == 2:
             self._starts[uid] = body
+            if len(self._starts) > _KEEP:
+                self._starts.pop(next(iter(self._starts)))
         elif name == "StartTransaction" and kind == 3 and uid in self._starts:
             self._starts[body.get("transactionId")] = self._starts.pop(uid)
         elif name == "StopTransaction" and kind == 2 and body["transactionId"] in self._starts:
