@@ -194,6 +194,7 @@ def test_the_station_by_hand(bits, tmp_path):
     if bits and not runtimes.find(bits):
         pytest.skip(runtimes.why_missing(bits))
     words = [sys.executable, str(ROOT / "main.py")]
+    runtimes.MPY.mkdir(parents=True, exist_ok=True)
     if bits:
         runtimes.compile_mpy()
         words = [*runtimes.command(bits), "-m", "main"]
