@@ -347,6 +347,7 @@ class TicLine:
         self.found = FIND_OUT  # also after a crash: the port is tuned again
         port = None
         good_ms = 0  # when the last good group came, or the port was tuned
+        group_ms = 0  # when the last good group came
         told = warned = False
         while True:
             data = b""
@@ -373,14 +374,14 @@ class TicLine:
                         self._take(frame)
                     await asyncio.sleep(0)
                 if decoder.good_groups != groups:
-                    good_ms = clock.ms()
+                    good_ms = group_ms = clock.ms()
                     if self._doubted_ms is None:
                         self._doubted_ms = good_ms
             if told != self.detected:
                 told = not told
                 text = "a meter is there, mode %d" if told else "lost, mode %d"
                 self._log.info(text, self.found)
-            if clock.ms() - good_ms >= LOST_MS:
+            if clock.ms() - group_ms >= _DWELL_MS:
                 self._doubted_ms = None  # it is silent
             if warned != self.doubted:
                 warned = not warned

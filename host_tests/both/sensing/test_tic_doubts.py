@@ -91,6 +91,19 @@ async def test_so_are_groups_that_are_always_damaged():
     task.cancel()
 
 
+async def test_a_line_that_falls_silent_is_not_doubted():
+    """The reader looks for the line at the other speed meanwhile, over and over."""
+    clock, port, line, got, lines, task = reader(facts([2000] * 3))
+    line.set_mode(tic.FIND_OUT)
+    await clock.sleep_ms(20000)
+    assert line.detected and got
+    port.read = lambda n: b""
+    await clock.sleep_ms(60000)
+    assert not line.detected and not line.doubted and line.why_doubted() is None
+    assert not any("believed" in text for text in lines), lines
+    task.cancel()
+
+
 async def test_a_linky_with_absurd_powers_in_every_frame_is_believed():
     forged = (
         ("SINSTS", "01407"), ("SINSTS1", "48370"), ("SINSTS2", "17742"), ("SINSTS3", "41187"),
