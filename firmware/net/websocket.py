@@ -361,11 +361,14 @@ class WebSocket:
                 while header or data:
                     piece = bytearray(header)
                     while data and len(piece) < _PIECE:
-                        part = data[0][: _PIECE - len(piece)]
-                        piece.extend(part)
-                        data[0] = data[0][len(part) :]
-                        if not data[0]:
+                        part = data[0]
+                        room = _PIECE - len(piece)
+                        if len(part) > room:
+                            data[0] = memoryview(part)[room:]  # what is left is not copied
+                            part = part[:room]
+                        else:
                             data.pop(0)
+                        piece.extend(part)
                     mask(memoryview(piece)[len(header) :], key)
                     used = (len(piece) - len(header)) % 4
                     key = key[used:] + key[:used]  # where the next piece goes on with it

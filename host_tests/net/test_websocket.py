@@ -176,7 +176,11 @@ async def one(port, timeout_s=1):
         await receiver
     except OSError:
         pass
-    await keeper
+    keeper.cancel()
+    try:
+        await keeper
+    except asyncio.CancelledError:
+        pass
 
 async def main():
     for round in range(6):

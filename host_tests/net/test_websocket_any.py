@@ -185,7 +185,8 @@ asyncio.run(main())
 
 
 async def test_what_a_segmented_message_takes():
-    """Of a 6 KB message in 100-byte segments only what is being read is in memory."""
+    """Of a 6 KB message in 100-byte segments only what is being read is in memory. One that is
+    sent is written 256 bytes at a time: 24 times the 2.3 KB that the streams take for that."""
 
     async def script(reader, writer):
         await unframe(reader)
@@ -196,7 +197,7 @@ async def test_what_a_segmented_message_takes():
     async with Peer(script) as peer:
         [[size, most, sent]] = await program("micropython32", SEGMENTS, peer.port)
     assert size == 6000
-    assert most < 3000 and sent < 36000  # 1 KB is the code for it
+    assert most < 3000 and sent < 60000
 
 
 async def test_the_largest_message_over_a_small_heap():

@@ -137,4 +137,4 @@ def test_a_message_in_pieces(message):
     whole = json.dumps(message, separators=(",", ":"))
     pieces = asyncio.run(write(message))
     assert "".join(pieces) == whole
-    assert all(len(a) + len(b) > 256 for a, b in itertools.pairwise(pieces))
+    assert all(len(a) + len(b) > 192 for a, b in itertools.pairwise(pieces))

@@ -12,7 +12,7 @@ from functools import cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.smart_charging.profile import EPOCH, NEVER
+from firmware.smart_charging.profile import ANY_PHASES, EPOCH, NEVER, ONE_PHASE, THREE_PHASES
 from host_tests.both.profiles_rig import MAX, NOW, Station, profile
 
 EXAMPLES = int(os.environ.get("PROFILE_EXAMPLES", "60"))
@@ -32,6 +32,11 @@ def converted(limit, given, unit, phases):
     return limit / (230 * phases) if unit == "A" else limit * 230 * phases
 
 
+def begun(moment, received):
+    """What is to begin at most 2 s after its receipt counts as begun (guide notes)."""
+    return received if 0 < moment - received <= 2 else moment
+
+
 class Oracle:
     """Knows what was installed, in the words of OCPP."""
 
@@ -49,9 +54,12 @@ class Oracle:
         self.installed.append((connector, message, received))
 
     @staticmethod
-    def valid(message, t):
+    def valid(item, t):
+        _, message, received = item
         first, last = message.get("validFrom"), message.get("validTo")
-        return (not first or seconds(first) <= t) and (not last or t < seconds(last))
+        return (not first or begun(seconds(first), received) <= t) and (
+            not last or t < seconds(last)
+        )
 
     def period(self, item, t, started):
         """The period that a profile is in at t, or None."""
@@ -63,10 +71,10 @@ class Oracle:
             begin = started
             if message["chargingProfilePurpose"] == MAX:
                 first = message.get("validFrom")
-                begin = max(received, seconds(first)) if first else received
+                begin = max(received, begun(seconds(first), received)) if first else received
         else:
-            begin = seconds(start)
-        if not self.valid(message, t) or t < begin:
+            begin = begun(seconds(start), received)
+        if not self.valid(item, t) or t < begin:
             return None
         since = t - begin
         if kind == "Recurring":
@@ -92,9 +100,7 @@ class Oracle:
             ]
 
         winners = [self.highest(purpose(MAX, 0), t, started)]
-        for_it = [
-            item for item in purpose("TxProfile", 1) if transaction and self.valid(item[1], t)
-        ]
+        for_it = [item for item in purpose("TxProfile", 1) if transaction and self.valid(item, t)]
         if for_it:
             winners.append(self.highest(for_it, t, started))
         else:
@@ -217,19 +223,28 @@ def planned(station, duration, unit):
     assert starts == sorted(set(starts)) and starts[-1] <= duration
     assert len(periods) == 100 or starts[-1] == duration
     values = [Fraction(round(p["limit"] * 10), 10) for p in periods]
-    assert all(a != b for a, b in zip(values, values[1:], strict=False)), "not merged"
-    return values, starts
+    told = [(value, p.get("numberPhases")) for value, p in zip(values, periods, strict=True)]
+    assert all(a != b for a, b in zip(told, told[1:], strict=False)), "not merged"
+    return told, starts
+
+
+def one_phase(winners):
+    """Whether the winning periods ask for one phase: two can't be had."""
+    return any(winner[2] in (1, 2) for winner in winners)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(scenes(), st.sampled_from("AW"))
 def test_composite_schedule_second_by_second(scene, unit):
-    station, _, expected, _ = prepared(scene)
-    values, starts = planned(station, 2400, unit)
+    station, oracle, expected, started = prepared(scene)
+    told, starts = planned(station, 2400, unit)
     now = station.clock.now
-    for value, start, end in zip(values, starts, starts[1:], strict=False):
+    running = station.transactions.running
+    for (value, phases), start, end in zip(told, starts, starts[1:], strict=False):
         for second in range(start, end):
             assert value == down(expected(now + second, unit), 10), second
+            winners = oracle.at(now + second, running, started)
+            assert phases == (1 if one_phase(winners) else None), second
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -237,13 +252,13 @@ def test_composite_schedule_second_by_second(scene, unit):
 def test_composite_schedule_of_nine_days(scene, unit, moments):
     """At random seconds, and at those around each change that was announced."""
     station, _, expected, _ = prepared(scene)
-    values, starts = planned(station, 9 * DAY, unit)
+    told, starts = planned(station, 9 * DAY, unit)
     now = station.clock.now
     moments += [edge + side for edge in starts for side in (-1, 0, 1)]
     for second in moments:
         if 0 <= second < starts[-1]:
             index = max(i for i, start in enumerate(starts) if start <= second)
-            assert values[index] == down(expected(now + second, unit), 10), second
+            assert told[index][0] == down(expected(now + second, unit), 10), second
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -270,7 +285,9 @@ def test_the_limit_now_and_when_it_changes(scene):
             else:
                 exact = expected(second)
             assert piece.limit == int(exact * 1000)
-            assert piece.phases == (1 if any(winner[2] in (1, 2) for winner in winners) else 3)
+            three = any(winner[2] == 3 for winner in winners)
+            wished = ONE_PHASE if one_phase(winners) else THREE_PHASES if three else ANY_PHASES
+            assert piece.phases == wished
             in_watts = [round(limit * 10) for limit, unit, _ in winners if unit == "W"]
             assert piece.power_limit == (min(in_watts) if in_watts else NEVER)
         assert until is None or until > now
