@@ -198,18 +198,25 @@ if sys.implementation.name == "micropython":
 
         def __init__(self, module):
             self._module = module
+            # Desktop MicroPython has no global interpreter lock: without one of our own a thread
+            # is lost in the count now and then, and time no longer jumps.
+            self._lock = module.allocate_lock()
 
         def __getattr__(self, name):
             return getattr(self._module, name)
+
+        def _count(self, more):
+            with self._lock:
+                _time.threads += more
 
         def start_new_thread(self, function, args, kwargs={}):
             def counted():
                 try:
                     function(*args, **kwargs)
                 finally:
-                    _time.threads -= 1
+                    self._count(-1)
 
-            _time.threads += 1
+            self._count(1)
             return self._module.start_new_thread(counted, ())
 
     try:
