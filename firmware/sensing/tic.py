@@ -28,19 +28,17 @@ _CR = const(13)  # and ends
 
 _GROUP = const(128)  # bytes; the longest group is PJOURF+1 with 109
 _FRAME = const(1024)  # bytes of text
-_ROOM = const(
-    704
-)  # bytes for any label; the rest is kept for these labels, with or without a phase
+# Bytes of a frame for any label; the rest is kept for these labels, with or without a phase.
+_ROOM = const(704)
 _KEPT = const(b" ADCO ISOUSC IINST ADIR ADPS PAPP IRMS URMS PREF PCOUP SINSTS STGE ")
-_THREE = const(
-    "IRMS2 IRMS3 URMS2 URMS3 SINSTS1 SINSTS2 SINSTS3"
-)  # only a three-phase meter has these
+# Only a three-phase meter has these.
+_THREE = const("IRMS2 IRMS3 URMS2 URMS3 SINSTS1 SINSTS2 SINSTS3")
 _LABEL = const(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-")
 _DWELL_MS = const(5000)  # on a baud without a good group
 LOST_MS = 10000  # after so long without a good frame the line is lost
 _AT_ONCE = const(24)  # bytes that are decoded before others have a turn: about a group
-_SILENT_LOOK_MS = const(100)  # the same, while no byte has come yet
 _LOOK_MS = const(50)  # between looks at the port: 48 bytes at 9600 baud
+_SILENT_LOOK_MS = const(100)  # the same, while no byte has come yet
 
 
 def parse_group(group: bytes) -> tuple[int, bytes, bytes] | None:
