@@ -152,17 +152,17 @@ def _why_no_energy(station):
         return "the central system refuses %s" % session.transaction.id_tag
     if evse.switching:
         return "the phases are being switched, and the car rests meanwhile"
-    if limit < pilot.MIN_MA and by == "tic" and station.tic.doubted:
-        return "no frame of the TIC line can be believed: " + station.tic.why_doubted()
-    if limit < pilot.MIN_MA and by == "tic" and not station.tic.detected:
-        return "the TIC line has been silent for long: see selftest; without a line, TICmode 3"
-    if limit < pilot.MIN_MA and by == "tic":
-        return "the rest of the house leaves less than 6 A"
-    if limit < pilot.MIN_MA and by == "profile":
-        return "a charging profile allows %s, and no car charges below 6 A" % _ampere(limit)
-    if limit < pilot.MIN_MA and by == "imax_user":
-        return "IMaxUser or PhaseNumber was never told: make provision"
     if limit < pilot.MIN_MA:
+        if by == "tic" and station.tic.doubted:
+            return "no frame of the TIC line can be believed: " + station.tic.why_doubted()
+        if by == "tic" and not station.tic.detected:
+            return "the TIC line has been silent for long: see selftest; without a line, TICmode 3"
+        if by == "tic":
+            return "the rest of the house leaves less than 6 A"
+        if by == "profile":
+            return "a charging profile allows %s, and no car charges below 6 A" % _ampere(limit)
+        if by == "imax_user":
+            return "IMaxUser or PhaseNumber was never told: make provision"
         return "%s allows %s, and no car charges below 6 A" % (by, _ampere(limit))
     if evse.pilot == "D":
         return "the car asks for ventilation, which there is none of here"

@@ -43,9 +43,8 @@ _CHECKS = (
 _SEQUENCE = const(0x30)
 _VERSION = const(0xA0)
 _UTC_TIME = len("270101000000Z")  # a date whose year has two digits (RFC 5280, 4.1.2.5.1)
-_HUNG_UP = const(
-    "-29312"
-)  # mbedTLS's number for a connection that the peer closed; it has no text
+# mbedTLS's number for a connection that the peer closed; it has no text.
+_HUNG_UP = const("-29312")
 
 
 class TlsFailed(OSError):

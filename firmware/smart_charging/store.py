@@ -21,9 +21,8 @@ from firmware.smart_charging.profile import ALWAYS, CHARGE_POINT_MAX
 MAX_PROFILES = 200  # the key MaxChargingProfilesInstalled
 _FIRST_SLOTS = const(20)
 _CODES = const("BBBBBiiiiHii")  # the type codes of the arrays, in the order of their names below
-_POSITIONS = const(
-    65536
-)  # a transaction's number is kept modulo this; old TxProfiles are removed soon
+# A transaction's number is kept modulo this; old TxProfiles are removed soon.
+_POSITIONS = const(65536)
 
 
 def transaction_number(running) -> int:
