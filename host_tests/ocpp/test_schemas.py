@@ -60,7 +60,7 @@ some = settings(
 
 
 def check_verdict(schema, payload, ours):
-    """Asserts that `ours()`, a CallError or None, agrees with what the schema says of a payload."""
+    """Asserts that `ours()`, a CallError or None, agrees with what the schema says of it."""
     errors = list(schema.iter_errors(as_received(payload)))
     if payload is None:
         return  # a payload without members (OCPP-J 4.2.1)
