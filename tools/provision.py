@@ -64,6 +64,7 @@ wifi.key|*Its key; - for an open network|
 keys.BoxIdentifier|The station's identity at the central system|
 keys.SupervisionUrl|The central system, ws:// or wss://; empty: standalone|
 keys.SecurityProfile|Security profile: 0, 1 (password) or 2 (password and TLS)|0
+keys.FeatureSet|Features: guide (Schneider's), or full (also availability, lists of idTags)|guide
 keys.AuthorizationKey|*The password (AuthorizationKey, 16 to 40 characters)|
 ca|The central system's CA certificate, a PEM or DER file|
 update_key|The key that firmware updates are signed with, a file (tools/bundle.py)|
@@ -289,7 +290,12 @@ def overruled(now: bytes | None, before: dict, given: dict, typed=(), everything
     """What becomes of the keys that were changed on the board since it was provisioned, `now` as
     its store has them: (the store's files, None for one that goes; names that stay changed)."""
     old, new = answers(before), answers(given)
-    ours = {name for name in {*old, *new} if old.get(name) != new.get(name)}
+    defaults = {key.name: key.default for key in keys.rows()}  # what no answer is as good as
+    ours = {
+        name
+        for name in {*old, *new}
+        if old.get(name, defaults[name]) != new.get(name, defaults[name])
+    }
     ours |= {key.name for key in map(keys.find, typed) if key}
     ours |= set(new if everything else ())
     made: dict[str, bytes | None] = {STORE + BEFORE[name]: None for name in ours if name in BEFORE}

@@ -198,7 +198,7 @@ def test_questions_keep_what_the_board_has(person, folder):
     }
     before = {**GOOD, "ca": "ca.der", "ntp": "pool.ntp.org", "update_key": provision.ON_BOARD}
     given = provision.ask(before)
-    assert given["keys"] == {**GOOD["keys"], "IMaxUser": "20"}
+    assert given["keys"] == {**GOOD["keys"], "IMaxUser": "20", "FeatureSet": "guide"}
     assert given["unit"] == "9" and given["wifi"] == GOOD["wifi"] and "ntp" not in given
     assert given["pins"] == GOOD["pins"]
     assert not any(secret in "".join(person.prompts) for secret in SECRETS)
@@ -339,6 +339,13 @@ def test_what_is_typed_anew_wins(folder):
     made, stay = provision.overruled(now, GOOD, GOOD, {"AuthorizationKey", "ssid", "unit"})
     assert made["state/store/keys"] == provision.stored(b"HeartbeatInterval=77") and not stay
     assert made["state/store/auth-old"] is None
+    # what the board's default was, is no other answer where the question is new
+    full = provision.stored(b"FeatureSet=full")
+    assert provision.overruled(full, GOOD, changed(keys__FeatureSet="guide")) == (
+        {},
+        ["FeatureSet"],
+    )
+    assert provision.overruled(full, changed(keys__FeatureSet="full"), GOOD)[1] == []
     torn = now[:-1]
     assert provision.overruled(torn, GOOD, GOOD) == ({}, [])  # the station does not read it either
 
@@ -394,6 +401,26 @@ def test_the_chip_says_which_pins_it_has(pty_board, folder, person, monkeypatch)
     monkeypatch.setattr(board_facts, "chip", lambda facts: "esp32c3")
     with pytest.raises(Trouble, match="no pin table for the chip esp32c3.psram"):
         written(GOOD)
+
+
+@pytest.mark.micropython
+def test_the_features_are_asked_for(pty_board, person, capsys):
+    def answered(*words):
+        person.typed = {"The most": ["20"], "Features": list(words)}
+        person.prompts.clear()
+        with Board(pty_board.port) as target:
+            args = argparse.Namespace(file=None, overrule=False)
+            provision.provision(target, args, lambda line: None)
+        keys, _ = runs_with(pty_board.flash)
+        asked = [prompt for prompt in person.prompts if prompt.startswith("Features")]
+        return keys.get("FeatureSet"), asked[-1]
+
+    features, asked = answered("")
+    assert features == "guide" and asked.endswith("[guide]: ")
+    assert answered("everything", "full")[0] == "full"
+    assert "FeatureSet: " in capsys.readouterr().out  # why the first of the two is none
+    features, asked = answered("")
+    assert features == "full" and asked.endswith("[full]: ")
 
 
 @pytest.mark.micropython
