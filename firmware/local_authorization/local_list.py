@@ -8,7 +8,7 @@ is looked up by position.
 
 Numbers are little-endian. An update merges the old file and what has changed into a new file,
 which then replaces the old one in one step. Neither is ever in memory as a whole, and of what has
-changed not much either: it waits in a third file.
+changed not much either: it waits in files of its own.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ VERSION_MISMATCH = "VersionMismatch"
 
 _FILE = const("list")
 _NEW = const("list.new")  # the list that is being written; void after a power cut
-_RUNS = const("list.runs")  # the records of an update; void after a power cut, too
+_RUNS = const("list.runs")  # and a number: the records of an update; void after a power cut, too
 _FOOT = const("<qIHH")
 _FOOT_BYTES = const(16)
 _CRC_BYTES = const(4)
@@ -44,13 +44,14 @@ _MOST_BYTES = const(65535)  # of all records: as far as the offsets reach
 _AT_ONCE = const(8)  # records that are written before others have a turn
 _PIECE = const(512)  # bytes that are read at once
 _RUN = const(1536)  # bytes of the heap that the records of an update may take
+_BLOCK = const(4096)  # of LittleFS: a file within one is appended to with one erase
 _EACH = const(24)  # of these, what a record takes beside its bytes
 _LATEST_VERSION = const(0x7FFFFFFFFFFFFFFF)
 
 
 class Changes:
     """The records of an update. As many as there is room for are in memory, sorted; before them
-    came runs that are in a file, each sorted in itself. `count`: how many there were;
+    came runs that are in files, each sorted in itself. `count`: how many there were;
     `has_removed`: one of them was REMOVED."""
 
     def __init__(self, files, name: str, is_busy):
@@ -58,9 +59,10 @@ class Changes:
         self.has_removed = False
         self._files = files
         self._name = name
-        self._is_busy = is_busy  # returns whether the file belongs to an update before this one
-        self._runs = []  # (where it begins in the file, the number of its records)
-        self._end = 0  # of the file
+        self._is_busy = is_busy  # returns whether the files belong to an update before this one
+        self._runs = []  # (its file, where it begins there, the number of its records)
+        self._file = 0  # the number of the last one
+        self._end = 0  # of the last one
         self._records = []
 
     def heap(self) -> int:
@@ -89,30 +91,23 @@ class Changes:
     def _write_run(self):
         if self._is_busy():
             raise OSError("the update before is still being written")
-        with self._files.open(self._name, "ab" if self._runs else "wb") as f:
+        size = sum([len(record) for record in self._records])
+        if self._end + size > _BLOCK:
+            self._file += 1
+            self._end = 0
+        name = "%s%d" % (self._name, self._file)
+        with self._files.open(name, "ab" if self._end else "wb") as f:
             for record in self._records:
                 f.write(record)
-        self._runs.append((self._end, len(self._records)))
-        self._end += sum([len(record) for record in self._records])
+        self._runs.append((name, self._end, len(self._records)))
+        self._end += size
         self._records = []
 
     def in_order(self):
         """Generator: all records by their idTags, then b"". Raises OSError; ValueError where an
-        idTag comes twice. It is to be closed where it is not gone through."""
-        if not self._runs:
-            yield from self._merged([self._in_memory()])
-            return
-        with self._files.open(self._name, "rb") as f:
-            sources = [_run(f, at, count) for at, count in self._runs]
-            sources.append(self._in_memory())
-            yield from self._merged(sources)
-
-    def _in_memory(self):
-        yield from self._records
-        yield b""
-
-    def _merged(self, sources):
-        """Generator: of several that are in order themselves."""
+        idTag comes twice."""
+        sources = [self._run(name, at, count) for name, at, count in self._runs]
+        sources.append(self._in_memory())
         heads = [next(source) for source in sources]
         last = None
         while True:
@@ -133,13 +128,28 @@ class Changes:
             yield heads[best]
             heads[best] = next(sources[best])
 
+    def _run(self, name, at, count):
+        """Generator: the records that begin there, then b"". No file stays open, since each takes
+        2 KB of the heap."""
+        for _ in range(count):
+            with self._files.open(name, "rb") as f:
+                f.seek(at)
+                record = _read(f)
+            at += len(record)
+            yield record
+        yield b""
+
+    def _in_memory(self):
+        yield from self._records
+        yield b""
+
     def remove(self) -> None:
         """They are not needed any more."""
-        if self._runs:
+        for name in {run[0] for run in self._runs}:
             try:
-                self._files.remove(self._name)
+                self._files.remove(name)
             except OSError:
-                pass  # the next update overwrites it
+                pass  # the next start removes it
 
 
 class LocalList:
@@ -157,6 +167,9 @@ class LocalList:
         self._endpoint_id = endpoint_id
         self._busy = asyncio.Lock()  # held while the file is replaced
         self._none()
+        for name in files.listdir(folder):  # of an update that a power cut ended
+            if name.startswith(_RUNS):
+                self._remove(name)
         try:
             self._load()
         except OSError:
@@ -275,8 +288,6 @@ class LocalList:
                 self._remove(_NEW)
                 return FAILED
             finally:
-                merged.close()
-                changed.close()
                 changes.remove()
             self._log.info("the local authorization list: %s", self.describe())
             return ACCEPTED
@@ -338,7 +349,6 @@ class LocalList:
     def forget(self) -> None:
         """There is no list any more."""
         self._remove(_FILE)
-        self._remove(_RUNS)
         self._none()
 
     def _remove(self, name):
@@ -352,13 +362,3 @@ def _read(f):
     """The record that begins here."""
     head = f.read(HEAD_BYTES)
     return head + f.read(length_of(head) - HEAD_BYTES)
-
-
-def _run(f, at, count):
-    """Generator: the records that begin there, then b""."""
-    for _ in range(count):
-        f.seek(at)
-        record = _read(f)
-        at += len(record)
-        yield record
-    yield b""

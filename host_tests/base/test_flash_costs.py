@@ -23,6 +23,8 @@ def test_what_runs_while_energy_flows_is_short(blocks, slots, geometry):
         for cost in costs:
             assert cost.most[0] <= READS, (name, cost.most)
             erases.append(cost.most[2])
+            # each of its steps, of which there are some 300, is short
+            assert cost.most[2] <= 1 or not name.startswith("SendLocalList"), (name, cost.most)
     # LittleFS compacts a folder's metadata now and then, which is an erase more, or two
     assert max(erases) <= 3
     assert sum(n > 1 for n in erases) < len(erases) // 20

@@ -20,11 +20,17 @@ data sheets of such flashes call typical, and up to 400 the most. Nobody has mea
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 from firmware.base.log import Logbook
-from firmware.ocpp import schemas
+from firmware.local_authorization.cache import MOST as MOST_CACHED
+from firmware.local_authorization.cache import AuthorizationCache
+from firmware.local_authorization.local_list import LocalList
+from firmware.ocpp import json_reader, schemas
+from firmware.ocpp.handlers import full_core
 from firmware.smart_charging.profile import pack_record
+from host_tests.both.logs import Log
 from host_tests.flash import REMOUNTED, STOCK, Flash
 from tools.bench import messages
 from tools.bench.wear import IMAGE_BLOCKS, MASK, Life
@@ -80,6 +86,42 @@ def measured(flash, work) -> Cost:
             cost.step()
     cost.step()
     return cost
+
+
+class _Core(full_core.FullCore):
+    """As much of it as takes a SendLocalList, and the cache. All that an idTag may have, it has."""
+
+    def __init__(self, life: Life):
+        log = Log()
+        life.files.mkdir("ids")
+        self.local_list = LocalList(life.files, "ids", log, lambda: 1)
+        self.cache = AuthorizationCache(life.files, "ids", life.clock, log, lambda: 1)
+        for n in range(MOST_CACHED):
+            self.cache.put(f"VISITOR-{n:012}", dict(_INFO, expiryDate=2000000000))
+
+    async def receive(self, update_type: str, numbers):
+        """A SendLocalList, in the windows in which it is read, until the list is in flash."""
+        entries = [{"idTag": f"CARD-{n * 7 % 500:015}", "idTagInfo": _INFO} for n in numbers]
+        payload = {
+            "listVersion": self.local_list.version + 1,
+            "updateType": update_type,
+            "localAuthorizationList": entries,
+        }
+        text = json.dumps([2, "1", "SendLocalList", payload]).encode()
+        packers = dict(json_reader.PACKERS, localAuthorizationList=self.pack_entry)
+        frame = await json_reader.read_message(memoryview(text), packers)
+        payload = await schemas.checked("SendLocalList", frame[3], full_core._CALLS)
+        (changes,) = payload["localAuthorizationList"]
+        is_full = update_type == "Full"
+        status = await self.local_list.update(payload["listVersion"], changes, is_full)
+        assert status == "Accepted"
+
+
+_INFO = {
+    "status": "Accepted",
+    "parentIdTag": "FAMILY-OF-TWENTY-CHR",
+    "expiryDate": "2099-01-01T00:00:00Z",
+}
 
 
 class Board:
@@ -183,6 +225,18 @@ class Board:
         profiles = self.life.profiles
         assert profiles.record(profiles.slots()[number])
 
+    def add_ids(self) -> None:
+        """Rows: what FeatureSet `full` keeps of idTags. The list has all that it may have."""
+        core = _Core(self.life)
+        self.add("SendLocalList, 200 Full", [core.receive("Full", range(200))])
+        more = [core.receive("Differential", range(n, n + 150)) for n in (200, 350)]
+        self.add("SendLocalList, 150 more", more)
+        works = [core.receive("Differential", range(n, n + 200)) for n in (0, 150, 300)]
+        self.add("SendLocalList, 200 of 500 changed", works)
+        found = [lambda n=n: core.local_list.find(f"card-{n:015}") for n in range(0, 500, 25)]
+        self.add("an idTag looked up in 500", found)
+        self.add("the cache written, 64 idTags", [core.cache.write] * REPEATED)
+
     def save_log(self):
         self.life.log.lines = [
             "%d station: line %d of the log" % (n, n) for n in range(SAVED_LINES)
@@ -224,6 +278,7 @@ class Board:
         self.add("ClearChargingProfile of one", [self.clear(n) for n in range(100, 110)])
         self.add("ChangeConfiguration", [self.change_key] * REPEATED)
         self.add("a fault's log", [self.save_log] * 12)
+        self.add_ids()
         self.add("StopTransaction", [self.stop])
         self.add("start-up with 200 profiles", [self.restart])
         self.add("ClearChargingProfile of all", [self.clear()])

@@ -252,19 +252,22 @@ async def test_elsewhere_such_a_list_is_as_before():
         raise AssertionError("not refused")
 
 
-async def test_an_update_waits_in_a_file():
-    """Its runs come from there in order; an idTag that is in two of them is found; the file goes
-    with the update."""
+async def test_an_update_waits_in_files():
+    """Its runs come from there in order; an idTag that is in two of them is found; they go with
+    the update, and those of a power cut at the next start."""
     rig = Rig()
     for end in ("", "-AND-MORE"):
         changes = rig.list.begin()
         for n in range(200):
-            changes.add(pack_record("%05d%s" % (n * 37 % 200, end), ACCEPTED))
-        assert changes.count == 200 and len(rig.files.data["ids/list.runs"]) > 1000
+            record = pack_record("%05d%s" % (n * 37 % 200, end), info("Accepted", "P" * 20))
+            changes.add(record)
+        files = [name for name in rig.files.data if "runs" in name]
+        assert changes.count == 200 and len(files) > 1
+        assert max([len(rig.files.data[name]) for name in files]) <= 4096  # an erase each time
         found = [Known(record).id_tag for record in changes.in_order() if record]
         assert found == ["%05d%s" % (n, end) for n in range(200)]
         assert await rig.list.update(len(end) + 1, changes, False) == "Accepted"
-        assert "ids/list.runs" not in rig.files.data
+        assert rig.files.listdir("ids") == ["list"]
     assert rig.list.count == 400
     changes = rig.list.begin()
     for n in range(199):
@@ -272,6 +275,12 @@ async def test_an_update_waits_in_a_file():
     changes.add(pack_record("00000", ACCEPTED))
     assert await rig.list.update(99, changes, False) == "Failed"
     assert rig.list.count == 400 and rig.files.listdir("ids") == ["list"]
+    changes = rig.list.begin()
+    for n in range(60):
+        changes.add(pack_record("%05d" % n, ACCEPTED))
+    # the power fails before it is complete
+    assert len(rig.files.listdir("ids")) > 1
+    assert rig.again().list.count == 400 and rig.files.listdir("ids") == ["list"]
 
 
 async def test_a_second_update_waits_for_the_first():
