@@ -89,7 +89,7 @@ def measured(flash, work) -> Cost:
 
 
 class _Core(full_core.FullCore):
-    """As much of it as takes a SendLocalList, and the cache. All that an idTag may have, it has."""
+    """As much of it as takes a SendLocalList, and the cache. Each idTag has all that it may."""
 
     def __init__(self, life: Life):
         log = Log()
@@ -101,19 +101,20 @@ class _Core(full_core.FullCore):
 
     async def receive(self, update_type: str, numbers):
         """A SendLocalList, in the windows in which it is read, until the list is in flash."""
+        version = self.local_list.version + 1
         entries = [{"idTag": f"CARD-{n * 7 % 500:015}", "idTagInfo": _INFO} for n in numbers]
         payload = {
-            "listVersion": self.local_list.version + 1,
+            "listVersion": version,
             "updateType": update_type,
             "localAuthorizationList": entries,
         }
         text = json.dumps([2, "1", "SendLocalList", payload]).encode()
         packers = dict(json_reader.PACKERS, localAuthorizationList=self.pack_entry)
         frame = await json_reader.read_message(memoryview(text), packers)
-        payload = await schemas.checked("SendLocalList", frame[3], full_core._CALLS)
-        (changes,) = payload["localAuthorizationList"]
+        checked = await schemas.checked("SendLocalList", frame[3], full_core._CALLS)
+        (changes,) = checked["localAuthorizationList"]
         is_full = update_type == "Full"
-        status = await self.local_list.update(payload["listVersion"], changes, is_full)
+        status = await self.local_list.update(version, changes, is_full)
         assert status == "Accepted"
 
 
