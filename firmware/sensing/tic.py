@@ -173,15 +173,7 @@ def _number(frame, label):
     return None if text is None else int(text)
 
 
-def house_facts(frame: str, subscribed: int | None = None, feeds_in: bool = False) -> dict | None:
-    """The facts of `read_facts`; None where it refuses the frame."""
-    try:
-        return read_facts(frame, subscribed, feeds_in)
-    except ValueError:
-        return None
-
-
-def read_facts(frame: str, subscribed: int | None, feeds_in: bool) -> dict:
+def house_facts(frame: str, subscribed: int | None = None, feeds_in: bool = False) -> dict:
     """The facts that load balancing needs. Raises ValueError with the reason where the frame
     contradicts itself or lacks one.
 
@@ -402,7 +394,7 @@ class TicLine:
 
     def _take(self, frame):
         try:
-            facts = read_facts(frame, self._subscribed, self._feeds_in)
+            facts = house_facts(frame, self._subscribed, self._feeds_in)
             before = self._subscribed
             self._subscribed = facts["subscribed"]
             if before not in (None, facts["subscribed"]):

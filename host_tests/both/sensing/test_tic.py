@@ -7,6 +7,7 @@ from firmware.base.times import Clock
 from firmware.board.simulated import tic_encoder
 from firmware.sensing import tic
 from firmware.sensing.tic import HISTORIQUE, OFF, STANDARD, Decoder, house_facts, value
+from host_tests.both.sensing.tic_frames import facts_or_none
 
 
 def facts(i, subscribed=30000, **more):
@@ -52,7 +53,7 @@ def test_flips_that_the_checksum_does_not_see():
     at = bytes(text).find(b"IINST 012") + 6
     text[at] ^= 0x40  # '0' becomes 'p', the checksum stays good
     frames = decode(text)[1]
-    assert len(frames) == 1 and house_facts(frames[0]) is None
+    assert len(frames) == 1 and facts_or_none(frames[0]) is None
 
 
 def test_frames_of_every_kind():
@@ -95,7 +96,7 @@ def test_short_frames_and_overrun():
 def test_subscribed():
     def standard(old, new, made=ONE):
         text = tic_encoder.frame(STANDARD, made)
-        return house_facts(decode(swap(STANDARD, text, old, new))[1][0])
+        return facts_or_none(decode(swap(STANDARD, text, old, new))[1][0])
 
     assert standard("PREF", "04")["subscribed"] == 20000
     assert standard("PCOUP", "05")["subscribed"] == 25000  # the lesser of the two
@@ -123,16 +124,16 @@ def test_an_absurd_value_with_a_good_checksum():
     ):
         frames = decode(swap(STANDARD, good, label, text))[1]
         assert len(frames) == 1
-        assert house_facts(frames[0]) is None, (label, text)
+        assert facts_or_none(frames[0]) is None, (label, text)
     good = tic_encoder.frame(HISTORIQUE, ONE)
     for label, text in (("IINST", "002"), ("IINST", "090"), ("PAPP", "09000"), ("ISOUSC", "00")):
-        assert house_facts(decode(swap(HISTORIQUE, good, label, text))[1][0]) is None, (
+        assert facts_or_none(decode(swap(HISTORIQUE, good, label, text))[1][0]) is None, (
             label,
             text,
         )
     over = tic_encoder.frame(HISTORIQUE, facts([34000, 4000, 20000]), True)
     for label, text in (("ADIR1", "090"), ("IINST1", "003")):
-        assert house_facts(decode(swap(HISTORIQUE, over, label, text))[1][0]) is None, (
+        assert facts_or_none(decode(swap(HISTORIQUE, over, label, text))[1][0]) is None, (
             label,
             text,
         )
@@ -154,7 +155,7 @@ def test_a_frame_that_misses_a_group():
     for label in ("IRMS1", "IRMS2", "URMS3", "SINSTS2"):
         start = data.find(b"\n" + label.encode())
         frames = decode(data[:start] + data[data.find(b"\r", start) + 1 :])[1]
-        assert house_facts(frames[0]) is None, label
+        assert facts_or_none(frames[0]) is None, label
     start = data.find(b"\nADSC")
     assert decode(data[:start] + data[data.find(b"\r") + 1 :])[1] == []
 
@@ -175,7 +176,7 @@ def test_early_meters_have_no_papp():
         for label in labels:
             start = data.find(b"\n" + label)
             data = data[:start] + data[data.find(b"\r", start) + 1 :]
-        return house_facts(decode(data)[1][0])
+        return facts_or_none(decode(data)[1][0])
 
     early = without(ONE, b"PAPP")
     assert early["va"] is None and early["i"] == [12000]
@@ -461,7 +462,7 @@ def test_a_label_that_cannot_be_is_left_out_where_the_others_agree():
         data = good
         for label, text in changes:
             data = swap(STANDARD, data, label, text)
-        assert house_facts(decode(data)[1][0]) is None, changes
+        assert facts_or_none(decode(data)[1][0]) is None, changes
 
 
 def test_the_installer_says_that_the_house_feeds_in():
