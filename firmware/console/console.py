@@ -12,6 +12,7 @@ from firmware.station import Station
 
 _LONGEST_LINE = const(512)  # bytes
 _BYTES_A_MS = const(11)  # at 115200 baud
+_ROOM = const(128)  # bytes in the chip's UART: Python stands still until more have been sent
 _LOST_MS = const(5000)  # a terminal that reads nothing for so long loses the rest of the reply
 _WAIT_MS = const(20)  # how often a reply tries again while the terminal reads nothing
 
@@ -139,6 +140,8 @@ class Console:
             for line in part:
                 line = "" if line is None else line + "\n"  # None: it is not found yet
                 pause = len(line) // _BYTES_A_MS + 1 if line and runtime.DEVICE else 0
+                if pause and len(line) > _ROOM and not cancelled:  # making it took time, too
+                    cancelled = await _sleep(0)
                 left = _LOST_MS
                 self._torn = True
                 while line:
@@ -152,13 +155,19 @@ class Console:
                         left -= _WAIT_MS
                         await runtime.sleep_ms(_WAIT_MS)
                 self._torn = False
-                try:
-                    if not cancelled:
-                        await runtime.sleep_ms(pause)
-                except asyncio.CancelledError as why:
-                    cancelled = why
+                if not cancelled:
+                    cancelled = await _sleep(pause)
         if cancelled:
             raise cancelled
+
+
+async def _sleep(ms):
+    """Lets other tasks have their turn. Returns the cancellation that came meanwhile, or None."""
+    try:
+        await runtime.sleep_ms(ms)
+        return None
+    except asyncio.CancelledError as why:
+        return why
 
 
 def _continues(byte):

@@ -125,6 +125,47 @@ async def test_a_long_reply_lets_others_have_their_turns():
     assert len(turns) >= len(lines)
 
 
+class Uart:
+    """A chip's: 128 bytes have room in it, and it sends 11.5 a ms. Python stands still while the
+    rest of a text waits for room."""
+
+    def __init__(self):
+        self.us = 0
+        self.empty_us = 0  # when all is sent
+        self.turn_us = 0  # when others had their turn
+        self.longest_us = 0  # between two turns
+        self.said = ""
+
+    def write(self, text):
+        self.said += text
+        self.empty_us = max(self.empty_us, self.us) + len(text) * 1000000 // 11520
+        self.us = max(self.us, self.empty_us - 128 * 1000000 // 11520)
+
+    async def sleep_ms(self, ms):
+        self.longest_us = max(self.longest_us, self.us - self.turn_us)
+        self.us += ms * 1000
+        self.turn_us = self.us
+
+
+async def test_a_long_line_is_not_made_and_written_in_one_step():
+    before = runtime.DEVICE, runtime.sleep_ms
+    uart = Uart()
+
+    def lines():
+        for n in (900, 100, 120, 0, 600):
+            uart.us += 60000  # what making it takes
+            yield "x" * n
+
+    try:
+        runtime.DEVICE = True
+        runtime.sleep_ms = uart.sleep_ms
+        await Console(None, uart.write).reply(lines())
+    finally:
+        runtime.DEVICE, runtime.sleep_ms = before
+    assert len(uart.said) == 1720 + 5 + 3 and uart.said.endswith("\nok\n")
+    assert uart.longest_us < 80000, uart.longest_us
+
+
 async def test_who_does_not_read_loses_the_rest():
     console = Typed(b"")
     room = [8]
