@@ -52,8 +52,9 @@ class Addresses:
         if answer is None:
             if len(self._lookups) >= _MAX_LOOKUPS:
                 raise OSError("no address for %s: too many lookups hang" % host)
-            self._lookups[server] = answer = []
-            self._start_lookup(host, port, answer)
+            answer = []
+            self._start_lookup(host, port, answer)  # OSError: no memory for a thread
+            self._lookups[server] = answer
         for _ in range(timeout_s * 1000 // _POLL_MS):
             if answer:
                 break

@@ -37,3 +37,23 @@ async def test_lookups_that_hang_are_few_and_go_when_they_end():
         answer.append("an answer that comes late")
     await addresses.resolve("127.0.0.1", 80, 1)
     assert len(addresses._lookups) == 0
+
+
+async def test_a_lookup_that_found_no_room_for_its_thread_is_made_again():
+    class Full(dial.Addresses):
+        """Where FreeRTOS has no room for a thread's stack."""
+
+        def _start_lookup(self, host, port, answer):
+            if full:
+                raise OSError("can't create thread")
+            dial.Addresses._start_lookup(self, host, port, answer)
+
+    full, addresses = True, Full()
+    try:
+        await addresses.resolve("127.0.0.1", 80, 1)
+    except OSError as why:
+        assert "thread" in str(why)
+    else:
+        raise AssertionError("no room, no answer")
+    full = False
+    assert await addresses.resolve("127.0.0.1", 80, 1)
