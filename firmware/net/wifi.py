@@ -13,15 +13,27 @@ _MAX_PAUSE_MS = const(60000)  # between attempts
 _RADIO_RESTART = const(5)  # failures in a row after which the radio is switched off and on
 _ASK_AGAIN_MS = const(60000)  # for the time, without an answer
 _DAY_MS = const(86400000)
-# What `WLAN.status()` says of a failure, in words.
-_REASONS = {200: "the access point fell silent", 201: "no such network", 202: "wrong password"}
+# What `WLAN.status()` says of a failure, in words: ESP-IDF's wifi_err_reason_t, and MicroPython's
+# own 1001 (STAT_CONNECTING).
+_WEAK = const("wrong password, or too weak a signal")
+_REASONS = {
+    15: _WEAK,
+    200: "the access point fell silent",
+    201: "no such network",
+    202: "wrong password",
+    204: _WEAK,
+    210: "the network is secured in a way that this chip can't",
+    211: "the network is less secure than a password asks for: an open one takes none",
+    1001: "no answer, or no address by DHCP",
+}
 
 
 def describe() -> tuple:
     """(whether it is connected, how it is in words), for the self-test and diagnostics."""
     wlan = network.WLAN(network.STA_IF)
     if not wlan.isconnected():
-        return False, "not connected, status %s" % wlan.status()
+        status = wlan.status()
+        return False, "not connected: %s" % _REASONS.get(status, status)
     return True, "%s, %s dBm" % (wlan.ifconfig()[0], wlan.status("rssi"))
 
 

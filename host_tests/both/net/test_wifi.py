@@ -199,6 +199,17 @@ async def test_the_password_is_never_logged():
         assert "secret" not in " ".join(log.lines)
 
 
+async def test_a_failure_is_told_in_words():
+    radio = Radio(15, 1001, 211, 77, "ok")
+    async with Kept(radio) as log:
+        await until(lambda: len(log.lines) == 1)
+        known = "not connected: wrong password, or too weak a signal"
+        assert radio.wifi.describe() == (False, known)
+        await until(radio.isconnected)
+        assert log.lines[0].startswith(known)
+        assert "DHCP" in log.lines[1] and "open one" in log.lines[2] and ": 77;" in log.lines[3]
+
+
 async def test_a_restarted_task_keeps_the_connection():
     radio = Radio("ok")
     async with Kept(radio):
