@@ -156,7 +156,7 @@ def _connector(station):
         for line in station.full.availability_lines():
             yield "availability: " + line
         yield "local list: " + station.full.local_list.describe()
-        yield "cache: %d idTags" % len(station.full.cache.entries)
+        yield "cache: %d idTags" % station.full.cache.count
     yield "reserved=%s" % (station.session.reservation is not None)
     for name in "pilot plugged contactor locked duty phases offered_ma".split():
         yield "%s=%s" % (name, getattr(evse, name))

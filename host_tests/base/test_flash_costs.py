@@ -21,13 +21,18 @@ def test_what_runs_while_energy_flows_is_short(blocks, slots, geometry):
         if name.startswith(WHILE_NO_ENERGY_FLOWS):
             continue
         for cost in costs:
-            assert cost.most[0] <= READS, (name, cost.most)
+            # where LittleFS moves a folder's metadata it looks through all of them for its parent
+            most = 2 * READS if cost.most[2] > 1 else READS
+            assert cost.most[0] <= most, (name, cost.most)
             erases.append(cost.most[2])
-            # each of its steps, of which there are some 300, is short
-            assert cost.most[2] <= 1 or not name.startswith("SendLocalList"), (name, cost.most)
     # LittleFS compacts a folder's metadata now and then, which is an erase more, or two
     assert max(erases) <= 3
     assert sum(n > 1 for n in erases) < len(erases) // 20
+    lists = [
+        cost for name, costs in board.rows if name.startswith("SendLocalList") for cost in costs
+    ]
+    erasing = sum(cost.erasing for cost in lists)
+    assert erasing > 50 and sum(cost.erasing_more for cost in lists) < erasing // 20
     typical = {}
     for name, costs in board.rows:
         typical[name] = sorted(cost.all for cost in costs)[len(costs) // 2]

@@ -54,7 +54,8 @@ async def a_life(rig):
         await rig.until(status="Preparing")
         await rig.console(f"authorize VISITOR-{n:012}")
         await rig.until(status="Available")
-    assert len(await rig.console("cache")) == 64
+    kept = len(await rig.console("cache"))
+    assert 56 < kept <= 64
     assert await change(point, "LocalPreAuthorize", "true") == "Accepted"
     asked = len(house.calls("Authorize"))
     await rig.console("sim ready")
@@ -72,7 +73,7 @@ async def a_life(rig):
     await house.heard_of("BootNotification", count=2)
     point = await rig.online()
     assert await version(point) == 401
-    assert len(await rig.console("cache")) == 64
+    assert len(await rig.console("cache")) == kept
     no_task_was_out_of_memory(rig)
 
 

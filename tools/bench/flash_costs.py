@@ -47,12 +47,15 @@ SAVED_LINES = 40
 
 
 class Cost:
-    """The most of one step, and all of an operation."""
+    """The most of one step, and all of an operation; how many steps erased something, and how many
+    of these more than one block."""
 
     def __init__(self, flash):
         self.flash = flash
         self.most = (0, 0, 0)
         self.all = (0, 0, 0)
+        self.erasing = 0
+        self.erasing_more = 0
         self.last = self._now()
 
     def _now(self):
@@ -63,6 +66,8 @@ class Cost:
         now = self._now()
         step = tuple(n - last for n, last in zip(now, self.last))
         self.last = now
+        self.erasing += step[2] > 0
+        self.erasing_more += step[2] > 1
         self.most = tuple(map(max, self.most, step))
         self.all = tuple(a + b for a, b in zip(self.all, step))
 

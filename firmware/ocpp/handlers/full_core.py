@@ -212,7 +212,7 @@ class FullCore:
 
     def cache_lines(self):
         """Generator: the cache for people, what was heard of last first."""
-        for record in list(self.cache.entries):
+        for record in self.cache.records():
             yield self.describe(Known(record))
 
     def heard(self, id_tag: str, info: dict) -> None:

@@ -36,7 +36,7 @@ class Rig:
         return Rig(self.files, endpoint)
 
     def ids(self):
-        return [Known(record).id_tag for record in self.cache.entries]
+        return [Known(record).id_tag for record in self.cache.records()]
 
     def status(self, id_tag):
         known = self.cache.find(id_tag)
@@ -57,14 +57,34 @@ def test_the_newest_word_counts():
     assert rig.status("A") == "Blocked" and len(rig.ids()) == 2
 
 
-def test_sixty_four_of_them_and_the_least_recently_used_goes():
+def test_sixty_four_of_them_and_the_least_recently_used_go():
     rig = Rig()
     for n in range(64):
         rig.cache.put("ID%d" % n, ACCEPTED)
+    assert rig.cache.count == 64 == len(rig.ids())
     assert rig.status("ID0") == "Accepted"  # used
     rig.cache.put("NEW", ACCEPTED)
-    assert len(rig.ids()) == 64
-    assert rig.status("ID1") is None and rig.status("ID0") and rig.status("ID2")
+    assert rig.ids() == ["NEW", "ID0"] + ["ID%d" % n for n in range(63, 8, -1)]
+    assert rig.cache.count == 57 and rig.status("ID8") is None and rig.status("ID9")
+    for n in range(300):
+        rig.cache.put("MORE%d" % n, ACCEPTED)
+        assert 57 <= rig.cache.count == len(rig.ids()) <= 64 and rig.ids()[0] == "MORE%d" % n
+    again = rig.again()
+    assert again.cache.count == len(again.ids()) >= 56
+
+
+def test_few_of_them_are_in_memory():
+    """The others are found in the file, whatever their length."""
+    rig = Rig()
+    tags = ["x" * (n % 21) + "%d" % n for n in range(40)] + [""]
+    for n in range(41):
+        rig.cache.put(tags[n], {"status": "Accepted", "parentIdTag": "P" * (n % 20)})
+        assert len(rig.cache._newest) <= 8
+    for n in range(41):
+        assert rig.cache.find(tags[n].upper()).parent_id_tag == "P" * (n % 20)
+    assert rig.cache.count == 41 == len(rig.ids())
+    assert rig.ids()[:2] == [tags[40], tags[39]]  # used last
+    assert rig.status("x") is None and rig.status("xx1") is None
 
 
 def test_those_that_may_not_charge_go_first():
@@ -75,9 +95,7 @@ def test_those_that_may_not_charge_go_first():
     rig.cache.put("OVER", {"status": "Accepted", "expiryDate": 1799999999})
     rig.cache.put("LATER", {"status": "Accepted", "expiryDate": 1800000001})
     rig.cache.put("NEW", ACCEPTED)
-    assert len(rig.ids()) == 63
-    assert rig.status("BLOCKED") is None and rig.status("OVER") is None
-    assert rig.status("LATER") and rig.status("ID0") and rig.status("NEW")
+    assert rig.ids() == ["NEW", "LATER"] + ["ID%d" % n for n in range(60, 5, -1)]
 
 
 def test_it_is_written_ten_minutes_after_a_change():
@@ -154,3 +172,19 @@ def test_a_full_flash_is_only_logged():
     rig.cache.put("A", ACCEPTED)
     rig.wait(TEN_MINUTES)
     assert rig.log.errors() and rig.status("A") == "Accepted"
+    for n in range(30):  # then there are as many as there is memory for
+        rig.cache.put("B%d" % n, ACCEPTED)
+    assert rig.ids() == ["B%d" % n for n in range(29, 21, -1)] and rig.cache.count == 8
+
+
+def test_a_refusal_that_the_flash_does_not_take():
+    """What the file said of the idTag counts no more."""
+    rig = Rig()
+    rig.cache.put("A", ACCEPTED)
+    rig.cache.flush()
+    rig.files.limit = 0
+    rig.cache.put("A", BLOCKED)
+    assert rig.log.errors() and rig.status("A") == "Blocked"
+    for n in range(30):
+        rig.cache.put("B%d" % n, ACCEPTED)
+    assert rig.status("A") is None and rig.again().ids() == []
