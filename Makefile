@@ -32,9 +32,9 @@ demo: setup  ## a charging session, live on a local page; RUNTIME=micropython, A
 fleet: setup  ## N stations (200) at once against URL or a central system of our own, live, until Ctrl-C
 	$(VENV) -m tools.fleet --users $(or $(N),200) $(if $(URL),--host $(URL)) $(ARGS)
 
-# -n: see CONTRIBUTING.md. Python's caches are wanted even where the user does without: each worker
-# would compile every test by itself.
-PYTEST = PYTHONDONTWRITEBYTECODE= $(VENV) -m pytest -n 3 --dist loadgroup
+# Python's caches are wanted even where the user does without: each worker would compile every test
+# by itself.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(VENV) -m pytest -n 3 --dist worksteal
 
 test: setup  ## what a change can break, on all runtimes; ARGS="-k name" (ten minutes)
 	@echo "about ten minutes on two cores; what takes longer is in make test-long"

@@ -2,14 +2,12 @@
 
 micropython -m host_tests.both_runner < TESTS      one a line: MODULE TEST
 
-Lines that begin with \\x01 are for conftest.py: `start MODULE TEST`, then the same with `pass` and
-the ms, with `skip` and the reason, or with `fail`. All else is what the test printed, or the
-traceback of its failure.
+For each it says in a line that begins with \\x01: `pass`, `skip` and the reason, or `fail`. All
+before that is what the test printed, or the traceback of its failure.
 """
 
 import gc
 import sys
-import time
 
 from host_tests import virtual
 
@@ -22,33 +20,32 @@ def say(*words):
 def run(module_name, name):
     """Runs one test; what it needs no more is dropped."""
     gc.collect()
-    say("start", module_name, name)
-    begin = time.ticks_ms()
     try:
         __import__(module_name)
         module = sys.modules[module_name]
         result = getattr(module, name)()
         if hasattr(result, "send"):
             virtual.run(result)
-        say("pass", module_name, name, str(time.ticks_diff(time.ticks_ms(), begin)))
+        say("pass")
         delattr(module, name)  # makes room for the next
     except Exception as error:
         if type(error).__name__ == "Skip":
-            say("skip", module_name, name, str(error))
+            say("skip", str(error))
         else:
             sys.print_exception(error, sys.stdout)
-            say("fail", module_name, name)
+            say("fail")
 
 
 def main():
     """Runs the tests in the order given."""
     __import__("firmware.station")  # what most tests need, before the heap is in pieces
-    tests = [line.split() for line in sys.stdin]
-    for number in range(len(tests)):
-        module_name = tests[number][0]
-        run(module_name, tests[number][1])
-        if number + 1 == len(tests) or tests[number + 1][0] != module_name:
-            sys.modules.pop(module_name, None)
+    before = None
+    for line in sys.stdin:
+        module_name, name = line.split()
+        if module_name != before:
+            sys.modules.pop(before, None)
+            before = module_name
+        run(module_name, name)
 
 
 main()

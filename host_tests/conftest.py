@@ -2,17 +2,18 @@
 
 A file `test_x.py` in a folder of `both/` is collected by pytest as usual, for CPython, and once
 more for each desktop MicroPython: `test_x.py::test_a[micropython]` and `[micropython32]`, the
-latter with the heap of a board with PSRAM. One process runs all tests of a folder on one runtime.
+latter with the heap of a board with PSRAM. A process runs tests of a folder, one after the other,
+as pytest asks for them.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import gc
 import inspect
 import os
 import subprocess
-import tempfile
 import threading
 from pathlib import Path
 
@@ -72,7 +73,8 @@ class MicroPythonTest(pytest.Item):
     def runtest(self):
         if runtimes.find(self.bits) is None:
             pytest.skip(runtimes.why_missing(self.bits))
-        outcome, text = _results_of_folder(self)[self.module, self.test]
+        process = Process.of_folder(self.path.parent, self.bits)
+        outcome, text = process.run(self.module, self.test)
         if outcome == "skip":
             pytest.skip(text)
         if outcome == "fail":
@@ -92,105 +94,69 @@ class MicroPythonFailure(Exception):
     """A test failed there; the text is what the process printed."""
 
 
-# of a folder on a MicroPython, by (module, test): (pass, skip or fail; what was said)
-_results: dict[tuple[Path, int], dict[tuple[str, str], tuple[str, str]]] = {}
+class Process:
+    """A MicroPython that runs tests of one folder, one after the other, until one ends it."""
 
+    running: dict[int, Process] = {}  # the one of each width
 
-def _results_of_folder(item):
-    """Runs the folder's selected tests, the first time that one of them is asked for."""
-    key = (item.path.parent, item.bits)
-    if key not in _results:
-        same = [i for i in item.session.items if isinstance(i, MicroPythonTest)]
-        tests = [(i.module, i.test) for i in same if (i.path.parent, i.bits) == key]
-        _results[key] = _run_tests(item.bits, tests)
-    return _results[key]
-
-
-def _run_tests(bits, tests):
-    """Runs tests of several modules in one process; in another one those after a test that has
-    ended it."""
-    errors = runtimes.compile_mpy()
-    results = {}
-    while len(results) < len(tests):
-        left = [test for test in tests if test not in results]
-        text, end, running = _run_process(bits, left, results)
-        if len(results) < len(tests):
-            guilty = running if running in left and running not in results else left[0]
-            results[guilty] = ("fail", f"{text}\n{end} while running {running}")
-    for test, (outcome, said) in results.items():
-        if outcome == "fail" and errors:
-            said += "\nThe compiler refused:\n" + "\n".join(errors.values())
-        results[test] = (outcome, said)
-    return results
-
-
-def _run_process(bits, tests, results):
-    """Adds to `results`; returns what was said since, how the process ended, and at which test."""
-    command = [*runtimes.command(bits), "-m", "host_tests.both_runner"]
-    with tempfile.TemporaryFile("w+") as orders:
-        orders.write("".join(f"{module} {test}\n" for module, test in tests))
-        orders.seek(0)
-        process = subprocess.Popen(
-            command,
+    def __init__(self, folder, bits):
+        self.folder = folder
+        self.errors = runtimes.compile_mpy_once()
+        self.process = subprocess.Popen(
+            [*runtimes.command(bits), "-m", "host_tests.both_runner"],
             env=runtimes.environment(),
             cwd=runtimes.MPY,
-            stdin=orders,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
         )
-    text, running, waited = "", None, threading.Timer(TIMEOUT_S, process.kill)
-    waited.start()
-    for line in process.stdout:
-        line = line.decode(errors="replace")
-        if not line.startswith("\x01"):
-            text += line
-            continue
-        word, module, test, *rest = line[1:].split(maxsplit=3)
-        waited.cancel()
-        waited = threading.Timer(TIMEOUT_S, process.kill)
-        waited.start()
-        running = (module, test)
-        if word != "start":
-            results[running] = (word, rest[0].strip() if word == "skip" else text)
+
+    @classmethod
+    def of_folder(cls, folder, bits):
+        process = cls.running.get(bits)
+        if process and (process.folder != folder or process.process.poll() is not None):
+            process.end()
+            process = None
+        if process is None:
+            process = cls.running[bits] = cls(folder, bits)
+        return process
+
+    def run(self, module, test):
+        """Returns (pass, skip or fail, what was said)."""
+        killer = threading.Timer(TIMEOUT_S, self.process.kill)
+        killer.start()
         text = ""
-    waited.cancel()
-    code = process.wait()
-    return text, f"exit code {code}" + (f" (after {TIMEOUT_S} s)" if code == -9 else ""), running
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it has ended, and says why
+                print(module, test, file=self.process.stdin, flush=True)
+            for line in self.process.stdout:
+                said, verdict, words = line.partition("\x01")
+                text += said
+                if verdict:
+                    word, _, why = words.strip().partition(" ")
+                    break
+            else:
+                word, code = "fail", self.process.wait()
+                text += f"exit code {code}" + (f" (after {TIMEOUT_S} s)" if code == -9 else "")
+        finally:
+            killer.cancel()
+        if word == "fail" and self.errors:
+            text += "\nThe compiler refused:\n" + "\n".join(self.errors.values())
+        return word, why if word == "skip" else text
+
+    def end(self):
+        """It ends when it gets no more orders."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
 
 
-# --- which tests run in the same worker of xdist ---
-
-# Those that share a MicroPython's process, and those that are not to run beside each other. (Not
-# by xdist_group: pytest 9.2 and xdist 3.8 do not understand each other there.)
-TOGETHER = {
-    "console/test_repl.py": "board",
-    "tools/test_flash.py": "board",
-    "tools/test_package.py": "board",
-    "proof/test_frozen.py": "frozen",
-    "proof/test_frozen_full.py": "frozen",
-    "tools/test_live.py": "live",
-}
-
-
-def group(nodeid):
-    """The name of the group of tests that one worker runs; most tests are one by themselves."""
-    path, _, name = nodeid.partition("::")
-    path = path.removeprefix("host_tests/")
-    label = name.rpartition("[")[2].rstrip("]")
-    if path.startswith("both/") and label in RUNTIMES:
-        return f"{Path(path).parent} {label}"
-    return TOGETHER.get(path, nodeid)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log):
-    from xdist.scheduler import LoadScopeScheduling  # only xdist calls this
-
-    class Groups(LoadScopeScheduling):
-        def _split_scope(self, nodeid):
-            return group(nodeid)
-
-    return Groups(config, log)
+def pytest_sessionfinish():
+    for process in Process.running.values():
+        process.end()
 
 
 # --- async tests and skips on CPython ---
@@ -243,7 +209,7 @@ class MicroPython:
 
     def environment(self, source=False):
         if not source:
-            errors = runtimes.compile_mpy()
+            errors = runtimes.compile_mpy_once()
             assert not errors, "\n".join(errors.values())
         return runtimes.environment(source=source)
 
@@ -291,6 +257,7 @@ def micropython():
 
 # What `make test` leaves to `make test-long`: beginnings of node ids in host_tests.
 LONG = (
+    "base/test_wear.py::test_busy_days_leave_the_flash_20_years[100 periods",
     "behaviours/test_start_full.py",
     "console/test_repl.py",
     "proof/test_fuzz.py::test_the_tool",
@@ -320,7 +287,8 @@ SLOW = (
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
-    """Marks tests as `micropython`, `slow` and `long` by where they are and by what runs them."""
+    """Marks tests as `micropython`, `slow` and `long` by where they are and by what runs them.
+    Slow ones come first, so that at the end all workers have something to do."""
     for item in items:
         place = item.nodeid.removeprefix("host_tests/")
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
@@ -331,6 +299,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker("long")
         if place.startswith(SLOW) or item.get_closest_marker("long"):
             item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.hookimpl(trylast=True)

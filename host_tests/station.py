@@ -132,10 +132,10 @@ class Rig:
             command = [*frozen.command(self.heap), *entry]
             folder, environment = self.folder, frozen.environment()
         elif self.runtime == "cpython":
-            runtimes.compile_mpy()
+            runtimes.compile_mpy_once()
             command = [sys.executable, str(runtimes.ROOT / "main.py")]
         else:
-            runtimes.compile_mpy()
+            runtimes.compile_mpy_once()
             command = [*runtimes.command(BITS[self.runtime], self.heap), *entry]
         self.errors = open(self.folder / "station.log", "ab")
         self.process = await asyncio.create_subprocess_exec(

@@ -35,7 +35,7 @@ async def program(name, code, *args):
     else:
         if runtimes.find(BITS[name]) is None:
             pytest.skip(runtimes.why_missing(BITS[name]))
-        assert not runtimes.compile_mpy()
+        assert not runtimes.compile_mpy_once()
         command, env = [*runtimes.command(BITS[name]), "-c", start + code], runtimes.environment()
     process = await asyncio.create_subprocess_exec(
         *command, env={**os.environ, **env}, cwd=runtimes.MPY, stdout=subprocess.PIPE
