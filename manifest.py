@@ -21,7 +21,6 @@ PC_ONLY = (
     "firmware/board/simulated/meter_slave.py",
     "firmware/board/simulated/tic_encoder.py",
     "firmware/board/simulated/world.py",
-    "firmware/command_line.py",
 )
 
 if not options.pc:

@@ -16,18 +16,18 @@ def main(arguments: list) -> None:
 def _main_on_a_pc(arguments):
     """Runs a station on a PC. Wrong options give one line on stderr and the exit code 2."""
     # Only a PC has a command line; `_main_on_the_device` says why `program` is imported late.
-    from firmware import command_line, program
+    from firmware import options, program
 
     if "--help" in arguments or "-h" in arguments:
-        print(command_line.HELP)
+        print(options.HELP)
         return
     try:
-        options = command_line.parse(arguments)
-        outcome = program.run(options)
+        given = options.parse(arguments)
+        outcome = program.run(given)
         if outcome == "update":
             from firmware.base import restart  # rare: after an update
 
-            restart.restart_program(options.state, arguments)
+            restart.restart_program(given.state, arguments)
     except (ValueError, OSError) as error:
         sys.stderr.write("wallbridge: %s\n" % error)
         sys.exit(2)

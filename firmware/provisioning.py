@@ -13,11 +13,16 @@ options of a device's start.
      "switch_s": 60,                          the vehicle's rest while its phases are switched
      "ca": "ca.der", "insecure": false,
      "board": "devkit", "pins": {...},        see board/pins.py; by default as fits the chip
-     "aiorepl": false}                        for developers: see console/repl.py
+     "aiorepl": false}                        for developers: see console/console.py
 
 Only `model` must be there. Without IMaxUser and PhaseNumber no current is offered.
+`calibrate` measures two of the pins' values and stores them.
 """
 
+import json
+import os
+
+from firmware.base.runtime import const
 from firmware.board import pins
 from firmware.charging import models
 from firmware.options import Options, checked_key
@@ -30,6 +35,9 @@ _OBJECTS = ("keys", "wifi", "pins")
 _FLAGS = ("insecure", "aiorepl", "feeds_in")
 _LONGEST_METER_NUMBER = 40
 _HOST = "abcdefghijklmnopqrstuvwxyz0123456789-.:"  # the characters of a host's name or address
+# Of a calibration.
+_MOST_OFF_MV = const(150)  # from the values as calculated: about 1.8 V of CP
+_BURSTS = const(16)  # whose mean counts; as many before them let the voltage settle
 _SOCKET_PINS = ("pp", "lock_close")  # a socket needs these, an attached cable does not
 
 
@@ -128,3 +136,52 @@ def _keys(given, reference):
         checked["IMaxUser"] = "0"
         checked["PhaseNumber"] = checked.get("PhaseNumber", "1")
     return checked
+
+
+def calibrate(board, chip: str) -> list:
+    """Measures what the pilot's ADC pin reads at +12 and -12 V (docs/wiring.md, Levels). For a
+    station that has ended: nothing else may use the board. Returns lines that say what was
+    measured; `provision.json` has both levels then, for the next start. `chip`: as `runtime.chip`
+    names it. Raises ValueError with a text that says what to do; then nothing was stored."""
+    with open(FILE) as file:
+        given = json.load(file)
+    used = check(given, chip).pins
+    minus_mv, plus_mv = int(used["cp_minus_mv"]), int(used["cp_plus_mv"])
+    changes = dict(given.get("pins", {}))
+    for name in ("cp_minus_mv", "cp_plus_mv"):
+        changes.pop(name, None)
+    given["pins"] = changes
+    calculated = check(given, chip).pins
+    board.permit(False)
+    for name, permille in (("cp_plus_mv", 1000), ("cp_minus_mv", 0)):
+        board.pilot(permille)
+        cp_mv = _mean(board)
+        if board.adc_error:
+            raise ValueError(board.adc_error)
+        # back to what the pin reads, by the two levels that the board counts with
+        changes[name] = str(minus_mv + ((cp_mv + 12000) * (plus_mv - minus_mv) + 12000) // 24000)
+    board.pilot(1000)
+    for name in ("cp_plus_mv", "cp_minus_mv"):
+        off = int(changes[name]) - int(calculated[name])
+        if abs(off) > _MOST_OFF_MV:
+            raise ValueError(
+                "%s: the pin reads %s mV, %d off what docs/wiring.md says: unplug the cable; else"
+                " check the supply, R1 to R8 and the driver. Nothing was stored"
+                % (name, changes[name], off)
+            )
+    check(given, chip)
+    with open(FILE + ".new", "w") as file:
+        json.dump(given, file)
+    os.rename(FILE + ".new", FILE)
+    return ["%s=%s mV" % (name, changes[name]) for name in ("cp_plus_mv", "cp_minus_mv")]
+
+
+def _mean(board):
+    """The mean of CP's voltage, mV."""
+    total = count = 0
+    for n in range(2 * _BURSTS):
+        board.read()
+        if n >= _BURSTS:
+            total += sum(board.burst)
+            count += len(board.burst)
+    return total // count

@@ -10,10 +10,9 @@ from firmware.charging.evse import Evse, Limits
 from firmware.charging.faults import Faults
 from firmware.charging.session import Session
 from firmware.metering.meter import Meter
-from firmware.ocpp import LinkDown, authorization, keys
+from firmware.ocpp import LinkDown, authorization, handlers, keys
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.connection import Connection
-from firmware.ocpp.handlers import dispatch
 from firmware.ocpp.registration import Registration
 from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.sampler import Sampler
@@ -42,8 +41,8 @@ _VITAL = ("control", "journal", "session")
 class Station:
     """A charging station from its start to a Reset.
 
-    `parts` are those that outlive it (firmware/parts.py). `restart_reason`: OCPP's reason for the
-    end of a transaction that was still open at the last restart.
+    `parts` are those that outlive it (program.py). `restart_reason`: OCPP's reason for the end of
+    a transaction that was still open at the last restart.
     """
 
     def __init__(self, parts, restart_reason: str):
@@ -113,7 +112,7 @@ class Station:
 
         # OCPP
         self.rpc = Rpc(
-            lambda action, payload: dispatch.handle(self, action, payload),
+            lambda action, payload: handlers.handle(self, action, payload),
             log("rpc"),
             lambda: config.int("MessageTimeout"),
             clock.ms,

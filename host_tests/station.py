@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware import command_line, parts, program
+from firmware import options, program
 from host_tests import virtual
 from tools import frozen, runtimes
 from tools.central import House
@@ -115,7 +115,7 @@ class Rig:
             self._typed = asyncio.Queue()
             self._said = asyncio.Queue()
             self._text = ""
-            station_parts = parts.Parts(command_line.parse(self.words()))
+            station_parts = program.Parts(options.parse(self.words()))
             work = program.serve(station_parts, self._typed.get, self._write)
             self.task = asyncio.create_task(work)
             return

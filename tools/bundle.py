@@ -29,8 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import firmware  # noqa: E402
-from firmware.base.bundle import UNSIGNED  # noqa: E402
-from firmware.base.manifest import verify  # noqa: E402
+from firmware.base.bundle import UNSIGNED, verify_signature  # noqa: E402
 from firmware.base.store import Files, Store  # noqa: E402
 from tools import image, runtimes  # noqa: E402
 
@@ -148,7 +147,7 @@ def show(data: bytes, public: bytes | None) -> str:
     signature, manifest = rest[:signature_size], rest[signature_size:][:manifest_size]
     text = manifest.decode() + f"{len(data)} bytes, " + ("signed" if signature else "not signed")
     if public and signature:
-        good = asyncio.run(verify(public, signature, hashlib.sha256(manifest).digest()))
+        good = asyncio.run(verify_signature(public, signature, hashlib.sha256(manifest).digest()))
         text += " by this key" if good else " by ANOTHER key"
     return text
 

@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from firmware.base import manifest  # noqa: E402
+from firmware.base import bundle  # noqa: E402
 from tools import board, board_facts, image, runtimes  # noqa: E402
 from tools.board import Board, Trouble  # noqa: E402
 from tools.image import esptool  # noqa: E402
@@ -123,8 +123,9 @@ def unpacked(head: bytes) -> dict[str, str]:
     line, _, rest = head.partition(b"\n")
     try:
         lines = io.BytesIO(rest[int(line.split()[3]) :])
-        return {entry.path: entry.sha256 for entry in manifest.entries(manifest.read_lines(lines))}
-    except (IndexError, ValueError, manifest.BadBundle):
+        entries = bundle.manifest_entries(bundle.manifest_lines(lines))
+        return {entry.path: entry.sha256 for entry in entries}
+    except (IndexError, ValueError, bundle.BadBundle):
         return {}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from firmware import command_line  # noqa: E402
+from firmware import options  # noqa: E402
 from firmware.charging import faults, models  # noqa: E402
 from firmware.console import commands, selftest  # noqa: E402
 from firmware.ocpp import keys  # noqa: E402
@@ -69,7 +69,7 @@ def key_table() -> str:
 def option_table() -> str:
     """The options of the command line on a PC."""
     found = []
-    for line in command_line.HELP.split("\n")[1:]:
+    for line in options.HELP.split("\n")[1:]:
         option = re.match(r"  (--\S+(?: \S+)?)\s+(.*)", line)
         if option:
             found.append([f"`{option[1]}`", option[2]])

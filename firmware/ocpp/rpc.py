@@ -1,13 +1,15 @@
 """Remote calls in both directions over one link (OCPP-J 4).
 
 A message comes in by `Rpc.received`, the JSON reader, the schemas and the handler. It goes out by
-the JSON writer and `WebSocket.send`.
+`json_pieces`, which makes its text of lists and dicts (OCPP-J 4.2), and `WebSocket.send`. A long
+list in it may be a generator, whose members are made one by one while they are written.
 """
 
 import asyncio
 import binascii
 
 from firmware.base import runtime
+from firmware.base.runtime import const
 from firmware.ocpp import (
     CALL,
     CALLERROR,
@@ -17,12 +19,16 @@ from firmware.ocpp import (
     LinkDown,
     Unanswered,
     json_reader,
-    json_writer,
     schemas,
 )
 
 # The answers to these hold nothing that we need: any empty value is accepted.
 _EMPTY_ANSWERS = ("MeterValues", "StatusNotification", "StopTransaction")
+# How a message's text is made.
+_PIECE = const(192)  # characters: about so much is masked and sent at a time
+_AT_ONCE = const(2)  # members that are written in one go, if none of them is large
+_LARGE = const(12)  # members
+_GENERATOR = type(member for member in ())
 
 
 class Rpc:
@@ -168,11 +174,11 @@ class Rpc:
         try:
             if isinstance(answer, Exception):
                 raise answer
-            return await json_writer.write([CALLRESULT, uid, answer])
+            return await json_pieces([CALLRESULT, uid, answer])
         except Exception as error:
             error = self._failure(action, error)
             message = [CALLERROR, uid, error.code, error.description[:255], {}]
-            return await json_writer.write(message)
+            return await json_pieces(message)
 
     def _failure(self, action, error):
         """Logs why a CALL is refused or its handler crashed. Returns the CallError to be sent."""
@@ -195,7 +201,7 @@ class Rpc:
     async def call(self, action: str, payload) -> dict:
         """Sends a CALL and returns the payload of its answer, checked. `payload` is a dict, or a
         coroutine function that returns one when the CALL's turn has come. A long list in it may be
-        a generator (json_writer.py).
+        a generator.
 
         Raises CallError for a CALLERROR or an answer that lacks a required field; LinkDown when
         the link is lost; asyncio.TimeoutError when no answer comes within MessageTimeout though
@@ -227,7 +233,7 @@ class Rpc:
         if callable(payload):
             payload = await payload()
             await asyncio.sleep(0)
-        return await json_writer.write([CALL, self.waiting, action, payload])
+        return await json_pieces([CALL, self.waiting, action, payload])
 
     async def _wait_for_answer(self, link):
         """Waits for the answer to our CALL. MessageTimeout begins when the message can have
@@ -259,3 +265,68 @@ class Rpc:
     def _active(self):
         """A message went out or came in."""
         self.active_ms = self._now_ms()
+
+
+async def json_pieces(message: list) -> list:
+    """The text of a message, in pieces. Lets other tasks run after each piece. Raises TypeError
+    for what JSON can't express."""
+    if not any(_is_large(member) for member in message):  # as in most messages
+        return [runtime.json_text(message)]
+    text = ""
+    pieces = []
+    for part in _parts(message):
+        if text and len(text) + len(part) > _PIECE:
+            pieces.append(text)
+            text = part
+            await asyncio.sleep(0)
+        else:
+            text += part
+    pieces.append(text)
+    return pieces
+
+
+def _is_large(value) -> bool:
+    """Whether it has many members, or members that have members themselves."""
+    kind = type(value)
+    if kind is _GENERATOR:
+        return True
+    if kind is not dict and kind is not list:
+        return False
+    if len(value) > _LARGE:
+        return True
+    for member in value.values() if kind is dict else value:
+        kind = type(member)
+        if kind is dict or kind is list or kind is _GENERATOR:
+            return True
+    return False
+
+
+def _parts(value):
+    """Generator: the text of a list, a generator or an object, some members at a time."""
+    is_object = type(value) is dict
+    mark = "{" if is_object else "["
+    some = {} if is_object else []  # members that come next and are not large
+    for name in value:  # or the member itself
+        member = value[name] if is_object else name
+        is_large = _is_large(member)
+        if not is_large:
+            if is_object:
+                some[name] = member  # type: ignore[index]
+            else:
+                some.append(member)  # type: ignore[attr-defined]
+            if len(some) < _AT_ONCE:
+                continue
+        if some:
+            yield mark + runtime.json_text(some)[1:-1]
+            mark = ","
+            some = {} if is_object else []
+        if is_large:
+            yield mark + runtime.json_text(name) + ":" if is_object else mark
+            yield from _parts(member)
+            mark = ","
+    if some:
+        yield mark + runtime.json_text(some)[1:-1]
+        mark = ","
+    if mark != ",":  # there was no member
+        yield mark
+    yield "}" if is_object else "]"

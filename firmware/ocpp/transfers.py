@@ -1,5 +1,5 @@
 """The transfers that the central system asks for: the upload of diagnostics and the download of an
-update (`diagnostics.py`, `update.py`), one of each at most. `file_moves.py` moves the files.
+update (`diagnostics.py`, `update.py`), one of each at most. `net/transfer.py` moves the files.
 
 Each transfer is a job: an object with `message`, the action of its status notification, and a
 coroutine `run()`. A job notifies its statuses, waits and moves files through `Transfers`, which
@@ -14,6 +14,7 @@ import asyncio
 
 from firmware.base import runtime
 from firmware.base.runtime import const
+from firmware.net import tls
 from firmware.ocpp import CallError, LinkDown
 
 # The actions of the two status notifications, and the status while nothing is under way.
@@ -46,7 +47,7 @@ class Transfers:
         self.memory_is_low = False
         self._moving = None  # the task that moves a file
         self._jobs = {}  # message -> the tasks of its jobs that may not have ended
-        self.one_at_a_time = asyncio.Lock()  # held while a file moves
+        self._one_at_a_time = asyncio.Lock()  # held while a file moves
         self._to_tell = []  # (message, status) of each notification to be sent, oldest first
         self._all_told = asyncio.Event()  # set while there is none
         self._all_told.set()
@@ -192,18 +193,40 @@ class Transfers:
     async def download(self, url: str, sink) -> None:
         """Downloads a file into a sink (see net/transfer.py). Raises one of runtime.LINK_ERRORS,
         or what the sink raises."""
-        from firmware.ocpp import file_moves  # rare, with HTTP and FTP
+        from firmware.net import transfer  # rare, with HTTP and FTP
 
-        await file_moves.download(self, url, sink)
+        await self._transfer("download", url, lambda place: transfer.download(place, sink))
 
     async def upload(self, url: str, name: str, body) -> None:
         """Uploads `body` (a transfer.FileBody) as a file of this name into the folder that the URL
         tells. Raises one of runtime.LINK_ERRORS."""
-        from firmware.ocpp import file_moves  # rare, with HTTP and FTP
+        from firmware.net import transfer  # rare, with HTTP and FTP
 
-        await file_moves.upload(self, url, name, body)
+        await self._transfer("upload", url, lambda place: transfer.upload(place, name, body))
 
-    async def move(self, work) -> None:
+    async def _transfer(self, what, url, move):
+        """Moves a file by `move(location)`, a coroutine function, once no other file moves."""
+        from firmware.net import transfer  # as above
+
+        station = self.station
+        await self.notified(NOTIFIED_S)  # they need memory, too
+        async with self._one_at_a_time:
+            runtime.collect()  # so that the transfer's buffers lie close together
+            memory = _TlsMemory(station, self.log)
+            try:
+                location = transfer.Location(
+                    url, memory.tls_context, station.log("transfer"), station.connection.addresses
+                )
+                location.log.info("%s %s", what, location)
+                await self._move(move(location))
+            except tls.TlsFailed as why:
+                station.security_event("TLS: " + why.check)
+                raise
+            finally:
+                self.show_progress("")
+                memory.give_back()
+
+    async def _move(self, work):
         """Awaits the coroutine that moves a file, while there is memory for it."""
         if self.memory_is_low:
             work.close()
@@ -217,3 +240,37 @@ class Transfers:
             raise
         finally:
             self._moving = None
+
+
+class _TlsMemory:
+    """The memory for a transfer's TLS connections. On a board with room for a single one, the
+    central system's connection is suspended for the transfer."""
+
+    def __init__(self, station, log):
+        self._station = station
+        self._log = log
+        self._suspended = False
+
+    async def tls_context(self):
+        """The context for a TLS connection, for which there is room now. Raises ValueError without
+        a CA, OSError where there is no room."""
+        connection, security = self._station.connection, self._station.security
+        link_has_tls = (
+            self._station.config.int("SecurityProfile") == 2
+            or connection.url()[:4].lower() == "wss:"
+        )
+        if link_has_tls and not tls.has_room() and not self._suspended:
+            self._log.info("the connection makes room: the transfer needs its memory")
+            self._suspended = True
+            await connection.suspend()
+        if security.is_unchecked():
+            self._log.warning("TLS without a CA: anybody can pretend to be the server")
+        context = security.tls_context()
+        tls.check_room()
+        return context
+
+    def give_back(self) -> None:
+        """The transfer is over: the central system's connection comes back."""
+        if self._suspended:
+            self._suspended = False
+            self._station.connection.resume()

@@ -17,7 +17,7 @@ again: INSTALLATION_FAILED.
 import asyncio
 
 from firmware.base import bundle, runtime, slots
-from firmware.base.manifest import BadBundle
+from firmware.base.bundle import BadBundle
 from firmware.base.runtime import const
 from firmware.ocpp.transfers import FIRMWARE_STATUS, NOTIFIED_S, STORED_UPDATE
 

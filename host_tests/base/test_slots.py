@@ -213,7 +213,7 @@ def test_a_device_that_crashed_three_times_says_so(tmp_path):
 def test_a_program_that_dies_is_counted(tmp_path):
     with Device(tmp_path) as device:
         device.wait(plugged=True)
-    (device.folder / "b" / "firmware" / "parts.mpy").unlink()
+    (device.folder / "b" / "firmware" / "program.mpy").unlink()
     with Device(tmp_path, "1 run", 2) as device:
         line = device.until("reset")
         assert line.startswith("reset 0 2 bad ImportError"), line

@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from firmware import parts
+from firmware import program
 from host_tests import virtual
 from host_tests.station import Rig
 from host_tests.talk import statuses
@@ -129,14 +129,14 @@ def test_a_link_that_dies_during_a_flood_is_noticed_as_soon(tmp_path):
 
 
 def test_it_dials_when_there_is_a_network_and_at_once_then(tmp_path, monkeypatch):
-    class Unjoined(parts.Parts):
+    class Unjoined(program.Parts):
         def __init__(self, options):
             super().__init__(options)
             self.network_joined.clear()
             made.append(self)
 
     made = []
-    monkeypatch.setattr(parts, "Parts", Unjoined)
+    monkeypatch.setattr(program, "Parts", Unjoined)
 
     async def session():
         async with Rig("cpython", tmp_path) as rig:

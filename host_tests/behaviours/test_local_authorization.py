@@ -247,17 +247,17 @@ def test_another_central_system_knows_nobody(tmp_path):
 def test_with_guide_nothing_of_it_is_imported(tmp_path):
     code = """
 import sys
-from firmware import command_line, parts
+from firmware import options, program
 from firmware.station import Station
 
 def names():
     return [name for name in sys.modules if "local_auth" in name or "full_core" in name]
 
 words = ["--state", sys.argv[1], "--supervision-url", ""]
-station = Station(parts.Parts(command_line.parse(words)), "PowerLoss")
+station = Station(program.Parts(options.parse(words)), "PowerLoss")
 assert station.full is None and names() == [], names()
 words += ["--key", "FeatureSet=full"]
-station = Station(parts.Parts(command_line.parse(words)), "PowerLoss")
+station = Station(program.Parts(options.parse(words)), "PowerLoss")
 assert station.full and len(names()) == 5, names()
 """
     done = subprocess.run(

@@ -1,6 +1,6 @@
 """The meter after a start: what the journal knows of its register counts, and who changed it."""
 
-from firmware import command_line
+from firmware import options
 from host_tests.station import Rig, play
 
 
@@ -45,7 +45,7 @@ def test_one_that_does_not_is_waited_for(tmp_path):
 
 
 def test_another_meter_is_believed_at_once(tmp_path, monkeypatch):
-    parse = command_line.parse
+    parse = options.parse
     numbers = ["A1", "B2"]
 
     def installed(words):
@@ -53,7 +53,7 @@ def test_another_meter_is_believed_at_once(tmp_path, monkeypatch):
         options.meter_number = numbers.pop(0)
         return options
 
-    monkeypatch.setattr(command_line, "parse", installed)
+    monkeypatch.setattr(options, "parse", installed)
 
     async def session():
         seen = await session_of(tmp_path, lambda register: 77)

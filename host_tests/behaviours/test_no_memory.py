@@ -9,8 +9,7 @@ from ocpp.exceptions import InternalError
 from firmware.base import runtime
 from firmware.base.log import Log
 from firmware.net.websocket import WebSocket
-from firmware.ocpp import json_writer
-from firmware.ocpp.handlers import dispatch
+from firmware.ocpp import handlers, rpc
 from firmware.ocpp.rpc import Rpc
 from firmware.transactions.outbox import Outbox
 from host_tests import virtual
@@ -74,7 +73,7 @@ def test_nothing_is_lost(tmp_path, monkeypatch, owner, name, deaf):
     virtual.run(session())
 
 
-@pytest.mark.parametrize("owner, name", [(dispatch, "handle"), (json_writer, "write")])
+@pytest.mark.parametrize("owner, name", [(handlers, "handle"), (rpc, "json_pieces")])
 def test_a_call_that_finds_no_memory_is_answered_as_such(tmp_path, monkeypatch, owner, name):
     async def session():
         async with Rig("cpython", tmp_path) as rig:

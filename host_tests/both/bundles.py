@@ -8,7 +8,7 @@ import hashlib
 import os
 import sys
 
-from firmware.base.manifest import SHA256_DIGEST_INFO
+from firmware.base.bundle import SHA256_DIGEST_INFO
 from firmware.base.store import Files
 
 _N = """

@@ -108,13 +108,13 @@ def options_seeds():
 
 
 def options(data):
-    from firmware import command_line
+    from firmware import options
 
     said = text(data)
     if said is None:
         return ""
     try:
-        made = command_line.parse(said.split("\n"))
+        made = options.parse(said.split("\n"))
     except ValueError as why:
         assert str(why) and "\n" not in str(why).replace(said, "")
         return "refused"

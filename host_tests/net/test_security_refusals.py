@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from firmware import command_line
+from firmware import options
 from host_tests.net.test_security import OLD, key, said
 from host_tests.net.test_security_tls import authority  # noqa: F401 (a fixture)
 from host_tests.station import Rig, play
@@ -35,9 +35,9 @@ def test_a_box_identifier_with_a_colon_and_a_password(runtime, tmp_path):
 @pytest.mark.parametrize("profile", ["1", "2"])
 def test_not_from_the_command_line_either(profile):
     words = ["--box-id", "A:B", "--key", "AuthorizationKey=" + OLD]
-    assert command_line.parse(words).run_keys["BoxIdentifier"] == "A:B"
+    assert options.parse(words).run_keys["BoxIdentifier"] == "A:B"
     with pytest.raises(ValueError, match="colon"):
-        command_line.parse([*words, "--key", "SecurityProfile=" + profile])
+        options.parse([*words, "--key", "SecurityProfile=" + profile])
 
 
 def test_a_401_in_profile_0_says_that_it_sends_no_password(runtime, tmp_path):

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.ocpp import CallError
-from firmware.ocpp.json_writer import write
-from firmware.ocpp.rpc import Rpc
+from firmware.ocpp.rpc import Rpc, json_pieces
 from host_tests.ocpp.ocpp_messages import (
     NOT_SUPPORTED,
     TO_STATION,
@@ -135,6 +134,6 @@ TREES = st.recursive(
 @given(st.lists(TREES))
 def test_a_message_in_pieces(message):
     whole = json.dumps(message, separators=(",", ":"))
-    pieces = asyncio.run(write(message))
+    pieces = asyncio.run(json_pieces(message))
     assert "".join(pieces) == whole
     assert all(len(a) + len(b) > 192 for a, b in itertools.pairwise(pieces))

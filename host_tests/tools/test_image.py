@@ -172,7 +172,7 @@ def test_what_is_frozen_is_the_manifest():
     exec((runtimes.ROOT / "manifest.py").read_text(), names)
     assert "tools/image/modules/_boot.py" in found and "/boot.py" in found and "/main.py" in found
     assert "$(PORT_DIR)/boards/manifest.py" not in found
-    assert "/firmware/app.py" in found and "/firmware/command_line.py" not in found
+    assert "/firmware/app.py" in found and "/firmware/base/restart.py" not in found
     assert "image.cmake" in (image.HERE / "wroom" / "mpconfigboard.cmake").read_text()
 
 

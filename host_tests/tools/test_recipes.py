@@ -182,7 +182,7 @@ async def SetLight(station, payload):
     return {"status": "Accepted"}
 '''
     )
-    name = "firmware/ocpp/handlers/dispatch.py"
+    name = "firmware/ocpp/handlers/__init__.py"
     tree.put_before(name, "    smart_charging,", "    light,")
     tree.put_before(name, '    "Reset": ', '    "SetLight": light.SetLight,')
     assert tree.run("-c", OPERATION, str(tmp_path)).splitlines() == [

@@ -16,7 +16,7 @@ import asyncio
 import gc
 import sys
 
-from firmware import parts
+from firmware import program
 from firmware.base.store import Files
 from firmware.board.simulated import board as simulated
 from firmware.station import Station
@@ -159,7 +159,7 @@ def main(words) -> None:
     """Runs the station."""
     holds = Holds(keep_free=KEEP_FREE)
     Flash.holds = Board.holds = holds
-    parts.Files = Flash
+    program.Files = Flash
     simulated.Board = Board
     keep_running = Station._keep_running
 

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from firmware import parts, program
+from firmware import program
 from firmware.net.dial import Addresses
 from firmware.ocpp import CALL, CALLERROR, CALLRESULT, CallError, authorization, schemas
 from firmware.ocpp.json_reader import read_head
@@ -180,7 +180,7 @@ class Charger:
         """The mains are there: the station starts, and a car that is plugged in is there too."""
         if self.is_on:
             return
-        self._parts = parts.Parts(self.options)
+        self._parts = program.Parts(self.options)
         self._parts.console = self
         if self.car:
             self._plug(self.car)

@@ -42,7 +42,7 @@ _FOLDER = const("ids")
 _AVAILABILITY = const("availability")  # the name in the store
 
 
-# The handlers of the calls, as in dispatch.py.
+# The handlers of the calls, as in __init__.py.
 
 
 async def ChangeAvailability(station, payload):

@@ -5,7 +5,7 @@ import binascii
 import hashlib
 
 from firmware.base import bundle
-from firmware.base.manifest import verify
+from firmware.base.bundle import verify_signature
 from host_tests.both import bundles
 
 FILES = (
@@ -111,10 +111,10 @@ async def test_a_signature_of_another_implementation():
     signature = binascii.unhexlify("".join(OPENSSL.split()))
     digest = hashlib.sha256(b"hello").digest()
     assert signature == bundles.sign(b"hello")
-    assert await verify(bundles.KEY, signature, digest)
-    assert not await verify(bundles.KEY, signature, hashlib.sha256(b"hallo").digest())
-    assert not await verify(bundles.KEY, signature[1:], digest)
-    assert not await verify(bundles.KEY, b"\xff" * 256, digest)
+    assert await verify_signature(bundles.KEY, signature, digest)
+    assert not await verify_signature(bundles.KEY, signature, hashlib.sha256(b"hallo").digest())
+    assert not await verify_signature(bundles.KEY, signature[1:], digest)
+    assert not await verify_signature(bundles.KEY, b"\xff" * 256, digest)
 
 
 OPENSSL = """

@@ -4,11 +4,11 @@ with a message, a sample, a TIC frame. Turns are counted; what they take is the 
 
 import asyncio
 
-from firmware import command_line
+from firmware import options
 from firmware.board.simulated import tic_encoder
 from firmware.console.console import Console
 from firmware.ocpp import diagnostics
-from firmware.parts import Parts
+from firmware.program import Parts
 from firmware.sensing import tic
 from firmware.station import Station
 from host_tests.both import bundles
@@ -34,7 +34,7 @@ class Life:
     async def __aenter__(self):
         self.files = bundles.folder()
         words = ["--state", self.files.root, "--supervision-url", "ws://10.0.0.1/x"]
-        self.station = Station(Parts(command_line.parse(words)), "Reboot")
+        self.station = Station(Parts(options.parse(words)), "Reboot")
         await self.station.transactions.replay()
         self.turns = Turns()
         self.task = asyncio.create_task(self.turns.run())

@@ -2,7 +2,7 @@
 
 import json
 
-from firmware import calibration, program, provisioning
+from firmware import program, provisioning
 from firmware.board import pins
 from host_tests.both.board.test_device import Device
 from host_tests.both.board.test_provisioning import GIVEN
@@ -42,7 +42,7 @@ def check_levels(plus_mv, minus_mv):
 def test_both_levels_are_measured_and_stored():
     with Device(given()) as d:
         _, made = board(d, 40)
-        lines = calibration.calibrate(made, CHIP)
+        lines = provisioning.calibrate(made, CHIP)
         levels = check_levels(2375, 326)
         assert lines == ["cp_plus_mv=%d mV" % levels[0], "cp_minus_mv=%d mV" % levels[1]]
         without = stored()
@@ -54,7 +54,7 @@ def test_both_levels_are_measured_and_stored():
 def test_a_second_time_gives_the_same():
     with Device(given(pins={"cp_plus_mv": "2375", "cp_minus_mv": "326"})) as d:
         _, made = board(d, 40, {"cp_plus_mv": "2375", "cp_minus_mv": "326"})
-        calibration.calibrate(made, CHIP)
+        provisioning.calibrate(made, CHIP)
         check_levels(2375, 326)
 
 
@@ -65,7 +65,7 @@ def test_what_is_far_off_is_refused_and_nothing_is_stored():
             circuit.ohm = ohm  # a car in C halves the high side
             before = stored()
             try:
-                calibration.calibrate(made, CHIP)
+                provisioning.calibrate(made, CHIP)
                 assert False, off_mv
             except ValueError as why:
                 assert "unplug the cable" in str(why) and "Nothing was stored" in str(why)
@@ -81,7 +81,7 @@ def test_a_chip_that_cannot_measure_says_so():
 
         d.chip.analogue = broken
         try:
-            calibration.calibrate(made, CHIP)
+            provisioning.calibrate(made, CHIP)
             assert False
         except ValueError as why:
             assert "the ADC can't be read" in str(why)

@@ -1,12 +1,12 @@
 """The command line on a PC."""
 
-from firmware import command_line
+from firmware import options
 from firmware.sensing.meters import RegisterMap
 
 
 def refused(words, why):
     try:
-        command_line.parse(words)
+        options.parse(words)
     except ValueError as error:
         assert why in str(error), str(error)
         return
@@ -21,7 +21,7 @@ def test_a_meter_and_its_line():
         ("iEM3155:/dev/ttyUSB0:9600o1", ("iEM3155", "/dev/ttyUSB0", 1), (9600, "O")),
         ("B23:/dev/by-path/pci:1:2:3", ("B23", "/dev/by-path/pci:1:2", 3), (19200, "E")),
     ):
-        made = command_line.parse(("--meter", value))
+        made = options.parse(("--meter", value))
         assert (made.meter_model, made.meter_device, made.meter_unit) == meter, value
         registers = RegisterMap(meter[0], made.meter_baud, made.meter_parity)
         assert (registers.baud, registers.parity) == line, value

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from firmware.ocpp import Answer, CallError, Unanswered, json_writer
+from firmware.ocpp import Answer, CallError, Unanswered, rpc
 from host_tests.both.ocpp.test_rpc import SEEN, TIME, Link, Rig, heartbeat
 
 # calls in
@@ -237,7 +237,7 @@ async def test_secrets_are_not_logged():
 
 async def test_a_list_may_be_a_generator():
     async def written(members):
-        text = "".join(await json_writer.write([3, "1", {"a": (n for n in members), "b": 1}]))
+        text = "".join(await rpc.json_pieces([3, "1", {"a": (n for n in members), "b": 1}]))
         return json.loads(text)
 
     for members in ([], [1], [{"n": n} for n in range(100)], [[], [[2]], "x" * 300]):

@@ -3,7 +3,7 @@
 
 import gc
 
-from firmware import command_line
+from firmware import options
 from firmware.net.url import parse_url, percent_decode, percent_encode
 from firmware.ocpp import keys
 
@@ -62,4 +62,4 @@ def test_keys():
 
 
 def test_options():
-    leaves_nothing(lambda text: command_line.parse(["--key", "BoxIdentifier=" + text[:9]]))
+    leaves_nothing(lambda text: options.parse(["--key", "BoxIdentifier=" + text[:9]]))
