@@ -18,7 +18,7 @@ sys.path.insert(0, %r)
 import asyncio
 from firmware.base import log
 from firmware.ocpp import keys
-from firmware.console import repl
+from firmware.console.console import Repl
 
 class Part:
     transaction = %r
@@ -40,7 +40,7 @@ class Station:
         print("ended:", how)
         self.ended.set()
     async def run(self):
-        task = asyncio.create_task(repl.Repl().run(self))
+        task = asyncio.create_task(Repl().run(self))
         await self.ended.wait()
         task.cancel()
 
