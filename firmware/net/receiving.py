@@ -73,11 +73,12 @@ class LongMessage:
     can be freed.
 
     It works like a memoryview of the bytes that have come so far, with `len` and slices. A slice
-    over several blocks is a copy. Bytes that were forgotten can't be read any more."""
+    over several blocks is a copy. Bytes that were forgotten raise ValueError."""
 
     def __init__(self, link, begun):
         self._link = link
-        self._blocks = []  # None for one that was forgotten
+        self._blocks = []  # without those that were forgotten
+        self._forgotten = 0  # how many these are, from the second block on
         self._size = 0  # bytes that have come
         self._checked = 0  # bytes of them that `received` has handed out
         at = 0
@@ -97,8 +98,9 @@ class LongMessage:
 
     def forget(self, before: int) -> None:
         """Frees the blocks before this byte, except the first one, which may be read again."""
-        for n in range(1, min(before, self._checked) // _BLOCK):
-            self._blocks[n] = None
+        while self._forgotten + 1 < min(before, self._checked) // _BLOCK:
+            self._blocks.pop(1)  # a list that only grows would take 1 KB in one piece
+            self._forgotten += 1
 
     def __getitem__(self, part):
         at = part.start or 0
@@ -115,10 +117,15 @@ class LongMessage:
     def space(self, at: int, most: int):
         """A memoryview of the bytes from `at` on, `most` or fewer, to write to. Raises
         MemoryError."""
-        if at // _BLOCK == len(self._blocks):
+        number = at // _BLOCK
+        if number:
+            number -= self._forgotten
+            if number < 1:
+                raise ValueError("forgotten")
+        if number == len(self._blocks):
             self._blocks.append(bytearray(_BLOCK))
         start = at % _BLOCK
-        return memoryview(self._blocks[at // _BLOCK])[start : start + most]
+        return memoryview(self._blocks[number])[start : start + most]
 
     def received(self, size: int, whole: bool):
         """So many bytes have come; `whole`: these are all. Returns the new ones, except the

@@ -242,6 +242,12 @@ async def test_a_long_message_is_received_as_it_is_read():
         assert bytes(message[at : at + 200]) == one[at : at + 200]
         at += 200
         message.forget(at)
+        assert bytes(message[:200]) == one[:200]  # its beginning stays
+    try:
+        message[600:700]
+        raise AssertionError("it is still there")
+    except ValueError:
+        pass
     await message.fill(9000)
     assert len(message) == 3000
     assert await text(link) == "short"
