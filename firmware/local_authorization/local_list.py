@@ -2,7 +2,7 @@
 is looked up by position.
 
     records    see records.py, sorted by their idTags without regard to case
-    offsets    u16 for each record: where it begins
+    offsets    u16 for each fourth record, from the first on: where it begins
     foot       i64 the list's version, u32 whom it belongs to, u16 the number of records,
                u16 the bytes of all records, u32 CRC-32 of all before
 
@@ -36,118 +36,108 @@ VERSION_MISMATCH = "VersionMismatch"
 
 _FILE = const("list")
 _NEW = const("list.new")  # the list that is being written; void after a power cut
-_RUNS = const("list.runs")  # and a number: the records of an update; void after a power cut, too
+_CHANGES = const("list.changes")  # and a number: of an update; void after a power cut, too
 _FOOT = const("<qIHH")
 _FOOT_BYTES = const(16)
 _CRC_BYTES = const(4)
 _MOST_BYTES = const(65535)  # of all records: as far as the offsets reach
 _AT_ONCE = const(8)  # records that are written before others have a turn
 _PIECE = const(512)  # bytes that are read at once
-_RUN = const(1536)  # bytes of the heap that the records of an update may take
 _BLOCK = const(4096)  # of LittleFS: a file within one is appended to with one erase
-_EACH = const(24)  # of these, what a record takes beside its bytes
+_GROUP = const(4)  # records for each of which there is an offset
 _LATEST_VERSION = const(0x7FFFFFFFFFFFFFFF)
 
 
 class Changes:
-    """The records of an update. As many as there is room for are in memory, sorted; before them
-    came runs that are in files, each sorted in itself. `count`: how many there were;
-    `has_removed`: one of them was REMOVED."""
+    """The records of an update, which wait in files; in memory are the last of them, and the order
+    of all. `count`: how many there were; `has_removed`: one of them was REMOVED; `is_double`: two
+    of them have the same idTag.
+
+    A record's place is a number: that of its piece times _PIECE, and where it begins there. A file
+    has as many pieces as a block of LittleFS, so that each costs one erase.
+    """
 
     def __init__(self, files, name: str, is_busy):
         self.count = 0
         self.has_removed = False
+        self.is_double = False
         self._files = files
         self._name = name
         self._is_busy = is_busy  # returns whether the files belong to an update before this one
-        self._runs = []  # (its file, where it begins there, the number of its records)
-        self._file = 0  # the number of the last one
-        self._end = 0  # of the last one
-        self._records = []
+        self._places = array("H", bytes(2 * MOST_CHANGES))  # sorted by the idTags
+        self._piece = bytearray(_PIECE)  # the one that is not in a file yet,
+        self._begin = 0  # the first place in it,
+        self._end = 0  # and the one after its last record
 
     def heap(self) -> int:
         """About how many bytes of the heap they take."""
-        return sum([len(record) + _EACH for record in self._records])
+        return 2 * MOST_CHANGES + _PIECE
 
     def add(self, record: bytes) -> None:
         """Takes one more record. Raises OSError where the flash does not take it."""
         self.count += 1
         self.has_removed = self.has_removed or record[1] == REMOVED
-        if self.count > MOST_CHANGES:
+        if self.count > MOST_CHANGES or self.is_double:
             return  # they are refused
-        wanted = key_of(record)
+        if self._end + len(record) > self._begin + _PIECE:
+            self._write_piece()
+        at = self._end - self._begin
+        self._piece[at : at + len(record)] = record
+        places = self._places
+        low = self._search(key_of(record))
+        for n in range(self.count - 1, low, -1):
+            places[n] = places[n - 1]
+        places[low] = self._end
+        self._end += len(record)
+
+    def _search(self, wanted):
+        """How many of those before have a lesser idTag than the one that is added."""
         low = 0
-        high = len(self._records)
+        high = self.count - 1
         while low < high:
             middle = (low + high) // 2
-            if key_of(self._records[middle]) < wanted:
+            found = key_of(self._record(self._places[middle]))
+            if found == wanted:
+                self.is_double = True
+            if found < wanted:
                 low = middle + 1
             else:
                 high = middle
-        self._records.insert(low, record)
-        if self.heap() > _RUN:
-            self._write_run()
+        return low
 
-    def _write_run(self):
+    def _record(self, place):
+        if place >= self._begin:
+            at = place - self._begin
+            size = length_of(self._piece[at : at + HEAD_BYTES])
+            return bytes(self._piece[at : at + size])
+        with self._files.open(self._file(place), "rb") as f:
+            f.seek(place % _BLOCK)
+            return _read(f)
+
+    def _file(self, place):
+        return "%s%d" % (self._name, place // _BLOCK)
+
+    def _write_piece(self):
         if self._is_busy():
             raise OSError("the update before is still being written")
-        size = sum([len(record) for record in self._records])
-        if self._end + size > _BLOCK:
-            self._file += 1
-            self._end = 0
-        name = "%s%d" % (self._name, self._file)
-        with self._files.open(name, "ab" if self._end else "wb") as f:
-            for record in self._records:
-                f.write(record)
-        self._runs.append((name, self._end, len(self._records)))
-        self._end += size
-        self._records = []
+        with self._files.open(
+            self._file(self._begin), "ab" if self._begin % _BLOCK else "wb"
+        ) as f:
+            f.write(self._piece)
+        self._begin += _PIECE
+        self._end = self._begin
 
     def in_order(self):
-        """Generator: all records by their idTags, then b"". Raises OSError; ValueError where an
-        idTag comes twice."""
-        sources = [self._run(name, at, count) for name, at, count in self._runs]
-        sources.append(self._in_memory())
-        heads = [next(source) for source in sources]
-        last = None
-        while True:
-            best = -1
-            least = b""
-            for n in range(len(heads)):
-                if heads[n]:
-                    found = key_of(heads[n])
-                    if best < 0 or found < least:
-                        best = n
-                        least = found
-            if best < 0:
-                yield b""
-                return
-            if least == last:
-                raise ValueError("an idTag is in it twice")
-            last = least
-            yield heads[best]
-            heads[best] = next(sources[best])
-
-    def _run(self, name, at, count):
-        """Generator: the records that begin there, then b"". No file stays open, since each takes
-        2 KB of the heap."""
-        for _ in range(count):
-            with self._files.open(name, "rb") as f:
-                f.seek(at)
-                record = _read(f)
-            at += len(record)
-            yield record
-        yield b""
-
-    def _in_memory(self):
-        yield from self._records
+        """Generator: all records that are kept by their idTags, then b"". Raises OSError."""
+        for n in range(min(self.count, MOST_CHANGES)):
+            yield self._record(self._places[n])
         yield b""
 
     def remove(self) -> None:
         """They are not needed any more."""
-        for name in {run[0] for run in self._runs}:
+        for place in range(0, self._begin, _BLOCK):
             try:
-                self._files.remove(name)
+                self._files.remove(self._file(place))
             except OSError:
                 pass  # the next start removes it
 
@@ -168,7 +158,7 @@ class LocalList:
         self._busy = asyncio.Lock()  # held while the file is replaced
         self._none()
         for name in files.listdir(folder):  # of an update that a power cut ended
-            if name.startswith(_RUNS):
+            if name.startswith(_CHANGES):
                 self._remove(name)
         try:
             self._load()
@@ -222,25 +212,30 @@ class LocalList:
         if not self.count:
             return None
         wanted = key(id_tag)
-        low = 0
-        high = self._count
+        low = 0  # the first group in which it may be
+        high = (self._count - 1) // _GROUP  # and the last one
         try:
             with self._files.open(self._folder + _FILE, "rb") as f:
                 while low < high:
-                    middle = (low + high) // 2
-                    f.seek(self._size + 2 * middle)
-                    f.seek(int.from_bytes(f.read(2), "little"))
-                    record = _read(f)
-                    found = key_of(record)
-                    if found == wanted:
-                        return Known(record)
-                    if found < wanted:
-                        low = middle + 1
+                    middle = (low + high + 1) // 2
+                    if key_of(self._first_of(f, middle)) <= wanted:
+                        low = middle
                     else:
-                        high = middle
+                        high = middle - 1
+                record = self._first_of(f, low)
+                for n in range(_GROUP * low + 1, min(_GROUP * (low + 1), self._count) + 1):
+                    if key_of(record) == wanted:
+                        return Known(record)
+                    if n < self._count:
+                        record = _read(f)
         except OSError as why:
             self._log.error("the local authorization list can't be read: %s", why)
         return None
+
+    def _first_of(self, f, group):
+        f.seek(self._size + 2 * group)
+        f.seek(int.from_bytes(f.read(2), "little"))
+        return _read(f)
 
     def all(self):
         """Generator: what is Known, in the order of the list; it ends where the list is replaced
@@ -267,7 +262,7 @@ class LocalList:
 
     def begin(self) -> Changes:
         """For the records of the next update."""
-        return Changes(self._files, self._folder + _RUNS, self._busy.locked)
+        return Changes(self._files, self._folder + _CHANGES, self._busy.locked)
 
     async def update(self, version: int, changes: Changes, is_full: bool) -> str:
         """A SendLocalList, whose idTags `changes` has. Returns its UpdateStatus; the list is as
@@ -299,30 +294,35 @@ class LocalList:
             return "more than %d idTags at once" % MOST_CHANGES
         if is_full and changes.has_removed:
             return "an idTag without idTagInfo"
+        if changes.is_double:
+            return "an idTag is in it twice"
         return ""
 
     async def _replace(self, version, merged):
         """Raises OSError where the flash has no room, ValueError where the list has none."""
         owner = self._endpoint_id()
         offsets = array("H")
+        count = 0
         size = 0
         crc = 0
         with self._files.open(self._folder + _NEW, "wb") as f:
             for record in merged:
-                if len(offsets) == MOST or size + len(record) > _MOST_BYTES:
+                if count == MOST or size + len(record) > _MOST_BYTES:
                     raise ValueError("it would have more than %d idTags" % MOST)
-                offsets.append(size)
+                if count % _GROUP == 0:
+                    offsets.append(size)
+                count += 1
                 size += len(record)
                 crc = binascii.crc32(record, crc)
                 f.write(record)
-                if len(offsets) % _AT_ONCE == 0:
+                if count % _AT_ONCE == 0:
                     await asyncio.sleep(0)
-            foot = pack(_FOOT, version, owner, len(offsets), size)
+            foot = pack(_FOOT, version, owner, count, size)
             f.write(offsets)
             f.write(foot)
             f.write(pack("<I", binascii.crc32(foot, binascii.crc32(offsets, crc))))
         await asyncio.sleep(0)
-        if offsets:
+        if count:
             self._files.rename(self._folder + _NEW, self._folder + _FILE)
             self._version, self._owner, self._count, self._size = unpack(_FOOT, foot)
         else:  # an empty list has no version

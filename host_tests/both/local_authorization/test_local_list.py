@@ -253,15 +253,15 @@ async def test_elsewhere_such_a_list_is_as_before():
 
 
 async def test_an_update_waits_in_files():
-    """Its runs come from there in order; an idTag that is in two of them is found; they go with
-    the update, and those of a power cut at the next start."""
+    """It comes from there in order; an idTag that is there twice is found; they go with the
+    update, and those of a power cut at the next start."""
     rig = Rig()
     for end in ("", "-AND-MORE"):
         changes = rig.list.begin()
         for n in range(200):
             record = pack_record("%05d%s" % (n * 37 % 200, end), info("Accepted", "P" * 20))
             changes.add(record)
-        files = [name for name in rig.files.data if "runs" in name]
+        files = [name for name in rig.files.data if "changes" in name]
         assert changes.count == 200 and len(files) > 1
         assert max([len(rig.files.data[name]) for name in files]) <= 4096  # an erase each time
         found = [Known(record).id_tag for record in changes.in_order() if record]
