@@ -1,8 +1,6 @@
 """The program: the parts that depend on where it runs, on a PC with the simulated board or serial
 devices, or on the device; and the stations that run with them, one after the other."""
 
-import asyncio
-
 import firmware.station
 from firmware.base import log, runtime
 from firmware.base.log import Log, Logbook
@@ -37,7 +35,7 @@ class Parts:
         self.ca = _certificates(options.ca) if options.ca else None
         self.tasks = ()
         self.console = None
-        self.network_joined = asyncio.Event()
+        self.network_joined = runtime.Event()
         self.network_severed = False
         if runtime.DEVICE:
             self.board = _device_board(self)

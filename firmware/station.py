@@ -62,7 +62,7 @@ class Station:
         self._tasks = []
         self._running = []  # the tasks that are kept running
         self._crashes = {}  # of those, by name: (how many in a row, when the newest was, ms)
-        self._ended = asyncio.Event()
+        self._ended = runtime.Event()
         self._outcome = ""
         self._reading = None  # the newest reading that the evse has checked
         self._watched = {}  # the parts that must take their turns, by name

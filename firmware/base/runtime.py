@@ -56,6 +56,8 @@ if MICROPYTHON:
         """A value as compact JSON."""
         return json.dumps(value, separators=(",", ":"))
 
+    Event = asyncio.Event
+
     def sleep_ms(ms: int):
         """Awaitable: real milliseconds; callers keep it under six days (32-bit ticks)."""
         return asyncio.sleep_ms(ms)
@@ -155,15 +157,52 @@ else:
             self._room.release()
             return data
 
+    class Event:
+        """As asyncio's, whose queue of tasks takes 0.6 KB though none may ever wait: a station has
+        twenty events, and a fleet a thousand stations."""
+
+        __slots__ = ("_is_set", "_waiting")
+
+        def __init__(self):
+            self._is_set = False
+            self._waiting = []  # a future of each task that waits
+
+        def is_set(self) -> bool:
+            return self._is_set
+
+        def set(self) -> None:
+            self._is_set = True
+            for future in self._waiting:
+                _wake(future)
+
+        def clear(self) -> None:
+            self._is_set = False
+
+        async def wait(self, ms=None) -> bool:
+            """Waits until it is set, at most so many real milliseconds where they are given.
+            Returns whether it is, or has been."""
+            if self._is_set:
+                return True
+            loop = asyncio.get_running_loop()
+            future = loop.create_future()
+            timer = None if ms is None else loop.call_later(ms / 1000, _wake, future)
+            self._waiting.append(future)
+            try:
+                await future
+            finally:
+                self._waiting.remove(future)
+                if timer:
+                    timer.cancel()
+            return True if ms is None else self._is_set
+
+    def _wake(future):
+        if not future.done():
+            future.set_result(None)
+
     async def wait(event, ms) -> bool:
         """Waits until the event is set, at most so many real milliseconds; returns whether it
-        is. (wait_for does the same for nearly twice the time.)"""
-        try:
-            async with asyncio.timeout(ms / 1000):
-                await event.wait()
-        except asyncio.TimeoutError:  # it was not set in time, which the result says
-            pass
-        return event.is_set()
+        is."""
+        return await event.wait(ms)
 
     def run(work):
         """Runs a coroutine to its end: the whole program. Returns its result, or None where Ctrl-C

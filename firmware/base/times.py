@@ -134,13 +134,20 @@ class Clock:
             self._last = now
         return self._ms
 
-    async def sleep_ms(self, ms: int) -> None:
-        """Sleeps station milliseconds."""
-        while ms > _DAY_MS * self.speed:  # 32-bit ticks can't sleep longer than six days
+    def sleep_ms(self, ms: int):
+        """Awaitable, at once: station milliseconds."""
+        if ms > _DAY_MS * self.speed:
+            return self._sleep_days(ms)
+        return runtime.sleep_ms((ms + self.speed - 1) // self.speed if ms > 0 else 0)
+
+    async def _sleep_days(self, ms):
+        """32-bit ticks can't sleep longer than six days, and must be looked at, since they
+        wrap."""
+        while ms > _DAY_MS * self.speed:
             await runtime.sleep_ms(_DAY_MS)
-            self.ms()  # ticks wrap: they must be looked at more often
+            self.ms()
             ms -= _DAY_MS * self.speed
-        await runtime.sleep_ms((ms + self.speed - 1) // self.speed if ms > 0 else 0)
+        await self.sleep_ms(ms)
 
     async def wait(self, event, ms: int) -> None:
         """Waits until the event is set, or for so many station milliseconds (it may be a second

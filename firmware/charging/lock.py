@@ -5,8 +5,7 @@ there is a fault, and one try every ten seconds until one works. The lock never 
 contactor is closed or may close.
 """
 
-import asyncio
-
+from firmware.base import runtime
 from firmware.base.runtime import const
 from firmware.charging import faults as codes
 
@@ -30,7 +29,7 @@ class Lock:
         self._tried = True  # there was a pulse since the wish changed: the feedback can be stuck
         self._jammed = False
         self._unlock_asked = False
-        self._unlock_done = asyncio.Event()
+        self._unlock_done = runtime.Event()
 
     @property
     def holds(self) -> bool:
@@ -94,9 +93,7 @@ class Lock:
         """Unlocks once the contactor is open. Returns whether the lock is open; False after
         15 s."""
         self.ask_to_unlock()
-        try:
-            await asyncio.wait_for(self._unlock_done.wait(), _UNLOCK_S)
-        except asyncio.TimeoutError:
+        if not await runtime.wait(self._unlock_done, _UNLOCK_S * 1000):
             self._unlock_asked = False
             self.log.warning("not unlocked: the contactor is closed")
         return not self.closed

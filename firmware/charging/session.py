@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections import namedtuple
 
-from firmware.base.runtime import const
+from firmware.base.runtime import Event, const
 
 NO_ID_TAG = ""  # no idTag unlocks the cable; it is unlocked when it is unplugged at the car
 _CHARGED = const("used")  # the name in the store that keeps `car_already_charged` over a restart
@@ -128,8 +128,8 @@ class Session:
         self.refuses_transactions = False
         self._parent_id_tag = None  # of the running transaction's idTag, or of the last one's
         self._stop_request = None
-        self._stopped = asyncio.Event()
-        self._wake = asyncio.Event()
+        self._stopped = Event()
+        self._wake = Event()
         self._plugged = False  # when the evse changed last
         self._was_unplugged = False  # since the last step, however shortly
 

@@ -53,7 +53,7 @@ class Console:
                 self._data = await self.read()
                 self._at = 0
             if not self._data:
-                await asyncio.Event().wait()
+                await runtime.Event().wait()
             while self._at < len(self._data):
                 byte = self._data[self._at]
                 self._at += 1

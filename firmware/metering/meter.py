@@ -26,12 +26,12 @@ def plausible_ranges(max_ma: int, phases: int) -> tuple:
     ma = max(4 * max_ma, 64000)
     dw = ma * 3  # at 300 V
     return (
-        ("i1 i2 i3", -ma, ma),
-        ("v1 v2 v3", 0, 300000),
-        ("p1 p2 p3", -dw, dw),
-        ("power", -phases * dw, phases * dw),
-        ("frequency", 40000, 70000),
-        ("energy reactive", 0, 10**13 - 1),
+        (("i1", "i2", "i3"), -ma, ma),
+        (("v1", "v2", "v3"), 0, 300000),
+        (("p1", "p2", "p3"), -dw, dw),
+        (("power",), -phases * dw, phases * dw),
+        (("frequency",), 40000, 70000),
+        (("energy", "reactive"), 0, 10**13 - 1),
     )
 
 
@@ -101,6 +101,8 @@ class Meter:
         """Why the meter can't be trusted now: it is lost (for 5 polls in a row, or 10 s), or its
         values are impossible. None while it can, and for 30 s after the start where nothing that
         can be believed has come yet."""
+        if not (self._wrong or self._odd_polls or self._failed_polls):
+            return None  # usual, and asked at each step of the evse
         is_starting = self.clock.ms() - self._started_ms < _START_MS
         if not self.last and is_starting:
             return None
@@ -175,7 +177,7 @@ class Meter:
         """Takes out of a reading what can't be, by physics and the installation."""
         self._oddity = ""
         for fields, lowest, highest in self._ranges:
-            for field in fields.split():
+            for field in fields:
                 value = reading.get(field, lowest)
                 if not lowest <= value <= highest:
                     del reading[field]

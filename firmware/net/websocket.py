@@ -160,8 +160,8 @@ class WebSocket:
         self._is_receiving = False
         self._unheard = 0  # bytes sent since anything came
         self._unheard_since_ms = 0  # when the first of them was sent
-        self._heard = asyncio.Event()  # something came since the last ping
-        self._gone = asyncio.Event()
+        self._heard = runtime.Event()  # something came since the last ping
+        self._gone = runtime.Event()
         incoming.on_bytes = self._on_bytes
 
     def _on_bytes(self):

@@ -1,7 +1,5 @@
 """Wi-Fi on the device: one network, kept up beside the charger and never in its way."""
 
-import asyncio
-
 import network
 
 from firmware.base import runtime
@@ -46,7 +44,7 @@ class Wifi:
         self.key = key
         self.log = log
         self.ntp = ntp
-        self.joined = asyncio.Event()
+        self.joined = runtime.Event()
         self._ask_ms = 0  # when to ask for the time
         self._ntp_answered = False
 

@@ -48,7 +48,7 @@ class Connection:
         self._severed = station.parts.network_severed
         self._suspended = False
         self._socket = None
-        self._wake = asyncio.Event()  # ends the connection, or the pause before the next one
+        self._wake = runtime.Event()  # ends the connection, or the pause before the next one
         self._pings = None  # the task that sends pings
         self._trial_until_ms = None
 

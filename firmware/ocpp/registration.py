@@ -3,7 +3,7 @@
 import asyncio
 
 from firmware.base import times
-from firmware.base.runtime import const
+from firmware.base.runtime import Event, const
 from firmware.ocpp import CallError
 
 VENDOR = "Schneider Electric"  # chargePointVendor (guide page 16)
@@ -26,8 +26,8 @@ class Registration:
     def __init__(self, station):
         self.station = station
         self.log = station.log("boot")
-        self.online = asyncio.Event()
-        self._wake = asyncio.Event()
+        self.online = Event()
+        self._wake = Event()
         self._boot_requested = False
         self._time_asked_ms = 0  # when the central system was last asked for the time
         self.forget()

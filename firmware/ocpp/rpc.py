@@ -67,7 +67,7 @@ class Rpc:
         self._count = 0  # of our CALLs
         self._calling = asyncio.Lock()  # held while a CALL of ours is out
         self._answer = None  # to it: the payload, or an exception to raise
-        self._answered = asyncio.Event()
+        self._answered = runtime.Event()
         self._beginning = False  # the task of the newest CALL has not begun yet
         self._answering = asyncio.Lock()  # held while an answer of ours is written
 

@@ -4,7 +4,7 @@ keys say when, and which measurands."""
 import asyncio
 
 from firmware.base import times
-from firmware.base.runtime import const
+from firmware.base.runtime import Event, const
 from firmware.metering import measurands
 from firmware.ocpp import CallError
 
@@ -19,7 +19,7 @@ class Sampler:
     def __init__(self, station):
         self.station = station
         self.log = station.log("meter")
-        self._wake = asyncio.Event()
+        self._wake = Event()
         self._sampled = None  # the transaction whose periodic values are taken
         self._interval_ms = 0  # between them
         self._samples = 0  # how many of these intervals are over

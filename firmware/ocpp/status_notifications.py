@@ -4,7 +4,7 @@
 import asyncio
 
 from firmware.base import times
-from firmware.base.runtime import const
+from firmware.base.runtime import Event, const
 from firmware.charging import faults
 from firmware.charging.evse import MIN_MA
 from firmware.ocpp import CallError
@@ -126,7 +126,7 @@ class StatusNotifier:
         self._told = None  # the newest notification of connector 1, sent or waiting
         self._waiting = []
         self.goes_first = False
-        self._wake = asyncio.Event()
+        self._wake = Event()
         self._cut_short = 0  # connections in a row that ended before all was told
 
     def update(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from firmware.base.runtime import Event
 from firmware.ocpp import CallError
 
 
@@ -13,7 +14,7 @@ class TransactionSender:
         self._station = station
         self._outbox = station.transactions.outbox
         self._log = station.log("delivery")
-        self.wake = asyncio.Event()
+        self.wake = Event()
 
     async def run(self) -> None:
         """While online. A dropped link ends it without an attempt being counted."""

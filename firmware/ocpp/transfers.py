@@ -49,7 +49,7 @@ class Transfers:
         self._jobs = {}  # message -> the tasks of its jobs that may not have ended
         self._one_at_a_time = asyncio.Lock()  # held while a file moves
         self._to_tell = []  # (message, status) of each notification to be sent, oldest first
-        self._all_told = asyncio.Event()  # set while there is none
+        self._all_told = runtime.Event()  # set while there is none
         self._all_told.set()
         self._teller = None  # the task that sends the notifications
 

@@ -1,9 +1,7 @@
 """Sets the limits of the offer: the installer's, the house's (TIC) and the charging profiles'. The
 profiles' limit of now is kept for as long as it holds."""
 
-import asyncio
-
-from firmware.base.runtime import const
+from firmware.base.runtime import Event, const
 from firmware.charging.evse import current_ma
 from firmware.metering.load_balancing import LoadBalancer, phase_rotation
 from firmware.sensing.tic import OFF
@@ -118,7 +116,7 @@ class LimitController:
         self.store = store
         seen = store.read("tic-seen") is not None
         self.load_balancer = LoadBalancer(tic.clock, seen, tic_pause_s)
-        self._changed = asyncio.Event()
+        self._changed = Event()
         # The Piece that counts, for which transaction and phases, and of how many changes of the
         # profiles; since when a higher one was there, None while none is (see `_without_gaps`).
         self._in_force = None

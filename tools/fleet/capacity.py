@@ -5,7 +5,8 @@
 The central system has a process of its own. The stations' loop counts only the time that this
 process has the CPU and the time that it waits for something to do, so that other programs on the
 machine don't show; a CPU that they slow down does. `reference` says how much: ms that a fixed
-piece of Python takes, the median and the least.
+piece of Python takes, in the mean of tries between the stations' turns, and its least. `ratio`, of
+the CPU each to that mean, is what can be compared from one run to the next.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from tools.fleet.stations import resident_bytes
 ROOT = Path(__file__).resolve().parent.parent.parent
 _AT_ONCE = 10  # stations that are started together
 _RAMP_S = 0.2  # between them
+_LOOPS = 10000  # of the reference; its figures are those of ten times as many
+_REFERENCE_S = 0.2  # between its turns
 _MEMORY = Path("/dev/shm")
 
 
@@ -60,13 +63,21 @@ class OwnTimeLoop(asyncio.SelectorEventLoop):
         return self.own.now
 
 
-def reference_ms() -> float:
-    """ms of CPU for a fixed piece of Python."""
-    begun = time.thread_time()
-    value = 0
-    for n in range(100000):
-        value = (value * 31 + n) & 0xFFFF
-    return (time.thread_time() - begun) * 1000
+class Reference:
+    """How fast the CPU is while the stations run: `run` is a task, `taken_ms` the ms of CPU that a
+    fixed piece of Python took each time; all that is not the stations'."""
+
+    def __init__(self):
+        self.taken_ms: list[float] = []
+
+    async def run(self) -> None:
+        while True:
+            begun = time.thread_time()
+            value = 0
+            for n in range(_LOOPS):
+                value = (value * 31 + n) & 0xFFFF
+            self.taken_ms.append((time.thread_time() - begun) * 1000)
+            await asyncio.sleep(_REFERENCE_S)
 
 
 async def measure(count: int, scenario: str, settle_s: float, seconds: float) -> dict:
@@ -92,13 +103,17 @@ async def measure(count: int, scenario: str, settle_s: float, seconds: float) ->
                 fleet.begin()
                 await asyncio.sleep(settle_s)
                 lag = Lag()
-                references = sorted(reference_ms() for _ in range(20))
-                task = asyncio.create_task(lag.run())
+                reference = Reference()
+                tasks = [asyncio.create_task(lag.run()), asyncio.create_task(reference.run())]
                 begun, cpu = loop.time(), time.thread_time()
                 await asyncio.sleep(seconds)
                 passed, cpu = loop.time() - begun, time.thread_time() - cpu
-                task.cancel()
+                for task in tasks:
+                    task.cancel()
                 late = lag.take()
+                taken_ms = reference.taken_ms
+                cpu -= sum(taken_ms) / 1000
+                mean_ms = sum(taken_ms) / len(taken_ms) * 10
                 return {
                     "stations": count,
                     "charging": fleet.counts()["charging"],
@@ -109,7 +124,8 @@ async def measure(count: int, scenario: str, settle_s: float, seconds: float) ->
                     "lag p50": late["p50"],
                     "lag p99": late["p99"],
                     "lag max": late["max"],
-                    "reference": "%.1f %.1f" % (references[10], references[0]),
+                    "reference": "%.1f %.1f" % (mean_ms, min(taken_ms) * 10),
+                    "ratio": round(cpu / passed / count * 1000 / mean_ms, 4),
                 }
     finally:
         central.kill()

@@ -160,8 +160,12 @@ class Board(World):
         if not asked:
             if len(self._asked) >= _MOST_ASKED:
                 self._asked.clear()
-            asked = self._asked[request] = meter_slave.Asked(self.registers, _UNIT, request)
-        return asked.answer(self.reading())
+            asked = self._asked[request] = meter_slave.Asked(self.registers, request)
+        shows = self.meter_shows(asked.has_counters)
+        if shows != asked.shows:
+            asked.shows = shows
+            asked.frame = meter_slave.answer(self.registers, _UNIT, request, self.reading())
+        return asked.frame
 
     def tic_frame(self) -> list:
         """One TIC frame of the house, in the mode of its line, in pieces."""

@@ -65,25 +65,16 @@ def answer(meter: RegisterMap, unit: int, request: bytes, reading: dict) -> byte
 
 
 class Asked:
-    """A request, and its answer as long as what it tells has not changed."""
+    """A request, and the `frame` of its answer for as long as the meter `shows` the same.
+    `has_counters`: it asks for registers of energy too."""
 
-    def __init__(self, meter: RegisterMap, unit: int, request: bytes):
-        self.meter = meter
-        self.unit = unit
-        self.request = request
+    def __init__(self, meter: RegisterMap, request: bytes):
         first = request[2] << 8 | request[3] if len(request) == 8 else 0
         last = first + (request[4] << 8 | request[5]) if len(request) == 8 else 0
-        self._fields = [row.field for row in meter.registers if first <= row.address < last]
-        self._told = None  # the values in the frame
-        self._frame = b""
-
-    def answer(self, reading: dict) -> bytes:
-        """As `answer` above."""
-        told = [reading.get(field) for field in self._fields]
-        if told != self._told:
-            self._told = told
-            self._frame = answer(self.meter, self.unit, self.request, reading)
-        return self._frame
+        fields = [row.field for row in meter.registers if first <= row.address < last]
+        self.has_counters = "energy" in fields or "reactive" in fields
+        self.shows = None
+        self.frame = b""
 
 
 class MeterPort:

@@ -167,7 +167,7 @@ def test_the_ranges_of_an_installation():
     ):
         ranges = {}
         for fields, low, high in plausible_ranges(amps * 1000, phases):
-            for field in fields.split():
+            for field in fields:
                 ranges[field] = (low, high)
         assert sorted(ranges) == sorted(
             "energy reactive power p1 p2 p3 i1 i2 i3 v1 v2 v3 frequency".split()
