@@ -5,8 +5,8 @@
 In the first half of the time the cuts: real LittleFS on a simulated flash, cut in the middle of
 every program and erase, up to 10,000 times. In the rest whole stations live through months of
 virtual time with outages, cuts and a central system in trouble, in turn with days on real
-MicroPython. It goes on to the end of the time, seed after seed, and begins nothing that would not
-be over by then.
+MicroPython; each second seed has FeatureSet `full`, with lists, caches and availability. It goes
+on to the end of the time, seed after seed, and begins nothing that would not be over by then.
 """
 
 from __future__ import annotations
@@ -66,8 +66,9 @@ def main() -> None:
             if begun + longest > end:
                 break
             with tempfile.TemporaryDirectory() as folder:
-                done = virtual.run(month.weeks(seed, days, Path(folder), idle, runtime))
-            tell(f"{days:g} {name}, seed {seed}", done)
+                full = seed % 2 == 1
+                done = virtual.run(month.weeks(seed, days, Path(folder), idle, runtime, full=full))
+            tell(f"{days:g} {name}, seed {seed}{' with full' if full else ''}", done)
             longest = max(longest, time.monotonic() - begun)
         seed += 1
 

@@ -33,7 +33,7 @@ def pack_record(id_tag: str, info: dict | None) -> bytes:
     return pack(_HEAD, len(tag), status, len(parent), expiry) + tag + parent
 
 
-def length_of(head: bytes | memoryview) -> int:
+def length_of(head: bytes | bytearray | memoryview) -> int:
     """The bytes of the record that begins with this head."""
     return HEAD_BYTES + head[0] + head[2]
 

@@ -1,7 +1,8 @@
 """Weeks of virtual time with outages, power cuts and a central system in trouble, by seed.
 
 The whole station over real websockets, and the oracle: what the central system heard must be
-whole, in order, never two things for one event, and say what the meter says.
+whole, in order, never two things for one event, and say what the meter says. With FeatureSet
+`full` it orders lists, caches and availability besides (host_tests/local_authorization/orders.py).
 """
 
 import json
@@ -10,6 +11,8 @@ import time
 
 from ocpp.exceptions import InternalError
 
+from host_tests.behaviours.test_full_core import FULL
+from host_tests.local_authorization.orders import Orders
 from host_tests.station import Rig
 from host_tests.transactions.oracle import ATTEMPTS, judge
 
@@ -41,7 +44,7 @@ class Trouble:
         raise InternalError("a bad day")
 
 
-async def live(rig, chance, days, idle):
+async def live(rig, chance, days, idle, orders=None):
     """Lives through so many days, idle at most so many seconds in a row; counts what happened."""
     trouble = Trouble(rig.house, chance)
     end = rig.house.now() + days * 86400
@@ -52,6 +55,8 @@ async def live(rig, chance, days, idle):
         await rig.console("sim link up")
         await rig.sleep(chance.uniform(60, idle))
         point = await rig.online()
+        if orders:
+            point = await orders.between(rig, point)
         await rig.console("sim plug")
         await rig.console("sim ready")
         if chance.random() < 0.3:
@@ -69,6 +74,8 @@ async def live(rig, chance, days, idle):
                 await rig.console("sim link down")
                 await rig.sleep(chance.uniform(5, 3000))
                 await rig.console("sim link up")
+            if orders and (await rig.status())["link"] == "online":
+                await orders.give(rig, await rig.online(), False)
         how = chance.random()
         if how < 0.25:
             done["cuts"] += 1
@@ -85,16 +92,19 @@ async def live(rig, chance, days, idle):
         await rig.console("sim link up")
         await rig.online()
         await rig.until(timeout=3000, queue=0, transaction=None)
-        await rig.until(timeout=60, status="Available")
+        await rig.until(timeout=60, status=orders.status() if orders else "Available")
+        if orders:
+            await orders.look(rig)
     return done, cuts
 
 
-async def weeks(seed, days, folder, idle=12 * 3600, runtime="cpython", speed=1):
-    """One life; in a process of its own it runs `speed` times faster than real time. Raises
-    AssertionError when the central system heard what can't be."""
+async def weeks(seed, days, folder, idle=12 * 3600, runtime="cpython", speed=1, full=False):
+    """One life; in a process of its own it runs `speed` times faster than real time. `full`: with
+    that FeatureSet. Raises AssertionError when the central system heard what can't be."""
     chance = random.Random(seed)
     interval = chance.choice((30, 60, 300, 900))
-    words = ("--key", f"MeterValueSampleInterval={interval}")
+    words = ("--key", f"MeterValueSampleInterval={interval}") + (FULL if full else ())
+    orders = Orders(chance) if full else None
     async with Rig(runtime, folder, *words, speed=speed, start=False) as rig:
         if not rig.virtual:
             begun = time.monotonic()
@@ -102,7 +112,9 @@ async def weeks(seed, days, folder, idle=12 * 3600, runtime="cpython", speed=1):
         await rig.start()
         await rig.online()
         before = (await rig.status())["energy_wh"]
-        done, cuts = await live(rig, chance, days, idle)
+        done, cuts = await live(rig, chance, days, idle, orders)
+        if orders:
+            done.update({"orders": orders.given, "cuts in an order": orders.cuts})
         after = (await rig.status())["energy_wh"]
         slack = 2 if rig.virtual else 2 + speed // 4  # who is late by a moment is late by more
         heard = judge(rig.house, interval, cuts, (before, after), slack)
