@@ -13,8 +13,9 @@ that are repeated the table has the median and the worst.
 What that is in time was measured on an emulated ESP32 at 8 ns an instruction: SetChargingProfile
 of 100 periods held the loop for 324 ms with 8,104 reads and for 118 without any, GetConfiguration
 of a key for 331 ms with 6,603 and for 110: 25 to 33 us a read. An append of 60 bytes, one erase
-and what goes with it, took 26 ms in the median. A real chip's erase takes longer: 45 ms is what
-data sheets of such flashes call typical, and up to 400 the most. Nobody has measured one here.
+and what goes with it, took 26 ms in the median. A real chip's erase takes longer: of the
+W25Q64JV, such a flash, Winbond's data sheet is quoted with 45 ms as typical and 400 as the most
+(sector erase, 4 KB). Nobody has measured one here.
 """
 
 from __future__ import annotations
