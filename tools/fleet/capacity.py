@@ -1,6 +1,7 @@
 """How many stations a core carries: CPU time, memory and lag, of so many stations in one process.
 
     python -m tools.fleet.capacity 100 500 1000 --scenario all_charge
+    python -m tools.fleet.capacity 3000 --processes 2       half of them in each, at the same time
 
 The central system has a process of its own. The stations' loop counts only the time that this
 process has the CPU and the time that it waits for something to do, so that other programs on the
@@ -19,19 +20,19 @@ import logging
 import selectors
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from tools.fleet.fleet import Fleet, Lag, Plan
+from tools.fleet.folder import flash_folder
 from tools.fleet.stations import resident_bytes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _AT_ONCE = 10  # stations that are started together
 _RAMP_S = 0.2  # between them
+_MOST_WAITS = 12  # for all cars that came to be charged
 _LOOPS = 10000  # of the reference; its figures are those of ten times as many
 _REFERENCE_S = 0.2  # between its turns
-_MEMORY = Path("/dev/shm")
 
 
 class _Selector(selectors.DefaultSelector):
@@ -87,9 +88,8 @@ async def measure(count: int, scenario: str, settle_s: float, seconds: float) ->
     try:
         said = json.loads(central.stdout.readline())
         plan = Plan(said["url"], scenario, faults=0, pausing=0, control=said["control"])
-        place = _MEMORY if _MEMORY.exists() else None
         loop = asyncio.get_running_loop()
-        with tempfile.TemporaryDirectory(prefix="fleet-", dir=place) as folder:
+        with flash_folder() as folder:
             async with Fleet(plan, folder) as fleet:
                 fleet.add(1)  # what is loaded with the first one is nobody's
                 await asyncio.sleep(2)
@@ -102,6 +102,10 @@ async def measure(count: int, scenario: str, settle_s: float, seconds: float) ->
                     await asyncio.sleep(0.5)
                 fleet.begin()
                 await asyncio.sleep(settle_s)
+                charging, waits = -count, _MOST_WAITS
+                while fleet.counts()["charging"] - charging > count // 100 and waits:
+                    charging, waits = fleet.counts()["charging"], waits - 1
+                    await asyncio.sleep(settle_s / 2)
                 lag = Lag()
                 reference = Reference()
                 tasks = [asyncio.create_task(lag.run()), asyncio.create_task(reference.run())]
@@ -137,17 +141,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("stations", type=int, nargs="+")
     parser.add_argument("--scenario", default="all_charge")
-    parser.add_argument("--settle", type=float, default=20, help="s before measuring")
+    parser.add_argument("--processes", type=int, default=1, help="share the stations")
+    parser.add_argument("--settle", type=float, default=20, help="s before measuring, at least")
     parser.add_argument("--seconds", type=float, default=20, help="s of measuring")
     options = parser.parse_args()
     logging.getLogger("wallbridge").addHandler(logging.NullHandler())
     logging.getLogger("wallbridge").propagate = False
     for count in options.stations:
         # In a process of its own: what the one before has left in memory counts no more.
-        if len(options.stations) > 1:
-            words = [str(count), "--scenario", options.scenario]
+        if len(options.stations) > 1 or options.processes > 1:
+            words = [str(count // options.processes), "--scenario", options.scenario]
             words += ["--settle", str(options.settle), "--seconds", str(options.seconds)]
-            subprocess.run([sys.executable, "-m", "tools.fleet.capacity", *words], check=True)
+            command = [sys.executable, "-m", "tools.fleet.capacity", *words]
+            started = [subprocess.Popen(command) for _ in range(options.processes)]
+            codes = [process.wait() for process in started]
+            if any(codes):
+                sys.exit(1)
             continue
         with asyncio.Runner(loop_factory=OwnTimeLoop) as runner:
             row = runner.run(measure(count, options.scenario, options.settle, options.seconds))

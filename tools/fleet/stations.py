@@ -17,18 +17,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import resource
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 
 from tools.fleet.fleet import Fleet, Lag, Plan
+from tools.fleet.folder import flash_folder
 from tools.fleet.orders import RemoteOrders
 
 _REPORT_S = 0.5
-_MEMORY = Path("/dev/shm")  # where flash is memory, if the system has that
 
 
 def resident_bytes() -> int:
@@ -79,8 +77,7 @@ class Worker:
             return
         plan = Plan(**first["plan"])
         central = RemoteOrders(plan.control) if plan.control else None
-        place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-        with tempfile.TemporaryDirectory(prefix="fleet-", dir=place) as folder:
+        with flash_folder() as folder:
             async with Fleet(plan, folder, self._call_ended, central, first["name"]) as fleet:
                 self.fleet = fleet
                 tasks = [asyncio.create_task(self.report()), asyncio.create_task(self.lag.run())]
