@@ -257,19 +257,24 @@ def micropython():
 
 # What `make test` leaves to `make test-long`: beginnings of node ids in host_tests.
 LONG = (
+    "base/test_wear.py::test_busy_days_leave_the_flash_20_years[24 periods-800-2 MB",
     "base/test_wear.py::test_busy_days_leave_the_flash_20_years[100 periods",
     "behaviours/test_start_full.py",
     "console/test_repl.py",
     "proof/test_fuzz.py::test_the_tool",
     "proof/test_fuzz.py::test_a_station_under_siege",
+    "smart_charging/test_profiles_flash.py::test_a_profile_every_ten_seconds_for_a_day[TxDefault",
+    "tools/test_fleet.py",
+    "tools/test_harness.py",
     "tools/test_live.py",
     "tools/test_recipes.py",
-    "tools/test_fleet.py",
     "transactions/test_kill.py",
     "transactions/test_month.py",
     "transfers/test_update.py",
     "transfers/test_update_cuts.py",
 )
+# Parameters that say what a test runs on.
+RUNS = ("runtime", "bits", "name", "process")
 # What takes more than a second or two.
 SLOW = (
     "both/ocpp/test_json_reader.py::test_long_strings",
@@ -292,7 +297,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         place = item.nodeid.removeprefix("host_tests/")
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        runtime = parameters.get("runtime", parameters.get("bits", parameters.get("name")))
+        names = [name for name in RUNS if name in parameters]
+        runtime = parameters[names[0]] if names else None
         if runtime in (*RUNTIMES, *RUNTIMES.values(), "frozen") or _starts(item):
             item.add_marker("micropython")
         if place.startswith(LONG) or (runtime in ("micropython", 64) and "both/" not in place):

@@ -39,6 +39,7 @@ class Fuzz:
         self.runtime = words.runtime
         self.bits = {"micropython": 64, "micropython32": 32}.get(words.runtime, 0)
         self.seed = words.seed
+        self.time = words.time
         self.steps = words.steps
         self.end = time.monotonic() + words.time
         self.messages = self.stations = 0
@@ -58,7 +59,7 @@ class Fuzz:
         spent = [0.0, 0.0]
         while not self.over() and (self.decoders or self.besieges):
             begun = time.monotonic()
-            side = self.besieges and (spent[1] <= spent[0] or not self.decoders)
+            side = self.besieges and (spent[1] < spent[0] or not self.decoders)
             self._station() if side else self._round()
             spent[side] += time.monotonic() - begun
             if self.steps:  # one siege that is to be seen again
@@ -86,6 +87,7 @@ class Fuzz:
         """One station's siege."""
         seed = self.seed + self.stations
         self.stations += 1
+        end = min(self.end, time.monotonic() + self.time / (2 if self.decoders else 1))
         last = [0]
 
         def watch(station, lost):
@@ -96,7 +98,7 @@ class Fuzz:
                     f"station {seed}: {station.steps} steps, {station.sent} messages, "
                     + (f"{lost} bytes of heap more than at first" if self.bits else "all well")
                 )
-            return self.over() and not self.steps
+            return time.monotonic() > end and not self.steps
 
         with tempfile.TemporaryDirectory() as folder:
             work = fuzzing.siege(
@@ -136,7 +138,7 @@ def replay(name: str, data: bytes, bits: int) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--time", type=float, default=300, help="seconds in all")
+    parser.add_argument("--time", type=int, default=300, help="seconds in all")
     parser.add_argument("--seed", type=int, help="by default another one each time")
     parser.add_argument(
         "--runtime", choices=("cpython", "micropython", "micropython32"), default="cpython"

@@ -5,8 +5,8 @@
 In the first half of the time the cuts: real LittleFS on a simulated flash, cut in the middle of
 every program and erase, up to 10,000 times. In the rest whole stations live through months of
 virtual time with outages, cuts and a central system in trouble, in turn with days on real
-MicroPython; each second seed has FeatureSet `full`, with lists, caches and availability. It goes
-on to the end of the time, seed after seed, and begins nothing that would not be over by then.
+MicroPython (shorter ones in a short time); each second seed has FeatureSet `full`, with lists,
+caches and availability. It goes on to the end of the time, seed after seed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--days", type=float, help="of each life (30, fewer in a short time)")
     words = parser.parse_args()
-    words.days = words.days or min(30, words.time / 60)
     logging.disable(logging.CRITICAL)
     end = time.monotonic() + words.time
     half = end - words.time / 2
@@ -55,21 +54,29 @@ def main() -> None:
         lambda: time.monotonic() > half,
     )
     print("nothing lost, doubled or out of order", flush=True)
-    lives = [("days", words.days, 12 * 3600, "cpython")]
+    # A month takes ten minutes and more, an idle hour a second or two.
+    days = words.days or min(30, words.time / 240)
+    idle = min(12 * 3600, words.time * 60)
+    last = end - words.time / 20  # no session begins after that: the one before has to end
+    lives = [("CPython", "cpython", days, idle)]
     if runtimes.find(64):
-        lives.append(("days on MicroPython", words.days / SHARE, 1200, "micropython"))
-    longest = 0.0
+        lives.append(("MicroPython", "micropython", days / SHARE, min(idle, 1200)))
     seed = words.seed
-    while time.monotonic() + longest < end or not longest:
-        for name, days, idle, runtime in lives:
-            begun = time.monotonic()
-            if begun + longest > end:
+
+    def over():
+        return time.monotonic() > last
+
+    while not over():
+        for name, runtime, length, pause in lives:
+            if over():
                 break
             with tempfile.TemporaryDirectory() as folder:
                 full = seed % 2 == 1
-                done = virtual.run(month.weeks(seed, days, Path(folder), idle, runtime, full=full))
-            tell(f"{days:g} {name}, seed {seed}{' with full' if full else ''}", done)
-            longest = max(longest, time.monotonic() - begun)
+                life = month.weeks(seed, length, Path(folder), pause, runtime, 1, full, over)
+                tell(
+                    f"a life on {name}{' with full' if full else ''}, seed {seed}",
+                    virtual.run(life),
+                )
         seed += 1
 
 

@@ -18,9 +18,9 @@ def test_its_time_is_exactly_the_tests(process, tmp_path):
         async with Rig(process, tmp_path) as rig:
             await rig.charge()
             begun = (await rig.status())["uptime_s"]
-            for seconds in (600, 1800, 0.5, 3599.5):
+            for seconds in (60, 180, 0.5, 359.5):
                 await rig.sleep(seconds)
-            assert (await rig.status())["uptime_s"] - begun == 6000
+            assert (await rig.status())["uptime_s"] - begun == 600
 
     play(process, session())
 

@@ -63,19 +63,24 @@ def charging(messages):
 
 @settings(max_examples=200, deadline=None)
 @given(MESSAGES)
-def test_never_more_than_the_profiles_allow(messages):
+def test_the_limit_in_force(messages):
+    seen = charging(messages)
+    never_more_than_the_profiles_allow(seen)
+    a_limit_is_not_raised_only_to_fall_again(seen)
+    what_is_allowed_for_some_seconds_is_given(seen)
+
+
+def never_more_than_the_profiles_allow(seen):
     """Neither is it ever more, however shortly; so a reduction counts at once."""
-    for allowed, limit, _ in charging(messages):
+    for allowed, limit, _ in seen:
         assert limit <= allowed
 
 
-@settings(max_examples=200, deadline=None)
-@given(MESSAGES)
-def test_a_limit_is_not_raised_only_to_fall_again(messages):
+def a_limit_is_not_raised_only_to_fall_again(seen):
     """The pilot's duty cannot be lowered within 5 s of being raised."""
     raised = None
     before = 32000
-    for second, (_, limit, changed) in enumerate(charging(messages)):
+    for second, (_, limit, changed) in enumerate(seen):
         if changed:
             raised = None  # nobody can know what will be sent
         elif limit < before and raised is not None:
@@ -85,10 +90,7 @@ def test_a_limit_is_not_raised_only_to_fall_again(messages):
         before = limit
 
 
-@settings(max_examples=200, deadline=None)
-@given(MESSAGES)
-def test_what_is_allowed_for_some_seconds_is_given(messages):
-    seen = charging(messages)
+def what_is_allowed_for_some_seconds_is_given(seen):
     for second in range(8, len(seen)):
         lately = seen[second - 8 : second + 1]
         if len({allowed for allowed, _, _ in lately}) == 1:

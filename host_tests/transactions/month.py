@@ -44,13 +44,14 @@ class Trouble:
         raise InternalError("a bad day")
 
 
-async def live(rig, chance, days, idle, orders=None):
-    """Lives through so many days, idle at most so many seconds in a row; counts what happened."""
+async def live(rig, chance, days, idle, over, orders=None):
+    """Lives through so many days, idle at most so many seconds in a row, or until `over()` says
+    so between two sessions; counts what happened."""
     trouble = Trouble(rig.house, chance)
-    end = rig.house.now() + days * 86400
+    begun = rig.house.now()
     done = {"sessions": 0, "cuts": 0, "outages": 0, "resets": 0}
     cuts = []
-    while rig.house.now() < end:
+    while rig.house.now() < begun + days * 86400 and not over():
         trouble.share = chance.choice((0, 0, 0.3))
         await rig.console("sim link up")
         await rig.sleep(chance.uniform(60, idle))
@@ -95,12 +96,23 @@ async def live(rig, chance, days, idle, orders=None):
         await rig.until(timeout=60, status=orders.status() if orders else "Available")
         if orders:
             await orders.look(rig)
+    done["days"] = round((rig.house.now() - begun) / 86400, 2)
     return done, cuts
 
 
-async def weeks(seed, days, folder, idle=12 * 3600, runtime="cpython", speed=1, full=False):
+async def weeks(
+    seed,
+    days,
+    folder,
+    idle=12 * 3600,
+    runtime="cpython",
+    speed=1,
+    full=False,
+    over=lambda: False,
+):
     """One life; in a process of its own it runs `speed` times faster than real time. `full`: with
-    that FeatureSet. Raises AssertionError when the central system heard what can't be."""
+    that FeatureSet. `over`: see `live`. Raises AssertionError when the central system heard what
+    can't be."""
     chance = random.Random(seed)
     interval = chance.choice((30, 60, 300, 900))
     words = ("--key", f"MeterValueSampleInterval={interval}") + (FULL if full else ())
@@ -112,7 +124,7 @@ async def weeks(seed, days, folder, idle=12 * 3600, runtime="cpython", speed=1, 
         await rig.start()
         await rig.online()
         before = (await rig.status())["energy_wh"]
-        done, cuts = await live(rig, chance, days, idle, orders)
+        done, cuts = await live(rig, chance, days, idle, over, orders)
         if orders:
             done.update({"orders": orders.given, "cuts in an order": orders.cuts})
         after = (await rig.status())["energy_wh"]
