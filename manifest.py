@@ -18,8 +18,7 @@ PC_ONLY = (
     "firmware/base/sockets_cpython.py",
     "firmware/board/serial_pc.py",
     "firmware/board/simulated/board.py",
-    "firmware/board/simulated/meter_slave.py",
-    "firmware/board/simulated/tic_encoder.py",
+    "firmware/board/simulated/serial_lines.py",
     "firmware/board/simulated/world.py",
 )
 

@@ -119,6 +119,7 @@ class Writer:
 
 
 _FILE_BYTES = const(8192)
+_READ = const(128)  # bytes that are read of it at a time
 _DATE_TIME = len("2027-01-01T00:00:00Z")
 _FOLDER = const("log")
 _NEW = _FOLDER + "/new"
@@ -189,12 +190,12 @@ class Logbook:
             try:
                 with self._files.open(name, "rb") as f:
                     rest = b""
-                    data = f.read(512)
+                    data = f.read(_READ)
                     while data:
                         found = (rest + data).split(b"\n")
                         rest = found.pop()
                         for line in found:
                             yield line
-                        data = f.read(512)
+                        data = f.read(_READ)
             except OSError:
                 pass  # not there yet

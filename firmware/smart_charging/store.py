@@ -20,7 +20,7 @@ from firmware.smart_charging.profile import ALWAYS, CHARGE_POINT_MAX
 
 MAX_PROFILES = 200  # the key MaxChargingProfilesInstalled
 _FIRST_SLOTS = const(20)
-_CODES = const("BBBBBiiiiHii")  # the type codes of the arrays, in the order of their names below
+_CODES = const("BBBBBiiiiHiiH")  # the type codes of the arrays, in the order of their names below
 # A transaction's number is kept modulo this; old TxProfiles are removed soon.
 _POSITIONS = const(65536)
 
@@ -32,12 +32,13 @@ def transaction_number(running) -> int:
 
 class ProfileTable:
     """The fields of each installed `profile.Profile` in RAM: arrays that are indexed by the
-    profile's slot, 32 bytes a profile.
+    profile's slot, 35 bytes a profile.
 
     `station_order` has the slots of the ChargePointMaxProfiles, `connector_order` those of all
     others, both in the order in which profiles win: by rank, then the highest stack level.
     `changes` counts how often a profile was placed or removed. `skip_until` is for the evaluation:
-    until when it need not look at a profile; ALWAYS for one that was just placed.
+    until when it need not look at a profile; ALWAYS for one that was just placed. `written_s` is
+    for the store: when a slot was written to flash, 0 for never.
     """
 
     def __init__(self):
@@ -55,6 +56,7 @@ class ProfileTable:
             self.transactions,
             self.identities,
             self.skip_until,
+            self.written_s,
         ) = self._columns
         self._large_identities = {}  # slot: a chargingProfileId beyond 32 bits
         self.station_order = b""
@@ -137,16 +139,15 @@ class ProfileTable:
         self.connector_order = self.connector_order.replace(removed, b"")
 
     def make_room(self, slot: int) -> None:
-        """Makes the arrays long enough for a slot: each time twice as long, up to the most."""
+        """Makes the arrays long enough for a slot: for the few that most stations have, then for
+        all, since each time they grow is a search for large pieces of memory."""
         have = len(self.ranks)
-        want = _FIRST_SLOTS
-        while want <= slot:
-            want *= 2
-        more = min(want, MAX_PROFILES) - have
-        if more <= 0:
+        if slot < have:
             return
+        more = (_FIRST_SLOTS if slot < _FIRST_SLOTS else MAX_PROFILES) - have
+        zeros = [0] * more
         for code, column in zip(_CODES, self._columns):
-            column.extend(array(code, [0] * more))
+            column.extend(array(code, zeros))
 
 
 _WAITING_BYTES = const(2048)
@@ -176,7 +177,6 @@ class ProfileStore:
         self._sequence = 0  # its number in the order of all
         self._waiting = {}  # slot: its record, which is not yet in flash
         self._due_ms = {}  # slot: when to write it
-        self._written_s = array("H", [0] * MAX_PROFILES)  # when a slot was, modulo; 0: not yet
         self._cleaned_for = None  # the number of the transaction whose TxProfiles alone are left
         self._load()
 
@@ -392,12 +392,13 @@ class ProfileStore:
 
     def _put(self, slot, record):
         """Writes a record; False, and the log says so: the flash does not take it."""
+        self.table.make_room(slot)
         try:
             self._files.write(slot, record)
         except OSError as why:
             self.log.error("the flash does not take a charging profile: %s", why)
             return False
-        self._written_s[slot] = self._now_s()
+        self.table.written_s[slot] = self._now_s()
         self._waiting.pop(slot, None)
         self._due_ms.pop(slot, None)
         return True
@@ -411,9 +412,9 @@ class ProfileStore:
 
     def _pause_ms(self, slot):
         """How long a new record waits for being written; 0: it does not."""
-        if not self._written_s[slot]:
+        if not self.table.written_s[slot]:
             return 0
-        age_ms = (self._now_s() - self._written_s[slot]) % _SECONDS * 1000
+        age_ms = (self._now_s() - self.table.written_s[slot]) % _SECONDS * 1000
         return max(0, _WRITE_APART_MS - age_ms)
 
     def _now_s(self):

@@ -9,41 +9,34 @@ import asyncio
 from firmware.base import times
 from firmware.base.runtime import const
 from firmware.metering import measurands
-from firmware.transactions.records import (
-    UNKNOWN_TRANSACTION_ID,
-    StartRecord,
-    StopRecord,
-    ValuesRecord,
-    milliseconds,
-    read_events,
-)
+from firmware.transactions import records
 
 _EVENTS_AT_ONCE = const(8)  # are read before others have a turn
 
 
 def payload(event, epoch: int, transaction_id: int | None) -> dict:
     """The payload of an event's message; of StopTransaction without its transactionData."""
-    if isinstance(event, StartRecord):
+    if isinstance(event, records.Start):
         return start_transaction(event, epoch)
-    if isinstance(event, StopRecord):
+    if isinstance(event, records.Stop):
         return stop_transaction(event, epoch, transaction_id)
     return meter_values(event, epoch, transaction_id)
 
 
-def start_transaction(event: StartRecord, epoch: int) -> dict:
+def start_transaction(event: records.Start, epoch: int) -> dict:
     """OCPP 6.45."""
     request = {
         "connectorId": event.connector,
         "idTag": event.id_tag,
         "meterStart": event.meter_start,
-        "timestamp": times.text(epoch, milliseconds(event.stamp)),
+        "timestamp": times.text(epoch, records.milliseconds(event.stamp)),
     }
     if event.reservation_id is not None:
         request["reservationId"] = event.reservation_id
     return request
 
 
-def meter_values(event: ValuesRecord, epoch: int, transaction_id: int | None) -> dict:
+def meter_values(event: records.Values, epoch: int, transaction_id: int | None) -> dict:
     """OCPP 6.31."""
     request: dict = {"connectorId": event.connector}
     if event.start is not None:
@@ -52,12 +45,12 @@ def meter_values(event: ValuesRecord, epoch: int, transaction_id: int | None) ->
     return request
 
 
-def stop_transaction(event: StopRecord, epoch: int, transaction_id: int | None) -> dict:
+def stop_transaction(event: records.Stop, epoch: int, transaction_id: int | None) -> dict:
     """OCPP 6.49, without transactionData."""
     request = {
         "transactionId": _or_unknown(transaction_id),
         "meterStop": event.meter_stop,
-        "timestamp": times.text(epoch, milliseconds(event.stamp)),
+        "timestamp": times.text(epoch, records.milliseconds(event.stamp)),
         "reason": event.reason,
     }
     if event.id_tag is not None:
@@ -65,7 +58,7 @@ def stop_transaction(event: StopRecord, epoch: int, transaction_id: int | None) 
     return request
 
 
-async def transaction_data(journal, event_times, stop: StopRecord, most: int) -> list:
+async def transaction_data(journal, event_times, stop: records.Stop, most: int) -> list:
     """The transactionData of a StopTransaction (OCPP 3.16, errata 3.14 and 3.91): MeterValues of
     Begin, End, and of the samples between them what fits, evenly in time. `most`: about how many
     SampledValues there may be in all. Some hundred records are read: others have their turns."""
@@ -76,14 +69,14 @@ async def transaction_data(journal, event_times, stop: StopRecord, most: int) ->
     began = used = 0
     thin_out = True
     events = 0
-    for event in read_events(journal, stop.start):
-        if isinstance(event, StopRecord):
+    for event in records.read_events(journal, stop.start):
+        if isinstance(event, records.Stop):
             break
         events += 1
         if events % _EVENTS_AT_ONCE == 0:
             await asyncio.sleep(0)
         epoch = event_times.epoch(event.stamp)
-        if isinstance(event, StartRecord):
+        if isinstance(event, records.Start):
             if event.position != stop.start:
                 break
             began = epoch
@@ -106,10 +99,10 @@ async def transaction_data(journal, event_times, stop: StopRecord, most: int) ->
 
 
 def _or_unknown(transaction_id):
-    return UNKNOWN_TRANSACTION_ID if transaction_id is None else transaction_id
+    return records.UNKNOWN_TRANSACTION_ID if transaction_id is None else transaction_id
 
 
 def _meter_value(event, epoch, sampled_values):
     """A MeterValue (OCPP 7.33)."""
-    written = times.text(epoch, milliseconds(event.stamp))
+    written = times.text(epoch, records.milliseconds(event.stamp))
     return {"timestamp": written, "sampledValue": sampled_values}

@@ -12,21 +12,7 @@ from collections import namedtuple
 from firmware.base import times
 from firmware.base.journal import Bookmark
 from firmware.base.runtime import const
-from firmware.transactions import messages
-from firmware.transactions.records import (
-    UNKNOWN_TRANSACTION_ID,
-    ClearedRecord,
-    Event,
-    GivenUpRecord,
-    QueueState,
-    StartRecord,
-    StateRecord,
-    StopRecord,
-    ValuesRecord,
-    milliseconds,
-    read,
-    read_events,
-)
+from firmware.transactions import messages, records
 from firmware.transactions.retention import Retention
 
 _RECORDS_AT_ONCE = const(8)  # are read before others have a turn
@@ -45,17 +31,17 @@ class EndpointQueue:
         self.pending = 0
         self.saved_at = 0
         self._saved = None  # what that record says
-        self.restore(QueueState(endpoint_id, position, position, 0, None))
+        self.restore(records.QueueState(endpoint_id, position, position, 0, None))
 
-    def state(self) -> QueueState:
-        return QueueState(
+    def state(self) -> records.QueueState:
+        return records.QueueState(
             self.endpoint_id, self.first_owed, self.needed_from, self.failures, self.transaction_id
         )
 
-    def restore(self, state: QueueState) -> None:
+    def restore(self, state: records.QueueState) -> None:
         _, self.first_owed, self.needed_from, self.failures, self.transaction_id = state
 
-    def saved(self, position: int, state: QueueState) -> None:
+    def saved(self, position: int, state: records.QueueState) -> None:
         """A STATE record with this state was written at this position."""
         self.saved_at = position
         self._saved = state
@@ -68,13 +54,13 @@ class EndpointQueue:
         not known."""
         return self.transaction_id if start == self.needed_from else None
 
-    def add(self, event: Event) -> None:
+    def add(self, event: records.Event) -> None:
         """An event was recorded."""
         if event.is_message():
             self.pending += 1
         elif not self.endpoint_id:  # nobody is owed anything
             self.first_owed = event.position + 1
-            if isinstance(event, StopRecord):
+            if isinstance(event, records.Stop):
                 self.need_from(self.first_owed)
 
     def need_from(self, position: int) -> None:
@@ -91,14 +77,14 @@ class EndpointQueue:
         """The oldest message was refused, or not answered."""
         self.failures += 1
 
-    def move_on(self, event: Event, transaction_id: int | None) -> None:
+    def move_on(self, event: records.Event, transaction_id: int | None) -> None:
         """The oldest message is delivered or given up; `transaction_id`: of a START."""
         self.first_owed = event.position + 1
         self.failures = 0
-        if isinstance(event, StartRecord):
+        if isinstance(event, records.Start):
             self.needed_from = event.position
             self.transaction_id = transaction_id
-        elif isinstance(event, StopRecord) or event.start is None:
+        elif isinstance(event, records.Stop) or event.start is None:
             self.needed_from = self.first_owed
             self.transaction_id = None
 
@@ -206,9 +192,9 @@ class Outbox:
             distance = position - transaction.position
         else:
             endpoint_id = self.endpoint_id
-            distance = 0 if event_class is StartRecord else -1
+            distance = 0 if event_class is records.Start else -1
         queue = self.queue(endpoint_id, position)
-        head = Event.pack_head(position - queue.first_owed, stamp, endpoint_id, distance)
+        head = records.Event.pack_head(position - queue.first_owed, stamp, endpoint_id, distance)
         payload = head + body
         self._journal.append(event_class.kind, payload, vital)
         event = event_class(position, payload)
@@ -219,9 +205,9 @@ class Outbox:
         return event
 
     def _note_open(self, event):
-        if isinstance(event, StartRecord):
+        if isinstance(event, records.Start):
             self.open = OpenTransaction(event.position, event.endpoint_id)
-        elif isinstance(event, StopRecord):
+        elif isinstance(event, records.Stop):
             self.open = None
 
     # delivering
@@ -269,12 +255,12 @@ class Outbox:
         """Whether the message to be sent next has its record at this position."""
         return self._head is not None and self._head.position == position
 
-    async def payload(self, event: Event) -> dict:
+    async def payload(self, event: records.Event) -> dict:
         """The payload of an event's message, whose time is known."""
         queue = self.queues[event.endpoint_id]
         epoch = self._event_times.epoch(event.stamp)
         payload = messages.payload(event, epoch, queue.transaction_id_of(event.start))
-        if isinstance(event, StopRecord) and event.end_values:
+        if isinstance(event, records.Stop) and event.end_values:
             payload["transactionData"] = await messages.transaction_data(
                 self._journal, self._event_times, event, self.max_stop_values
             )
@@ -284,7 +270,7 @@ class Outbox:
         """The head was answered by a CALLRESULT. Returns its idTagInfo, if it has one.
         StartTransaction.conf must have its transactionId; any integer is one."""
         if self._head:
-            is_start = isinstance(self._head, StartRecord)
+            is_start = isinstance(self._head, records.Start)
             self._move_on(conf["transactionId"] if is_start else None, False)
         return conf.get("idTagInfo")
 
@@ -300,7 +286,7 @@ class Outbox:
             self.save()
             return
         self._log.error("%s given up after %d attempts", self._head.action, queue.failures)
-        self._move_on(UNKNOWN_TRANSACTION_ID, True)
+        self._move_on(records.UNKNOWN_TRANSACTION_ID, True)
 
     async def tidy(self) -> None:
         """To be awaited after `delivered` and `failed`: makes room in the journal."""
@@ -325,7 +311,7 @@ class Outbox:
         """Reads on to the next message, if there is one: a generator that yields for each record
         on the way."""
         queue = self.reading
-        for event in read_events(self._journal, self._read_from, self._bookmark):
+        for event in records.read_events(self._journal, self._read_from, self._bookmark):
             if (
                 event.position >= queue.first_owed
                 and event.endpoint_id == queue.endpoint_id
@@ -343,18 +329,18 @@ class Outbox:
         event = self._head
         before = queue.state()
         transaction_id_before = queue.transaction_id_of(event.start)
-        is_last = isinstance(event, StopRecord) and queue.pending == 1
+        is_last = isinstance(event, records.Stop) and queue.pending == 1
         queue.move_on(event, transaction_id)
         try:
-            if is_given_up and not isinstance(event, ValuesRecord):
+            if is_given_up and not isinstance(event, records.Values):
                 # the operator may still need all that a START or STOP says
                 epoch = self._event_times.epoch(event.stamp)
-                payload = GivenUpRecord.pack_event(
+                payload = records.GivenUp.pack_event(
                     queue.state(), event, epoch, before.failures, transaction_id_before
                 )
-                self._journal.append(GivenUpRecord.kind, payload)
+                self._journal.append(records.GivenUp.kind, payload)
                 self.given_up += 1
-            elif isinstance(event, StartRecord) or before.failures or is_last:
+            elif isinstance(event, records.Start) or before.failures or is_last:
                 self._save_queue(queue)
         except OSError as why:
             self._log.error("flash is full (%s): sending again in 10 s", why)
@@ -364,7 +350,7 @@ class Outbox:
         queue.drop_message()
         self._head = None
         self.next_attempt_ms = 0
-        if isinstance(event, StopRecord):
+        if isinstance(event, records.Stop):
             self.retention.sweep_again()
 
     # keeping
@@ -384,7 +370,10 @@ class Outbox:
         """Writes a queue's state, unless it is written."""
         if not queue.is_saved():
             state = queue.state()
-            queue.saved(self._journal.append(StateRecord.kind, StateRecord.pack(state)), state)
+            queue.saved(
+                self._journal.append(records.State.kind, records.State.pack(state)),
+                state,
+            )
 
     # for people
 
@@ -393,15 +382,15 @@ class Outbox:
         until `clear_given_up`; and what waits, for whichever endpoint. None in between is no line:
         it took a while to look for the next one."""
         count = 0
-        for record in read(self._journal):
+        for record in records.read(self._journal):
             count += 1
             if count % _RECORDS_AT_ONCE == 0:
                 yield None
-            if isinstance(record, GivenUpRecord):
+            if isinstance(record, records.GivenUp):
                 if record.position > self.cleared:
                     line = _line(record.event, record.epoch, record.transaction_id)
                     yield "given up after %d attempts: %s" % (record.failures, line)
-            elif isinstance(record, Event) and record.is_message():
+            elif isinstance(record, records.Event) and record.is_message():
                 queue = self.queues.get(record.endpoint_id)
                 if queue and record.position >= queue.first_owed:
                     yield self._waiting_line(record, queue)
@@ -418,7 +407,7 @@ class Outbox:
     def clear_given_up(self) -> int:
         """The operator has read what was given up. Returns how many."""
         count = self.given_up
-        self.cleared = self._journal.append(ClearedRecord.kind, b"")
+        self.cleared = self._journal.append(records.Cleared.kind, b"")
         self.given_up = 0
         self.retention.sweep_again()
         return count
@@ -427,12 +416,12 @@ class Outbox:
 def _line(event, epoch, transaction_id):
     """`StartTransaction {...}` with all figures; of MeterValues only when they were taken."""
     figures: dict = {}
-    if not isinstance(event, ValuesRecord):
+    if not isinstance(event, records.Values):
         figures = messages.payload(event, epoch or 0, transaction_id)
         if transaction_id is None:
             figures.pop("transactionId", None)
     written = "not known yet"
     if epoch is not None:
-        written = times.text(epoch, milliseconds(event.stamp))
+        written = times.text(epoch, records.milliseconds(event.stamp))
     figures["timestamp"] = written
     return event.action + " " + json.dumps(figures)

@@ -96,7 +96,7 @@ class Event:
         return self.endpoint_id != 0
 
 
-class StartRecord(Event):
+class Start(Event):
     """`begin_values`: packed (`measurands.pack`); empty: StopTransaction carries no values."""
 
     kind = 1
@@ -119,7 +119,7 @@ class StartRecord(Event):
         self.begin_values = payload[at + size :]
 
 
-class ValuesRecord(Event):
+class Values(Event):
     """`mask` and `stop_mask`: the measurands for MeterValues and for StopTransaction."""
 
     kind = 2
@@ -147,7 +147,7 @@ class ValuesRecord(Event):
         return measurands.unpack(self.payload, mask, context, self._values_at)
 
 
-class StopRecord(Event):
+class Stop(Event):
     """`sample_count`: how many VALUES for StopTransaction there are; `end_values`: packed, empty
     where StopTransaction carries no values."""
 
@@ -172,7 +172,7 @@ class StopRecord(Event):
         self.end_values = payload[at + size :]
 
 
-class StateRecord:
+class State:
     """How far the delivery to an endpoint was."""
 
     kind = 4
@@ -192,7 +192,7 @@ class StateRecord:
         self.state = QueueState(endpoint_id, first_owed, needed_from, failures, transaction_id)
 
 
-class GivenUpRecord(StateRecord):
+class GivenUp(State):
     """`event`: what was given up, at `epoch` (Unix seconds), after so many `failures`."""
 
     kind = 5
@@ -203,16 +203,16 @@ class GivenUpRecord(StateRecord):
     ) -> bytes:
         identity = UNKNOWN_TRANSACTION_ID if transaction_id is None else transaction_id
         numbers = pack_ints(event.kind, epoch, failures, identity)
-        return StateRecord.pack(state) + numbers + event.payload
+        return State.pack(state) + numbers + event.payload
 
     def __init__(self, position, payload):
-        StateRecord.__init__(self, position, payload)
+        State.__init__(self, position, payload)
         numbers, at = unpack_ints(payload, 4, self._end)
         kind, self.epoch, self.failures, self.transaction_id = numbers
         self.event = _CLASSES[kind](position, payload[at:])
 
 
-class TimeRecord:
+class Time:
     """When a boot began: `epoch`, Unix seconds."""
 
     kind = 6
@@ -226,7 +226,7 @@ class TimeRecord:
         (self.boot, self.epoch), _ = unpack_ints(payload, 2)
 
 
-class ClearedRecord:
+class Cleared:
     """What was given up before has been read."""
 
     kind = 7
@@ -237,13 +237,13 @@ class ClearedRecord:
 
 _CLASSES = (
     None,  # by their kind
-    StartRecord,
-    ValuesRecord,
-    StopRecord,
-    StateRecord,
-    GivenUpRecord,
-    TimeRecord,
-    ClearedRecord,
+    Start,
+    Values,
+    Stop,
+    State,
+    GivenUp,
+    Time,
+    Cleared,
 )
 
 
@@ -271,7 +271,7 @@ def read(journal, position: int = 1, bookmark=None):
 def read_events(journal, position: int = 1, bookmark=None):
     """Yields the events only."""
     for record in journal.records(position, bookmark):
-        if StartRecord.kind <= record.kind <= StopRecord.kind:
+        if Start.kind <= record.kind <= Stop.kind:
             yield parse(record)
 
 
@@ -304,7 +304,7 @@ class EventTimes:
             self._undated[boot] = max(seconds, self._undated.get(boot, 0))
         self._boot = max(self._boot, boot + 1)
 
-    def replay_time(self, record: TimeRecord) -> None:
+    def replay_time(self, record: Time) -> None:
         """The journal has this record."""
         self._begins[record.boot] = record.epoch
         self._undated.pop(record.boot, None)
@@ -355,7 +355,7 @@ class EventTimes:
                         "that is possible",
                         boot,
                     )
-                self._journal.append(TimeRecord.kind, TimeRecord.pack(boot, end))
+                self._journal.append(Time.kind, Time.pack(boot, end))
                 self._begins[boot] = end
                 self._undated.pop(boot)
         except OSError as why:

@@ -7,17 +7,7 @@ is removed before its STOP, and a record before the STATE that says it is delive
 import asyncio
 
 from firmware.base.runtime import const
-from firmware.transactions.records import (
-    ClearedRecord,
-    Event,
-    GivenUpRecord,
-    StartRecord,
-    StateRecord,
-    StopRecord,
-    TimeRecord,
-    ValuesRecord,
-    parse,
-)
+from firmware.transactions import records
 
 _RECORDS_AT_ONCE = const(8)  # are looked at before others have a turn
 
@@ -41,7 +31,7 @@ class Retention:
         """Sweeps all segments again: records in any of them may have become needless."""
         self._swept = 0
 
-    def transaction_stopped(self, stop: StopRecord) -> None:
+    def transaction_stopped(self, stop: records.Stop) -> None:
         """A transaction has ended. From now on its values are old; and if no central system is
         owed its messages, none of its records is needed."""
         first = 0
@@ -150,40 +140,40 @@ class Retention:
 
     def _is_needed(self, record):
         outbox = self._outbox
-        record = parse(record)
-        if isinstance(record, Event):
+        record = records.parse(record)
+        if isinstance(record, records.Event):
             queue = outbox.queues.get(record.endpoint_id)
             if outbox.open and record.position == outbox.open.start:
                 return True
             if not queue:  # left by a cut in the middle of tidying, and dropped already
                 return False
-            if isinstance(record, StartRecord):
+            if isinstance(record, records.Start):
                 return record.position >= queue.needed_from
-            if isinstance(record, ValuesRecord) and record.stop_mask:
+            if isinstance(record, records.Values) and record.stop_mask:
                 if record.start >= queue.needed_from:
                     return True
             return record.position >= queue.first_owed
-        if isinstance(record, GivenUpRecord):
+        if isinstance(record, records.GivenUp):
             return record.position > outbox.cleared
-        if isinstance(record, StateRecord):
+        if isinstance(record, records.State):
             endpoint_id = record.state.endpoint_id
             queue = outbox.queues.get(endpoint_id)
             if not queue or record.position != queue.saved_at:
                 return False
             is_open = outbox.open and outbox.open.endpoint_id == endpoint_id
             return queue.pending > 0 or endpoint_id == outbox.endpoint_id or is_open
-        if isinstance(record, TimeRecord):
+        if isinstance(record, records.Time):
             return any(record.position >= q.needed_from for q in outbox.queues.values())
-        if isinstance(record, ClearedRecord):
+        if isinstance(record, records.Cleared):
             return record.position == outbox.cleared
         return True  # a later firmware's
 
     def _is_old(self, record, dropped):
         """Whether these are the periodic values of a transaction that is over."""
         outbox = self._outbox
-        if record.kind != ValuesRecord.kind or outbox.is_head(record.position):
+        if record.kind != records.Values.kind or outbox.is_head(record.position):
             return False
-        record = parse(record)
+        record = records.parse(record)
         if record.stop_mask:
             return False
         if outbox.open and outbox.open.start == record.start:

@@ -12,21 +12,8 @@ import asyncio
 from firmware.base.journal import pack_ints, unpack_ints
 from firmware.base.runtime import const
 from firmware.metering import measurands
+from firmware.transactions import records
 from firmware.transactions.outbox import EndpointQueue, Outbox
-from firmware.transactions.records import (
-    ClearedRecord,
-    EventTimes,
-    GivenUpRecord,
-    Stamp,
-    StartRecord,
-    StateRecord,
-    StopRecord,
-    TimeRecord,
-    ValuesRecord,
-    event_numbers,
-    parse,
-    read_events,
-)
 
 _ENOSPC = const(28)
 _PROGRESS = const("progress")  # in the store: the register between two records
@@ -42,7 +29,7 @@ class Transaction:
     recorded, Wh; `stamp`: of its newest record; `started_ms`: on the station's clock, None where a
     restart came between; `sample_count`: its values for StopTransaction."""
 
-    def __init__(self, start: StartRecord, queue, started_ms: int | None):
+    def __init__(self, start: records.Start, queue, started_ms: int | None):
         self._queue = queue
         self.position = start.position
         self.endpoint_id = start.endpoint_id
@@ -67,14 +54,14 @@ class Transaction:
         """Values of it for StopTransaction are in the journal."""
         self.sample_count += 1
 
-    def add_values(self, values: ValuesRecord, at_ms: int) -> None:
+    def add_values(self, values: records.Values, at_ms: int) -> None:
         """These values of it were recorded at a moment of the station's clock."""
         if values.stop_mask:
             self.count_sample()
         energy = values.energy()
         self.add_register(self.energy if energy is None else energy, values.stamp, at_ms)
 
-    def add_register(self, energy: int, stamp: Stamp, at_ms: int | None) -> None:
+    def add_register(self, energy: int, stamp: records.Stamp, at_ms: int | None) -> None:
         """The register (Wh) was written down."""
         self.energy = energy
         self.stamp = stamp
@@ -108,7 +95,7 @@ class Transactions:
         self.journal = journal
         self.store = store
         self._log = log
-        self.event_times = EventTimes(journal, clock, log, build)
+        self.event_times = records.EventTimes(journal, clock, log, build)
         self.outbox = Outbox(journal, self.event_times, clock, log)
         self.retention = self.outbox.retention
         self.running = None
@@ -148,7 +135,7 @@ class Transactions:
             last = transaction.stamp
             is_later = (boot <= 0, seconds) >= (last.boot <= 0, last.seconds)
             if position == transaction.position and is_later:
-                transaction.add_register(energy, Stamp(boot, seconds), None)
+                transaction.add_register(energy, records.Stamp(boot, seconds), None)
 
     def recover(self, reason: str, energy: int = -1, reach: int = 400) -> bool:
         """Closes the transaction that was left open, if one was: with the register read after the
@@ -194,8 +181,8 @@ class Transactions:
             raise OSError(_ENOSPC, "the flash is full of undelivered transactions")
         outbox = self.outbox
         begin_values = data if outbox.endpoint_id else b""
-        body = StartRecord.pack(connector, meter_start, reservation_id, id_tag, begin_values)
-        event = outbox.record(StartRecord, self.event_times.stamp(at_ms), None, body)
+        body = records.Start.pack(connector, meter_start, reservation_id, id_tag, begin_values)
+        event = outbox.record(records.Start, self.event_times.stamp(at_ms), None, body)
         self.running = Transaction(event, outbox.queue(event.endpoint_id, event.position), at_ms)
         return self.running
 
@@ -221,10 +208,10 @@ class Transactions:
             wanted = mask | stop_mask | (measurands.ENERGY if transaction else 0)
             values = measurands.pack(reading, offered_ma, wanted)
             connector = transaction.connector if transaction else 1
-            body = ValuesRecord.pack(connector, context, mask, stop_mask, values)
+            body = records.Values.pack(connector, context, mask, stop_mask, values)
             stamp = self._stamp(at_ms)
             try:
-                event = self.outbox.record(ValuesRecord, stamp, transaction, body, False)
+                event = self.outbox.record(records.Values, stamp, transaction, body, False)
             except OSError as why:
                 self._log.error("no meter values are kept: %s", why)
             else:
@@ -280,8 +267,8 @@ class Transactions:
             data = b""
         elif not data:
             data = measurands.pack({"energy": meter_stop}, None, measurands.ENERGY)
-        body = StopRecord.pack(meter_stop, reason, transaction.sample_count, id_tag, data)
-        event = self.outbox.record(StopRecord, stamp, transaction, body)
+        body = records.Stop.pack(meter_stop, reason, transaction.sample_count, id_tag, data)
+        event = self.outbox.record(records.Stop, stamp, transaction, body)
         self.running = self.interrupted = None
         self.retention.transaction_stopped(event)
 
@@ -329,12 +316,12 @@ class Replay:
                 if record.position >= end:
                     self._segment += 1
             kind = record.kind
-            if kind == ValuesRecord.kind:
+            if kind == records.Values.kind:
                 self._take_values(record)
-            elif StartRecord.kind <= kind <= StopRecord.kind:
+            elif records.Start.kind <= kind <= records.Stop.kind:
                 self._take_start_or_stop(record)
             else:
-                self._take_other(parse(record))
+                self._take_other(records.parse(record))
             turn -= 1
             if not turn:
                 turn = _RECORDS_AT_ONCE
@@ -393,11 +380,11 @@ class Replay:
     def _take_newest_stamp(self):
         """Takes the stamp of the open transaction's newest values."""
         if self._newest_values:
-            _, boot, seconds, _, _ = event_numbers(self._newest_values)
+            _, boot, seconds, _, _ = records.event_numbers(self._newest_values)
             self._event_times.replay_stamp(boot, seconds)
 
     def _take_start_or_stop(self, record):
-        lag, boot, seconds, endpoint_id, _ = event_numbers(record)
+        lag, boot, seconds, endpoint_id, _ = records.event_numbers(record)
         queue = self._queue(endpoint_id, record.position)
         queue.owes_from(record.position - lag)
         self._take_newest_stamp()
@@ -405,32 +392,32 @@ class Replay:
         if endpoint_id:
             self._messages[endpoint_id][self._segment] += 1
         self.open = self._newest_values = None
-        if record.kind == StartRecord.kind:
-            self.open = Transaction(parse(record), queue, None)
+        if record.kind == records.Start.kind:
+            self.open = Transaction(records.parse(record), queue, None)
 
     def _take_other(self, record):
-        if isinstance(record, TimeRecord):
+        if isinstance(record, records.Time):
             self._event_times.replay_time(record)
-        elif isinstance(record, StateRecord):
+        elif isinstance(record, records.State):
             queue = self._queue(record.state.endpoint_id, record.position)
             queue.restore(record.state)
-            if isinstance(record, GivenUpRecord):
+            if isinstance(record, records.GivenUp):
                 self.given_up += 1
             else:
                 queue.saved(record.position, record.state)
-        elif isinstance(record, ClearedRecord):
+        elif isinstance(record, records.Cleared):
             self.cleared = record.position
             self.given_up = 0
 
     def _bring_up_to_date(self, transaction):
         """Finds the newest register of the open transaction: nearly always its newest values have
         it."""
-        newest = parse(self._newest_values)
+        newest = records.parse(self._newest_values)
         energy = newest.energy()
         if energy is None:
             energy = transaction.energy
-            for event in read_events(self._journal, transaction.position):
-                if isinstance(event, ValuesRecord) and event.start == transaction.position:
+            for event in records.read_events(self._journal, transaction.position):
+                if isinstance(event, records.Values) and event.start == transaction.position:
                     found = event.energy()
                     energy = energy if found is None else found
                 yield
@@ -447,7 +434,7 @@ class Replay:
         counts = self._messages[queue.endpoint_id]
         in_later_segments = sum(counts[segment + 1 :])
         pending = 0
-        for event in read_events(self._journal, queue.first_owed) if sum(counts) else ():
+        for event in records.read_events(self._journal, queue.first_owed) if sum(counts) else ():
             if event.position >= end and (pending or not in_later_segments):
                 break
             if event.is_message() and event.endpoint_id == queue.endpoint_id:

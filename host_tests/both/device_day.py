@@ -45,14 +45,14 @@ class Uart(fake_machine.UART):
     """The meter's, with a meter at its end."""
 
     def write(self, data):
-        from firmware.board.simulated import meter_slave
+        from firmware.board.simulated import serial_lines
         from firmware.sensing.meters import RegisterMap
 
         if data:
             values = {"energy": 123456, "power": 0, "frequency": 50000}
             for n in "123":
                 values["v" + n], values["i" + n], values["p" + n] = 230000, 0, 0
-            self.hear(meter_slave.answer(RegisterMap("iEM3155"), 1, bytes(data), values))
+            self.hear(serial_lines.meter_answer(RegisterMap("iEM3155"), 1, bytes(data), values))
         return super().write(data)
 
 

@@ -6,7 +6,7 @@ were seen on real lines. They are kept as files: a change of the encoder shows i
 
 from pathlib import Path
 
-from firmware.board.simulated import tic_encoder
+from firmware.board.simulated import serial_lines
 from firmware.sensing.tic import HISTORIQUE, STANDARD
 
 FOLDER = Path(__file__).with_name("captures")
@@ -18,7 +18,7 @@ OVER = {"i": [26000, 4000, 3000], "v": [230000] * 3, "subscribed": 20000}
 
 def frames(mode, facts, energies, short=False):
     """A frame for each register."""
-    return [tic_encoder.frame(mode, {**facts, "energy": wh}, short) for wh in energies]
+    return [serial_lines.tic_frame(mode, {**facts, "energy": wh}, short) for wh in energies]
 
 
 def changed(data, old, new):
@@ -59,8 +59,8 @@ def damaged():
     ]
     # A good checksum on what can't be: 48 kVA with 2 A.
     one = frames(STANDARD, TWO, (2000, 2001))
-    absurd = tic_encoder.group(STANDARD, "SINSTS", "48370")
-    bad.append(changed(one[0], tic_encoder.group(STANDARD, "SINSTS", "00460"), absurd))
+    absurd = serial_lines.tic_group(STANDARD, "SINSTS", "48370")
+    bad.append(changed(one[0], serial_lines.tic_group(STANDARD, "SINSTS", "00460"), absurd))
     return b"".join(bad + one[1:])
 
 

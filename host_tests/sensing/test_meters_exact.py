@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware.base.times import Clock
-from firmware.board.simulated import meter_slave
+from firmware.board.simulated import serial_lines
 from firmware.sensing import meters, modbus
 from host_tests import virtual
 from host_tests.both.meter_wire import Wire
@@ -54,7 +54,7 @@ def test_integers_of_every_size(kind, order, factor, data):
 
 
 def there_and_back(number, register):
-    coded = meter_slave.encode_register(number, register)
+    coded = serial_lines.encode_register(number, register)
     return meters.decode_register(coded, register.kind, register.factor, register.divisor)
 
 
@@ -76,7 +76,7 @@ def test_energy_survives_to_the_registers_step(meter, data):
 @quick
 @given(st.integers(-(10**12), 10**12), FACTORS)
 def test_the_encoder_rounds_to_the_nearest_float32(number, factor):
-    coded = meter_slave.encode_register(number, meters.Register(0, 2, "", "f2", *factor))
+    coded = serial_lines.encode_register(number, meters.Register(0, 2, "", "f2", *factor))
     exact = Fraction(number) * factor[1] / factor[0]
     bits = int.from_bytes(coded, "big")
     here = Fraction(struct.unpack(">f", coded)[0])
@@ -143,5 +143,5 @@ def test_the_answer_is_found_in_noise_and_no_damaged_one_is(value, data):
 @given(st.binary(max_size=12))
 def test_the_slave_is_never_upset(request_bytes):
     for frame in (request_bytes, modbus.with_crc(request_bytes)):
-        answer = meter_slave.answer(MAPS[0], 1, frame, {"energy": 5})
+        answer = serial_lines.meter_answer(MAPS[0], 1, frame, {"energy": 5})
         assert answer == b"" or modbus.crc(answer) == 0

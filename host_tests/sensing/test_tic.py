@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.board.simulated import tic_encoder
+from firmware.board.simulated import serial_lines
 from firmware.sensing import tic
 from firmware.sensing.tic import HISTORIQUE, STANDARD, Decoder, value
 from host_tests.both.sensing.tic_frames import facts_or_none
@@ -182,7 +182,7 @@ def test_what_is_encoded_is_decoded(line, step, short):
     mode, made = line
     phases = len(made["i"])
     short = short and mode == HISTORIQUE and phases == 3
-    data = tic_encoder.frame(mode, made, short)
+    data = serial_lines.tic_frame(mode, made, short)
     decoder, frames = decode(b"noise\r\n\x03" + data * 3, step)
     assert (len(frames), decoder.good_groups) == (3, 3 * data.count(b"\n"))
     found = facts_or_none(frames[2], made["subscribed"] // 1000 * 1000)
@@ -225,7 +225,7 @@ def fill(draw, data):
 def spoilt(draw):
     """A line's facts, some frames of it with damage, and the size of the pieces that arrive."""
     mode, made = draw(houses())
-    data = tic_encoder.frame(mode, made) * 4
+    data = serial_lines.tic_frame(mode, made) * 4
     for damage in draw(st.lists(st.sampled_from((cut, flip, drop, repeat, fill)), max_size=12)):
         data = damage(draw, data) or b"\x00"
     return mode, made, data, draw(st.integers(1, 300))
@@ -250,7 +250,7 @@ def test_damage_never_makes_a_wrong_value(line):
         else:
             assert abs(found["va"] - va) <= 300 * len(made["i"]) + va // 6
     # the line goes on: the next whole frame is found, whatever came before
-    again = decoder.feed(tic_encoder.frame(mode, made))
+    again = decoder.feed(serial_lines.tic_frame(mode, made))
     assert facts_or_none(again[-1])["phases"] == len(made["i"])
 
 
@@ -258,7 +258,7 @@ def test_damage_never_makes_a_wrong_value(line):
 @EXAMPLES
 def test_one_flipped_bit_costs_one_group_and_its_frame(line, data):
     mode, made = line
-    sent = tic_encoder.frame(mode, made)
+    sent = serial_lines.tic_frame(mode, made)
     at = data.draw(st.integers(0, len(sent) - 1))
     bit = data.draw(st.integers(0, 6))
     wrong = sent[at] ^ 1 << bit
@@ -279,7 +279,7 @@ def forge(mode, data, label, text):
     separator = b"\t" if mode == STANDARD else b" "
     start = data.index(b"\n" + label.encode() + separator)
     end = data.index(b"\r", start) + 1
-    return data[:start] + tic_encoder.group(mode, label, text) + data[end:]
+    return data[:start] + serial_lines.tic_group(mode, label, text) + data[end:]
 
 
 @given(houses((1,)), st.integers(0, 99999), st.booleans())
@@ -295,7 +295,7 @@ def test_a_forged_value_is_refused_on_one_phase(line, number, power):
     else:
         text = "%03d" % (number % 1000)
         wrong = va >= 5 and abs(number % 1000 - amps) > 2.5 + amps * 0.3
-    data = forge(mode, tic_encoder.frame(mode, made), names[power], text)
+    data = forge(mode, serial_lines.tic_frame(mode, made), names[power], text)
     decoder, frames = decode(data)
     assert len(frames) == 1 and decoder.good_groups == data.count(b"\n")
     if wrong:
@@ -308,7 +308,7 @@ def test_a_forged_value_is_refused_on_three_phases(line, phase, number, power):
     mode, made = line
     amps = made["i"][phase] / 1000
     each = [i * u / 1000000 for i, u in zip(made["i"], made["v"])]
-    data = tic_encoder.frame(mode, made)
+    data = serial_lines.tic_frame(mode, made)
     if mode == STANDARD:
         va = each[phase]
         if power:
@@ -331,7 +331,7 @@ def test_a_forged_value_is_refused_on_three_phases(line, phase, number, power):
     decoder, frames = decode(data)
     assert len(frames) == 1 and decoder.good_groups == data.count(b"\n")
     if wrong and power and mode == STANDARD:  # left out, and the currents are not touched
-        true = facts_or_none(decode(tic_encoder.frame(mode, made))[1][0])
+        true = facts_or_none(decode(serial_lines.tic_frame(mode, made))[1][0])
         found = facts_or_none(frames[0]) or true
         assert all(one >= other for one, other in zip(found["i"], true["i"]))
         assert found["va"] == true["va"]
@@ -343,7 +343,7 @@ def test_a_forged_value_is_refused_on_three_phases(line, phase, number, power):
 @EXAMPLES
 def test_noise_is_survived(noise, step):
     decoder, frames = decode(noise, step)
-    good = tic_encoder.frame(STANDARD, {"i": [5000], "v": [230000], "subscribed": 30000})
+    good = serial_lines.tic_frame(STANDARD, {"i": [5000], "v": [230000], "subscribed": 30000})
     assert len(decoder.feed(good)) >= 1
 
 

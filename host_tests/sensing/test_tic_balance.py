@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.board.simulated import tic_encoder
+from firmware.board.simulated import serial_lines
 from firmware.metering.load_balancing import MIN_MA, LoadBalancer, available_ma
 from firmware.sensing import tic
 
@@ -140,7 +140,7 @@ def test_a_house_on_a_tic_line_stays_within_its_subscription(mode, phases, rest,
             car = [min(balance.limit_now() or 0, most)] * phases
             draw = [a + b for a, b in zip(other, car)]
             made = {"i": draw, "v": [230000] * phases, "subscribed": 30000}
-            (frame,) = decoder.feed(tic_encoder.frame(mode, made))
+            (frame,) = decoder.feed(serial_lines.tic_frame(mode, made))
             balance.follow(tic.house_facts(frame), car, "RST" if phases == 3 else "")
             if turn:  # reacted to what changed
                 assert max(draw) <= max(30000, max(other[:phases]) + 6000)

@@ -45,7 +45,7 @@ def test_the_manifest_freezes_what_flash_sends():
     sent = [path.replace(".mpy", ".py") for path in flash.application()]
     assert sorted(frozen[2:]) == sorted(sent)
     left_out = set(flash.application(True)) - set(flash.application())
-    assert len(left_out) == 8  # what only a PC loads
+    assert len(left_out) == 7  # what only a PC loads
     assert set(required) == {"aiohttp", "logging"}
 
 

@@ -10,19 +10,8 @@ from hypothesis import strategies as st
 from firmware.base.journal import Journal
 from firmware.base.store import Store
 from firmware.metering import measurands
+from firmware.transactions import records
 from firmware.transactions.outbox import EndpointQueue
-from firmware.transactions.records import (
-    ClearedRecord,
-    Event,
-    EventTimes,
-    GivenUpRecord,
-    StartRecord,
-    StateRecord,
-    StopRecord,
-    TimeRecord,
-    read,
-    read_events,
-)
 from firmware.transactions.transactions import Replay, Transaction, Transactions
 from host_tests.both.logs import Log
 from host_tests.both.transactions_rig import BUILD, ENERGY, HERE, POWER, Clock, Station
@@ -35,10 +24,10 @@ class PlainReplay:
         self.queues = {}
         self.open = None
         self.given_up = self.cleared = 0
-        for record in read(journal):
+        for record in records.read(journal):
             self.take(record, event_times)
         owed_from = [queue.first_owed for queue in self.queues.values() if queue.endpoint_id]
-        for event in read_events(journal, min(owed_from or [journal.next])):
+        for event in records.read_events(journal, min(owed_from or [journal.next])):
             queue = self.queues[event.endpoint_id]
             if event.position >= queue.first_owed and event.is_message():
                 if not queue.pending:
@@ -53,26 +42,26 @@ class PlainReplay:
         return self.queues.setdefault(endpoint_id, EndpointQueue(endpoint_id, position))
 
     def take(self, record, event_times):
-        if isinstance(record, Event):
+        if isinstance(record, records.Event):
             queue = self.queue(record.endpoint_id, record.position)
             queue.owes_from(record.first_owed)
             event_times.replay_stamp(*record.stamp)
-            if isinstance(record, StartRecord):
+            if isinstance(record, records.Start):
                 self.open = Transaction(record, queue, None)
-            elif isinstance(record, StopRecord):
+            elif isinstance(record, records.Stop):
                 self.open = None
             elif self.open and record.start == self.open.position:
                 self.open.add_values(record, None)
-        elif isinstance(record, StateRecord):
+        elif isinstance(record, records.State):
             queue = self.queue(record.state.endpoint_id, record.position)
             queue.restore(record.state)
-            if isinstance(record, GivenUpRecord):
+            if isinstance(record, records.GivenUp):
                 self.given_up += 1
             else:
                 queue.saved(record.position, record.state)
-        elif isinstance(record, TimeRecord):
+        elif isinstance(record, records.Time):
             event_times.replay_time(record)
-        elif isinstance(record, ClearedRecord):
+        elif isinstance(record, records.Cleared):
             self.cleared = record.position
             self.given_up = 0
 
@@ -94,7 +83,7 @@ def compare(files):
     found = []
     for way in ("plain", "in turns"):
         journal = Journal(files, Log(), reserve=8192, segment_size=500)
-        times = EventTimes(journal, Clock(), Log(), BUILD)
+        times = records.EventTimes(journal, Clock(), Log(), BUILD)
         if way == "plain":
             replay = PlainReplay(journal, times)
         else:

@@ -3,17 +3,18 @@
 from array import array
 
 from firmware.base import runtime
-from firmware.board.simulated import meter_slave, tic_encoder
+from firmware.base.runtime import const
+from firmware.board.simulated import serial_lines
 from firmware.board.simulated.world import TIC_HISTORIQUE, TIC_OFF, TIC_STANDARD, World
 from firmware.charging import faults as codes
 from firmware.sensing.tic import HISTORIQUE, STANDARD
 
 _CAR_ASKS = {"ready": "C", "pause": "B", "ventilate": "D"}  # what the car asks of the pilot
-_SETTLE_MS = 1500  # after a change of the world, samples come every 20 ms for so long
-_SAMPLE_MS = 20
-_UNIT = 1  # the meter's Modbus address
-_MOST_ASKED = 16  # requests whose answers are kept; the meter's task has a few
-_SUBSCRIBED_MA = 60000  # of the house, on each phase
+_SETTLE_MS = const(1500)  # after a change of the world, samples come every 20 ms for so long
+_SAMPLE_MS = const(20)
+_UNIT = const(1)  # the meter's Modbus address
+_MOST_ASKED = const(16)  # requests whose answers are kept; the meter's task has a few
+_SUBSCRIBED_MA = const(60000)  # of the house, on each phase
 
 
 class Board(World):
@@ -101,7 +102,9 @@ class Board(World):
 
     def port(self, name: str, baud: int = 9600, parity: str = "E"):
         """The serial line of the "meter" or the "tic"."""
-        return meter_slave.MeterPort(self) if name == "meter" else tic_encoder.TicPort(self, baud)
+        if name == "meter":
+            return serial_lines.MeterPort(self)
+        return serial_lines.TicPort(self, baud)
 
     def command(self, arguments: list) -> None:
         """Runs a `sim` command. Raises ValueError saying what is wrong with its arguments."""
@@ -160,11 +163,11 @@ class Board(World):
         if not asked:
             if len(self._asked) >= _MOST_ASKED:
                 self._asked.clear()
-            asked = self._asked[request] = meter_slave.Asked(self.registers, request)
+            asked = self._asked[request] = serial_lines.Asked(self.registers, request)
         shows = self.meter_shows(asked.has_counters)
         if shows != asked.shows:
             asked.shows = shows
-            asked.frame = meter_slave.answer(self.registers, _UNIT, request, self.reading())
+            asked.frame = serial_lines.meter_answer(self.registers, _UNIT, request, self.reading())
         return asked.frame
 
     def tic_frame(self) -> list:
@@ -178,7 +181,7 @@ class Board(World):
             "energy": house["energy"],
         }
         mode = HISTORIQUE if self.tic_mode == TIC_HISTORIQUE else STANDARD
-        return tic_encoder.frame_pieces(mode, facts)
+        return serial_lines.tic_frame_pieces(mode, facts)
 
 
 def _number(text, low, high):

@@ -5,20 +5,20 @@ current and time. The world moves on when somebody looks at it. Time is the stat
 are integers.
 """
 
-from firmware.base.runtime import Event
+from firmware.base.runtime import Event, const
 from firmware.charging import faults as codes
 
-_HEARTBEAT_MS = 500  # the permit drops when it is not refreshed
-_CLOSES_MS = 30
-_OPENS_MS = 20
-_LOCK_MS = 250
-_STOPS_MS = 1500  # the car opens S2 so long after the PWM went
-_STARTS_MS = 400  # and closes it so long after the PWM came
-_WAKES_MS = 2000  # a break of CP so long wakes a sleeping car
-_UP_MA_PER_MS = 10  # how fast the car's current rises, and falls
-_DOWN_MA_PER_MS = 20
-_RAMP_MS = 100
-_WH = 36000000  # dW x ms
+_HEARTBEAT_MS = const(500)  # the permit drops when it is not refreshed
+_CLOSES_MS = const(30)
+_OPENS_MS = const(20)
+_LOCK_MS = const(250)
+_STOPS_MS = const(1500)  # the car opens S2 so long after the PWM went
+_STARTS_MS = const(400)  # and closes it so long after the PWM came
+_WAKES_MS = const(2000)  # a break of CP so long wakes a sleeping car
+_UP_MA_PER_MS = const(10)  # how fast the car's current rises, and falls
+_DOWN_MA_PER_MS = const(20)
+_RAMP_MS = const(100)
+_WH = const(36000000)  # dW x ms
 
 # What happens by itself after a while.
 HEARTBEAT_LOST = "heartbeat"

@@ -5,7 +5,7 @@ with a message, a sample, a TIC frame. Turns are counted; what they take is the 
 import asyncio
 
 from firmware import options
-from firmware.board.simulated import tic_encoder
+from firmware.board.simulated import serial_lines
 from firmware.console.console import Console
 from firmware.ocpp import diagnostics
 from firmware.program import Parts
@@ -126,7 +126,7 @@ async def test_a_sample_is_written_in_a_turn_of_its_own():
 async def test_a_tic_frame_is_decoded_in_steps():
     async with Life() as life:
         facts = {"i": [5000], "v": [230000], "subscribed": 60000, "energy": 1234567}
-        frame = tic_encoder.frame(tic.STANDARD, facts)
+        frame = serial_lines.tic_frame(tic.STANDARD, facts)
         rest = [frame]
         fed = []
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from firmware.base.times import Clock
-from firmware.board.simulated import meter_slave
+from firmware.board.simulated import serial_lines
 from firmware.metering.meter import Meter
 from firmware.sensing import meters, modbus
 from host_tests.both.logs import Log
@@ -36,7 +36,9 @@ class Bench:
         if self.refuse and count > self.refuse:
             return [(5, modbus.with_crc(bytes((request[0], request[1] | 128, 2))))]
         reading = self.reading  # as it is when asked
-        return [(self.latency, meter_slave.answer(self.registers, self.unit, request, reading))]
+        return [
+            (self.latency, serial_lines.meter_answer(self.registers, self.unit, request, reading))
+        ]
 
     async def seconds(self, n):
         await self.clock.sleep_ms(int(n * 1000))

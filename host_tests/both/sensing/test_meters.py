@@ -1,6 +1,6 @@
 """Registers to readings, in integers, and the simulated slave that answers them."""
 
-from firmware.board.simulated import meter_slave
+from firmware.board.simulated import serial_lines
 from firmware.sensing import meters, modbus
 
 ALL = [model.name for model in meters.models()]
@@ -51,7 +51,7 @@ def ask(meter, reading):
     blocks = []
     for address, count in meter.blocks:
         sent = modbus.request(1, meter.function, address, count)
-        blocks.append(modbus.find_answer(meter_slave.answer(meter, 1, sent, reading), sent))
+        blocks.append(modbus.find_answer(serial_lines.meter_answer(meter, 1, sent, reading), sent))
     return meter.decode(blocks)
 
 
@@ -204,7 +204,7 @@ def test_the_slave_refuses_as_modbus_says():
     good = modbus.request(1, 4, 0, 2)
 
     def answer(frame):
-        return meter_slave.answer(meter, 1, frame, READING)
+        return serial_lines.meter_answer(meter, 1, frame, READING)
 
     assert answer(good)[:3] == b"\x01\x04\x04"
     assert answer(good[:-1] + b"\x00") == b""

@@ -4,7 +4,7 @@ import asyncio
 
 from firmware.base.log import Log
 from firmware.base.times import Clock
-from firmware.board.simulated import tic_encoder
+from firmware.board.simulated import serial_lines
 from firmware.sensing import tic
 from firmware.sensing.tic import HISTORIQUE, OFF, STANDARD, Decoder, house_facts, value
 from host_tests.both.sensing.tic_frames import facts_or_none
@@ -39,7 +39,7 @@ def test_real_groups():
 
 def test_a_checksum_that_is_a_space():
     for mode in (HISTORIQUE, STANDARD):
-        made = [tic_encoder.group(mode, "PTEC", "TH%c." % n) for n in range(33, 97)]
+        made = [serial_lines.tic_group(mode, "PTEC", "TH%c." % n) for n in range(33, 97)]
         spaces = [g for g in made if g[-2] == 32]
         assert len(spaces) == 1
         assert tic.parse_group(spaces[0][1:-1])[1] == b"PTEC"
@@ -49,7 +49,7 @@ def test_flips_that_the_checksum_does_not_see():
     assert tic.parse_group(b"IINST 012 Z")
     assert tic.parse_group(b"iINST 012 Z") is None
     assert tic.parse_group(b"IINSt 012 z") is None
-    text = bytearray(tic_encoder.frame(HISTORIQUE, ONE))
+    text = bytearray(serial_lines.tic_frame(HISTORIQUE, ONE))
     at = bytes(text).find(b"IINST 012") + 6
     text[at] ^= 0x40  # '0' becomes 'p', the checksum stays good
     frames = decode(text)[1]
@@ -59,7 +59,7 @@ def test_flips_that_the_checksum_does_not_see():
 def test_frames_of_every_kind():
     for mode in (HISTORIQUE, STANDARD):
         for made in (ONE, THREE):
-            data = tic_encoder.frame(mode, made)
+            data = serial_lines.tic_frame(mode, made)
             decoder, frames = decode(data)
             assert (len(frames), decoder.good_groups) == (1, data.count(b"\n"))
             found = house_facts(frames[0])
@@ -73,36 +73,38 @@ def test_frames_of_every_kind():
 
 def test_wrong_mode_is_damage():
     for mode in (HISTORIQUE, STANDARD):
-        data = tic_encoder.frame(mode, ONE)
+        data = serial_lines.tic_frame(mode, ONE)
         decoder, frames = decode(data, 3 - mode)
         assert (frames, decoder.good_groups) == ([], 0)
 
 
 def test_short_frames_and_overrun():
     over = facts([34000, 4000, 20000])
-    short = decode(tic_encoder.frame(HISTORIQUE, over, True))[1][0]
+    short = decode(serial_lines.tic_frame(HISTORIQUE, over, True))[1][0]
     assert value(short, "ADIR1") == "034" and value(short, "ADIR2") is None
     assert value(short, "ISOUSC") is None
     found = house_facts(short)
     assert found["overrun"] and found["subscribed"] is None and found["va"] is None
     assert found["i"] == [34000, 4000, 20000]
     assert house_facts(short, 30000)["subscribed"] == 30000
-    long = house_facts(decode(tic_encoder.frame(HISTORIQUE, facts([34000])))[1][0])
+    long = house_facts(decode(serial_lines.tic_frame(HISTORIQUE, facts([34000])))[1][0])
     assert long["overrun"]  # ADPS
-    status = house_facts(decode(tic_encoder.frame(STANDARD, over))[1][0])
+    status = house_facts(decode(serial_lines.tic_frame(STANDARD, over))[1][0])
     assert status["overrun"]  # STGE bit 7
 
 
 def test_subscribed():
     def standard(old, new, made=ONE):
-        text = tic_encoder.frame(STANDARD, made)
+        text = serial_lines.tic_frame(STANDARD, made)
         return facts_or_none(decode(swap(STANDARD, text, old, new))[1][0])
 
     assert standard("PREF", "04")["subscribed"] == 20000
     assert standard("PCOUP", "05")["subscribed"] == 25000  # the lesser of the two
     assert standard("PREF", "09", facts([4000] * 3))["subscribed"] == 15000
     assert standard("PREF", "99")["subscribed"] == 30000
-    assert house_facts(decode(tic_encoder.frame(HISTORIQUE, ONE))[1][0])["subscribed"] == 30000
+    assert (
+        house_facts(decode(serial_lines.tic_frame(HISTORIQUE, ONE))[1][0])["subscribed"] == 30000
+    )
 
 
 def swap(mode, data, label, text):
@@ -110,12 +112,12 @@ def swap(mode, data, label, text):
     separator = b"\t" if mode == STANDARD else b" "
     start = data.find(b"\n" + label.encode() + separator)
     end = data.find(b"\r", start) + 1
-    return data[:start] + tic_encoder.group(mode, label, text) + data[end:]
+    return data[:start] + serial_lines.tic_group(mode, label, text) + data[end:]
 
 
 def test_an_absurd_value_with_a_good_checksum():
     made = facts([2000, 4000, 3000])
-    good = tic_encoder.frame(STANDARD, made)
+    good = serial_lines.tic_frame(STANDARD, made)
     assert house_facts(decode(good)[1][0])
     for label, text in (
         ("IRMS1", "048"),
@@ -125,13 +127,13 @@ def test_an_absurd_value_with_a_good_checksum():
         frames = decode(swap(STANDARD, good, label, text))[1]
         assert len(frames) == 1
         assert facts_or_none(frames[0]) is None, (label, text)
-    good = tic_encoder.frame(HISTORIQUE, ONE)
+    good = serial_lines.tic_frame(HISTORIQUE, ONE)
     for label, text in (("IINST", "002"), ("IINST", "090"), ("PAPP", "09000"), ("ISOUSC", "00")):
         assert facts_or_none(decode(swap(HISTORIQUE, good, label, text))[1][0]) is None, (
             label,
             text,
         )
-    over = tic_encoder.frame(HISTORIQUE, facts([34000, 4000, 20000]), True)
+    over = serial_lines.tic_frame(HISTORIQUE, facts([34000, 4000, 20000]), True)
     for label, text in (("ADIR1", "090"), ("IINST1", "003")):
         assert facts_or_none(decode(swap(HISTORIQUE, over, label, text))[1][0]) is None, (
             label,
@@ -140,18 +142,18 @@ def test_an_absurd_value_with_a_good_checksum():
 
 
 def test_feeding_in():
-    one = house_facts(decode(tic_encoder.frame(HISTORIQUE, facts([-12000])))[1][0])
+    one = house_facts(decode(serial_lines.tic_frame(HISTORIQUE, facts([-12000])))[1][0])
     assert one["i"] == [0] and one["va"] == 0  # PAPP = 0 with IINST > 0
-    text = decode(tic_encoder.frame(STANDARD, facts([-12000, 3000, 4000])))[1][0]
+    text = decode(serial_lines.tic_frame(STANDARD, facts([-12000, 3000, 4000])))[1][0]
     assert value(text, "IRMS1") == "012"
     assert house_facts(text)["i"] == [0, 3000, 4000]
     # historique says nothing about each phase: taken as drawn
-    three = decode(tic_encoder.frame(HISTORIQUE, facts([-12000, -3000, -4000])))[1][0]
+    three = decode(serial_lines.tic_frame(HISTORIQUE, facts([-12000, -3000, -4000])))[1][0]
     assert house_facts(three)["i"] == [12000, 3000, 4000]
 
 
 def test_a_frame_that_misses_a_group():
-    data = tic_encoder.frame(STANDARD, THREE)
+    data = serial_lines.tic_frame(STANDARD, THREE)
     for label in ("IRMS1", "IRMS2", "URMS3", "SINSTS2"):
         start = data.find(b"\n" + label.encode())
         frames = decode(data[:start] + data[data.find(b"\r", start) + 1 :])[1]
@@ -162,7 +164,7 @@ def test_a_frame_that_misses_a_group():
 
 def check(mode, spoilt, frames, good):
     """A damaged frame between two good ones: what is found of it."""
-    data = tic_encoder.frame(mode, ONE)
+    data = serial_lines.tic_frame(mode, ONE)
     groups = data.count(b"\n")
     decoder, found = decode(data + spoilt + data)
     assert all(house_facts(f)["i"] == [12000] for f in found)
@@ -172,7 +174,7 @@ def check(mode, spoilt, frames, good):
 
 def test_early_meters_have_no_papp():
     def without(made, *labels):
-        data = tic_encoder.frame(HISTORIQUE, made)
+        data = serial_lines.tic_frame(HISTORIQUE, made)
         for label in labels:
             start = data.find(b"\n" + label)
             data = data[:start] + data[data.find(b"\r", start) + 1 :]
@@ -186,7 +188,7 @@ def test_early_meters_have_no_papp():
 
 def test_damage_seen_on_real_lines():
     for mode in (HISTORIQUE, STANDARD):
-        data = tic_encoder.frame(mode, ONE)
+        data = serial_lines.tic_frame(mode, ONE)
         groups = data.count(b"\n")
         nuls = b"\x00" * 500
         middle = len(data) // 2
@@ -219,8 +221,8 @@ def test_damage_seen_on_real_lines():
 def test_bounds():
     decoder, frames = decode(b"\x02" + b"A" * 2000 + b"\r" + b"\nX 1 2\r" * 800 + b"\x03")
     assert frames == [] and decoder.good_groups == 0
-    many = b"".join(tic_encoder.group(HISTORIQUE, "X%04d" % n, "1" * 40) for n in range(100))
-    data = tic_encoder.frame(HISTORIQUE, ONE)
+    many = b"".join(serial_lines.tic_group(HISTORIQUE, "X%04d" % n, "1" * 40) for n in range(100))
+    data = serial_lines.tic_frame(HISTORIQUE, ONE)
     for at in (1, len(data) - 1):
         decoder = Decoder()
         frames = decoder.feed(data[:at]) + decoder.feed(many) + decoder.feed(data[at:])
@@ -230,9 +232,9 @@ def test_bounds():
 
 
 def test_the_labels_that_matter_always_fit():
-    long = tic_encoder.frame(STANDARD, THREE)
+    long = serial_lines.tic_frame(STANDARD, THREE)
     extra = b"".join(
-        tic_encoder.group(STANDARD, "SMAXIN%d-%d" % (n, n), "H230301065253", "01024")
+        serial_lines.tic_group(STANDARD, "SMAXIN%d-%d" % (n, n), "H230301065253", "01024")
         for n in range(9)
     )
     at = long.find(b"\nIRMS1")
@@ -264,12 +266,12 @@ def line(facts, ms):
         per_ms = tic.BAUD[mode]  # ten-thousandths of a byte, which has 10 bits on the line
         if ms() - start > 2000:
             start = ms()
-        if tic_encoder.overrun(now):
+        if serial_lines.tic_overrun(now):
             warned = start
         short = mode == HISTORIQUE and len(now["i"]) == 3 and warned is not None
         short = short and start - warned <= AFTER_MS and left > 0
         left = left - 1 if short else SHORT
-        data = tic_encoder.frame(mode, now, short)
+        data = serial_lines.tic_frame(mode, now, short)
         sent = 0
         while sent < len(data):
             due = min((ms() - start) * per_ms // 10000, len(data))
@@ -438,14 +440,14 @@ async def test_a_flood_never_holds_the_loop():
 
 def test_a_label_that_cannot_be_is_left_out_where_the_others_agree():
     made = facts([2000, 2000, 2000])
-    data = tic_encoder.frame(STANDARD, made)
+    data = serial_lines.tic_frame(STANDARD, made)
     for label, text in (("SINSTS", "01407"), ("SINSTS1", "48370"), ("SINSTS2", "17742")):
         data = swap(STANDARD, data, label, text)
     data = swap(STANDARD, data, "SINSTS3", "41187")  # each as on a real line, in every frame
     found = house_facts(decode(data)[1][0])
     assert found["i"] == [2000, 2000, 2000] and found["va"] == 1407
     made = facts([25000, 2000, 2000])
-    good = tic_encoder.frame(STANDARD, made)
+    good = serial_lines.tic_frame(STANDARD, made)
     for changes, va in (
         ((("SINSTS1", "48370"),), 6670),
         ((("SINSTS1", "00100"),), 6670),
@@ -475,10 +477,10 @@ def test_a_label_that_cannot_be_is_left_out_where_the_others_agree():
 
 
 def test_the_installer_says_that_the_house_feeds_in():
-    data = tic_encoder.frame(HISTORIQUE, facts([-14000, -13000, -14000]))
+    data = serial_lines.tic_frame(HISTORIQUE, facts([-14000, -13000, -14000]))
     frame = decode(data)[1][0]
     assert value(frame, "PAPP") == "00000" and value(frame, "IINST1") == "014"
     assert house_facts(frame)["i"] == [14000, 13000, 14000]  # nobody can tell from it alone
     assert house_facts(frame, None, True)["i"] == [0, 0, 0]
-    drawn = decode(tic_encoder.frame(HISTORIQUE, facts([14000, 13000, 14000])))[1][0]
+    drawn = decode(serial_lines.tic_frame(HISTORIQUE, facts([14000, 13000, 14000])))[1][0]
     assert house_facts(drawn, None, True)["i"] == [14000, 13000, 14000]

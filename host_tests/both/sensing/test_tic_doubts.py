@@ -3,7 +3,7 @@
 import asyncio
 
 from firmware.base.times import Clock
-from firmware.board.simulated import tic_encoder
+from firmware.board.simulated import serial_lines
 from firmware.metering.load_balancing import LoadBalancer
 from firmware.sensing import tic
 from firmware.sensing.tic import STANDARD
@@ -33,7 +33,7 @@ class Forger(Port):
     _begun = _sent = 0
 
     def _frame(self):
-        data = tic_encoder.frame(STANDARD, self.facts)
+        data = serial_lines.tic_frame(STANDARD, self.facts)
         for label, text in self.forged:
             data = swap(STANDARD, data, label, text)
         if self.damage:
