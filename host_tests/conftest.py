@@ -259,6 +259,7 @@ def micropython():
 LONG = (
     "base/test_wear.py::test_busy_days_leave_the_flash_20_years[24 periods-800-2 MB",
     "base/test_wear.py::test_busy_days_leave_the_flash_20_years[100 periods",
+    "behaviours/test_behaviours_status.py::test_random_sessions_tell_only_what_the_table_allows[2]",
     "behaviours/test_start_full.py",
     "console/test_repl.py",
     "proof/test_fuzz.py::test_the_tool",
@@ -270,23 +271,20 @@ LONG = (
     "tools/test_recipes.py",
     "transactions/test_kill.py",
     "transactions/test_month.py",
+    "transactions/test_transactions_cuts.py::test_cuts_over_a_life[2]",
     "transfers/test_update.py",
     "transfers/test_update_cuts.py",
 )
 # Parameters that say what a test runs on.
 RUNS = ("runtime", "bits", "name", "process")
-# What takes more than a second or two.
+# What takes more than a second or two in both/ on CPython. All outside it is slow as a whole.
 SLOW = (
     "both/ocpp/test_json_reader.py::test_long_strings",
     "both/ocpp/test_json_reader.py::test_the_estimate",
     "both/metering/test_metering.py::test_after_a_long_silence",
     "both/proof/",
     "both/smart_charging/test_profiles_memory.py",
-    "charging/test_simulated_kill.py",
-    "proof/",
-    "tools/",
-    "transactions/",
-    "transfers/",
+    "both/transactions/test_transactions_space.py",
 )
 
 
@@ -303,7 +301,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker("micropython")
         if place.startswith(LONG) or (runtime in ("micropython", 64) and "both/" not in place):
             item.add_marker("long")
-        if place.startswith(SLOW) or item.get_closest_marker("long"):
+        if place.startswith(SLOW) or not place.startswith("both/"):
             item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 

@@ -5,7 +5,6 @@ import pytest
 from tools.bench import wear
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("board", wear.BOARDS)
 @pytest.mark.parametrize("profiles, erases", [("24 periods", 800), ("100 periods", 1600)])
 def test_busy_days_leave_the_flash_20_years(board, profiles, erases):

@@ -138,7 +138,6 @@ def test_the_commands_run(workshop):
         run(command, workshop)
 
 
-@pytest.mark.slow
 def test_make_demo(tmp_path):
     assert ("README.md", "make demo") in ALL
     said = run("make -C %s demo ARGS='--port 0 --speed 300'" % ROOT, tmp_path)

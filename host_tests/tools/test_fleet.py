@@ -50,7 +50,6 @@ def virtually(monkeypatch, seed, session):
     return virtual.run(session, 3000)
 
 
-@pytest.mark.slow
 def test_fifty_stations_for_an_hour_of_cuts_and_restarts(monkeypatch, tmp_path):
     verdict = virtually(monkeypatch, 1, run(tmp_path, "hard_hour", 50, 3600))
     assert verdict["violations"] == []
@@ -260,7 +259,6 @@ def test_bad_links(monkeypatch, tmp_path):
     assert any("link lost" in failure for failure in verdict["failures"]), verdict["failures"]
 
 
-@pytest.mark.slow
 def test_locusts_master_and_worker(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "tools.fleet", "--headless", "--users", "20", "--ramp", "1",

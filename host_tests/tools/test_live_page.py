@@ -163,7 +163,6 @@ def charges_and_limits(person, made):
     person.pictures("charging")
 
 
-@pytest.mark.slow
 async def test_a_person_charges_and_limits():
     await with_a_person(charges_and_limits)
 
@@ -187,7 +186,6 @@ def pauses_and_fails(person, made):
     person.pictures("fault", (375, 768))
 
 
-@pytest.mark.slow
 async def test_a_person_sees_a_pause_and_a_fault():
     await with_a_person(pauses_and_fails)
 
@@ -215,7 +213,6 @@ def cuts_the_link_and_the_power(person, made):
     person.becomes("ended")
 
 
-@pytest.mark.slow
 async def test_a_person_cuts_the_link_and_the_power():
     await with_a_person(cuts_the_link_and_the_power)
 
@@ -240,7 +237,6 @@ def uses_full(person, made):
     person.pictures("full", (375,))
 
 
-@pytest.mark.slow
 async def test_a_person_uses_feature_set_full():
     await with_a_person(uses_full)
 
@@ -259,6 +255,5 @@ def asks_twice(person, made):
     person.answered("#line", "newer")
 
 
-@pytest.mark.slow
 async def test_a_late_answer_never_overwrites_a_newer():
     await with_a_person(asks_twice)

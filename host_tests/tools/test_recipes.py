@@ -55,7 +55,6 @@ class Tree:
         path.write_text("\n".join([edit(line) for line in path.read_text().split("\n")]))
 
 
-@pytest.mark.slow
 def test_a_board_is_a_column(tmp_path):
     """Here with the pins of the first one, but for the meter's."""
     tree = Tree(tmp_path / "tree")
@@ -90,7 +89,6 @@ def test_a_board_is_a_column(tmp_path):
     assert told == "2 12 25\n"
 
 
-@pytest.mark.slow
 def test_a_meter_is_a_row(tmp_path):
     tree = Tree(tmp_path / "tree")
     tree.put_before(
