@@ -3,8 +3,6 @@ chromium-driver`), with pictures of it in build/live."""
 
 import asyncio
 
-import pytest
-
 from host_tests import virtual
 from host_tests.tools.live_browser import Browser, chromium_is_missing, demo
 

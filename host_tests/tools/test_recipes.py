@@ -4,8 +4,6 @@ import shutil
 import subprocess
 import sys
 
-import pytest
-
 from tools.runtimes import ROOT
 
 COPIED = ("firmware", "host_tests", "tools", "docs")
