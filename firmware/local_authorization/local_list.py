@@ -41,101 +41,123 @@ _FOOT = const("<qIHH")
 _FOOT_BYTES = const(16)
 _CRC_BYTES = const(4)
 _MOST_BYTES = const(65535)  # of all records: as far as the offsets reach
-_AT_ONCE = const(8)  # records that are written before others have a turn
+_AT_ONCE = const(8)  # records that are read before others have a turn
+_WRITE_AT_ONCE = const(2)  # records that are merged and written
 _PIECE = const(512)  # bytes that are read at once
+_RUN = const(512)  # bytes of the records of an update that are in memory
 _BLOCK = const(4096)  # of LittleFS: a file within one is appended to with one erase
 _GROUP = const(4)  # records for each of which there is an offset
 _LATEST_VERSION = const(0x7FFFFFFFFFFFFFFF)
 
 
 class Changes:
-    """The records of an update, which wait in files; in memory are the last of them, and the order
-    of all. `count`: how many there were; `has_removed`: one of them was REMOVED; `is_double`: two
-    of them have the same idTag.
+    """The records of an update, which wait in files in sorted runs; the last run is in memory.
+    `count`: how many records there were; `has_removed`: one of them was REMOVED.
 
-    A record's place is a number: that of its piece times _PIECE, and where it begins there. A file
-    has as many pieces as a block of LittleFS, so that each costs one erase.
+    A record's place is a number: that of its run times _RUN, and where it begins there. A file has
+    as many runs as a block of LittleFS has room for, so that each costs one erase.
     """
 
     def __init__(self, files, name: str, is_busy):
         self.count = 0
         self.has_removed = False
-        self.is_double = False
         self._files = files
         self._name = name
         self._is_busy = is_busy  # returns whether the files belong to an update before this one
-        self._places = array("H", bytes(2 * MOST_CHANGES))  # sorted by the idTags
-        self._piece = bytearray(_PIECE)  # the one that is not in a file yet,
-        self._begin = 0  # the first place in it,
-        self._end = 0  # and the one after its last record
+        self._places = array("H")  # of each run in a file, its next record,
+        self._left = array("B")  # and how many it still has
+        self._records = []  # the run in memory
+        self._size = 0  # its bytes
 
     def heap(self) -> int:
         """About how many bytes of the heap they take."""
-        return 2 * MOST_CHANGES + _PIECE
+        return 2 * _RUN
 
     def add(self, record: bytes) -> None:
         """Takes one more record. Raises OSError where the flash does not take it."""
         self.count += 1
         self.has_removed = self.has_removed or record[1] == REMOVED
-        if self.count > MOST_CHANGES or self.is_double:
+        if self.count > MOST_CHANGES:
             return  # they are refused
-        if self._end + len(record) > self._begin + _PIECE:
-            self._write_piece()
-        at = self._end - self._begin
-        self._piece[at : at + len(record)] = record
-        places = self._places
-        low = self._search(key_of(record))
-        for n in range(self.count - 1, low, -1):
-            places[n] = places[n - 1]
-        places[low] = self._end
-        self._end += len(record)
-
-    def _search(self, wanted):
-        """How many of those before have a lesser idTag than the one that is added."""
+        if self._size + len(record) > _RUN:
+            self._write_run()
+        wanted = key_of(record)
         low = 0
-        high = self.count - 1
+        high = len(self._records)
         while low < high:
             middle = (low + high) // 2
-            found = key_of(self._record(self._places[middle]))
-            if found == wanted:
-                self.is_double = True
-            if found < wanted:
+            if key_of(self._records[middle]) < wanted:
                 low = middle + 1
             else:
                 high = middle
-        return low
+        self._records.insert(low, record)
+        self._size += len(record)
 
-    def _record(self, place):
-        if place >= self._begin:
-            at = place - self._begin
-            size = length_of(self._piece[at : at + HEAD_BYTES])
-            return bytes(self._piece[at : at + size])
-        with self._files.open(self._file(place), "rb") as f:
-            f.seek(place % _BLOCK)
-            return _read(f)
+    def _write_run(self):
+        if self._is_busy():
+            raise OSError("the update before is still being written")
+        place = _RUN * len(self._places)
+        with self._files.open(self._file(place), "ab" if place % _BLOCK else "wb") as f:
+            for record in self._records:
+                f.write(record)
+            f.write(bytes(_RUN - self._size))
+        self._places.append(place)
+        self._left.append(len(self._records))
+        self._records = []
+        self._size = 0
 
     def _file(self, place):
         return "%s%d" % (self._name, place // _BLOCK)
 
-    def _write_piece(self):
-        if self._is_busy():
-            raise OSError("the update before is still being written")
-        with self._files.open(
-            self._file(self._begin), "ab" if self._begin % _BLOCK else "wb"
-        ) as f:
-            f.write(self._piece)
-        self._begin += _PIECE
-        self._end = self._begin
+    async def look(self) -> list:
+        """The idTags with which the runs begin, for `in_order`. Lets others have turns. Raises
+        OSError."""
+        keys = []
+        for place in self._places:
+            await asyncio.sleep(0)
+            with self._files.open(self._file(place), "rb") as f:
+                f.seek(place % _BLOCK)
+                keys.append(key_of(_read(f)))
+        if self._records:
+            keys.append(key_of(self._records[0]))
+        return keys
 
-    def in_order(self):
-        """Generator: all records that are kept by their idTags, then b"". Raises OSError."""
-        for n in range(min(self.count, MOST_CHANGES)):
-            yield self._record(self._places[n])
-        yield b""
+    def in_order(self, keys: list):
+        """Generator: all records by their idTags, then b"". Raises OSError; ValueError where an
+        idTag comes twice."""
+        last = None
+        while True:
+            best = -1
+            for n in range(len(keys)):
+                if keys[n] is not None and (best < 0 or keys[n] < keys[best]):
+                    best = n
+            if best < 0:
+                yield b""
+                return
+            if keys[best] == last:
+                raise ValueError("an idTag is in it twice")
+            last = keys[best]
+            record, keys[best] = self._take(best)
+            yield record
 
-    def remove(self) -> None:
-        """They are not needed any more."""
-        for place in range(0, self._begin, _BLOCK):
+    def _take(self, run):
+        """The next record of a run, and the idTag of the one after it, None where there is
+        none."""
+        if run == len(self._places):
+            record = self._records.pop(0)
+            return record, key_of(self._records[0]) if self._records else None
+        place = self._places[run]
+        with self._files.open(self._file(place), "rb") as f:
+            f.seek(place % _BLOCK)
+            record = _read(f)
+            self._places[run] += len(record)
+            self._left[run] -= 1
+            return record, key_of(_read(f)) if self._left[run] else None
+
+    async def remove(self) -> None:
+        """They are not needed any more. Lets others have turns."""
+        for place in range(0, _RUN * len(self._places), _BLOCK):
+            await asyncio.sleep(0)
             try:
                 self._files.remove(self._file(place))
             except OSError:
@@ -268,8 +290,6 @@ class LocalList:
         """A SendLocalList, whose idTags `changes` has. Returns its UpdateStatus; the list is as
         before where it is not Accepted."""
         async with self._busy:
-            changed = changes.in_order()
-            merged = self._merged(changed, is_full or not self.count)
             try:
                 wrong = self._why_not(version, changes, is_full)
                 if wrong:
@@ -277,13 +297,15 @@ class LocalList:
                 if not is_full and version <= self.version:
                     self._log.warning("version %d does not come after %d", version, self.version)
                     return VERSION_MISMATCH
+                changed = changes.in_order(await changes.look())
+                merged = self._merged(changed, is_full or not self.count)
                 await self._replace(version, merged)
             except (OSError, ValueError) as why:
                 self._log.error("the local authorization list stays as it is: %s", why)
                 self._remove(_NEW)
                 return FAILED
             finally:
-                changes.remove()
+                await changes.remove()
             self._log.info("the local authorization list: %s", self.describe())
             return ACCEPTED
 
@@ -294,8 +316,6 @@ class LocalList:
             return "more than %d idTags at once" % MOST_CHANGES
         if is_full and changes.has_removed:
             return "an idTag without idTagInfo"
-        if changes.is_double:
-            return "an idTag is in it twice"
         return ""
 
     async def _replace(self, version, merged):
@@ -315,8 +335,9 @@ class LocalList:
                 size += len(record)
                 crc = binascii.crc32(record, crc)
                 f.write(record)
-                if count % _AT_ONCE == 0:
+                if count % _WRITE_AT_ONCE == 0:
                     await asyncio.sleep(0)
+            await asyncio.sleep(0)
             foot = pack(_FOOT, version, owner, count, size)
             f.write(offsets)
             f.write(foot)

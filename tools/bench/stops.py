@@ -167,6 +167,7 @@ class Measurement:
         await self.many_profiles()
         await self.starts_and_stops()
         await self.diagnostics()
+        await self.full_core()
         broken = [
             error for error in self.house.errors() if "later" not in error
         ]  # our own refusal
@@ -282,6 +283,41 @@ class Measurement:
                 await self.house.heard_of("DiagnosticsStatusNotification", count=said + 2)
 
             await self.measure("GetDiagnostics", upload, upload)
+
+    async def full_core(self) -> None:
+        """What FeatureSet `full` adds; the station registers anew for it."""
+        count = len(self.house.calls("BootNotification"))
+        await self.station.ask("config FeatureSet full")
+        await self.house.heard_of("BootNotification", count=count + 1)
+        await self.station.until(registration="Accepted", link="online")
+        self.point = await self.house.point("BOX")
+        info = {"status": "Accepted", "parentIdTag": "FAMILY-OF-TWENTY-CHR"}
+        info["expiryDate"] = "2099-01-01T00:00:00Z"
+        tags = [{"idTag": f"CARD-{n * 7 % 500:015}", "idTagInfo": info} for n in range(500)]
+        version = 0
+
+        def send(update_type, first):
+            nonlocal version
+            version += 1
+            return self.call(
+                "SendLocalList",
+                list_version=version,
+                update_type=update_type,
+                local_authorization_list=tags[first : first + 200],
+            )
+
+        await self.measure("SendLocalList of 200, Full", *[send("Full", 0) for _ in range(2)])
+        more = [send("Differential", first) for first in (200, 300, 0, 100)]
+        await self.measure("SendLocalList of 200, Differential", *more)
+        await self.measure("GetLocalListVersion", self.call("GetLocalListVersion"))
+        await self.measure("console: list, all of it", self.command("list"))
+        visitors = [self.command(f"authorize VISITOR-{n:012}") for n in range(80)]
+        await self.measure("an idTag is authorized, 80 times", *visitors)
+        await self.measure("console: cache, all of it", self.command("cache"))
+        for kind in ("Inoperative", "Operative"):
+            change = self.call("ChangeAvailability", connector_id=0, type=kind)
+            await self.measure(f"ChangeAvailability, {kind}", change)
+        await self.measure("ClearCache", self.call("ClearCache"))
 
     async def starts_and_stops(self) -> None:
         """A transaction stops, with its transactionData, and another one starts."""

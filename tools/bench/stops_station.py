@@ -38,7 +38,8 @@ KEEP_FREE = 65536  # bytes of the heap
 
 
 class Written:
-    """A file that is written: charges for it when it is flushed or closed."""
+    """A file that is written: charges for it when it is flushed or closed, and for each block that
+    fills up before."""
 
     def __init__(self, file, appends, holds):
         self._file = file
@@ -53,14 +54,15 @@ class Written:
         self.close()
 
     def write(self, data):
+        blocks = self._size // BLOCK
         self._size += len(data)
+        self._holds.charge((self._size // BLOCK - blocks) * ERASE_MS)
         return self._holds.apart(self._file.write)(data)
 
     def flush(self):
         if self._size:
             small = self._size <= INLINE and not self._appends
-            erases = self._size // BLOCK
-            self._holds.charge((SMALL_WRITE_MS if small else WRITE_MS) + erases * ERASE_MS)
+            self._holds.charge(SMALL_WRITE_MS if small else WRITE_MS)
             self._size = 0
         self._holds.apart(self._file.flush)()
 
