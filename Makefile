@@ -36,12 +36,12 @@ fleet: setup  ## N stations (200) at once against URL or a central system of our
 # by itself.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(VENV) -m pytest -n 3 --dist worksteal
 
-test: setup  ## what a change can break, on all runtimes; ARGS="-k name" (ten minutes)
-	@echo "about ten minutes on two cores; what takes longer is in make test-long"
+test: setup  ## what a change can break, on all runtimes; ARGS="-k name" (six minutes)
+	@echo "about six minutes on two cores; what takes longer is in make test-long"
 	$(PYTEST) -m "not long" $(ARGS)
 
-test-long: setup  ## the other tests: updates, kills, sieges, the second MicroPython (ten minutes)
-	@echo "about ten minutes on two cores"
+test-long: setup  ## the other tests: updates, kills, sieges, the second MicroPython (six minutes)
+	@echo "about six minutes on two cores"
 	$(PYTEST) -m long $(ARGS)
 
 lint: setup  ## ruff, and the rules that the firmware's runtimes ask for (ten seconds)

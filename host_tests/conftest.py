@@ -265,6 +265,7 @@ LONG = (
     "proof/test_fuzz.py::test_the_tool",
     "proof/test_fuzz.py::test_a_station_under_siege",
     "smart_charging/test_profiles_flash.py::test_a_profile_every_ten_seconds_for_a_day[TxDefault",
+    "smart_charging/test_smart_charging.py::test_two_hundred_of_a_hundred_periods_over_the_wire[m",
     "tools/test_fleet.py",
     "tools/test_harness.py",
     "tools/test_live.py",

@@ -226,7 +226,7 @@ async def test_an_adapter_with_echo(told):
 
 async def test_exceptions_and_other_units():
     async with slave("SDM630", gaps=False) as line:
-        port = master(line, timeout=100)
+        port = master(line, timeout=1000)
         with pytest.raises(ModbusError, match="illegal data address") as why:
             await port.read(1, 4, 0x900, 2)
         assert why.value.code == 2
@@ -244,7 +244,7 @@ async def test_a_damaged_answer_is_asked_again():
             return [data if len(answers) % 2 == 0 else data[:5] + b"\x55" + data[6:]]
 
         line.back = damage
-        port = master(line, timeout=100)
+        port = master(line, timeout=1000)
         for _ in range(3):
             assert (await port.read(1, 4, 0x48, 2)).hex() == "469c4001"
         assert len(line.requests) == 6
@@ -308,7 +308,7 @@ async def test_micropython_polls_pymodbus(micropython, bits, model):
         process = await asyncio.create_subprocess_exec(
             *peer.command("-c", code), env=peer.environment(), stdout=-1, stderr=-1
         )
-        out, err = await asyncio.wait_for(process.communicate(), 20)
+        out, err = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == 0, err.decode()
         error, reading, held = json.loads(out)
         assert error is None and reading == METERS[model][1]
