@@ -151,13 +151,15 @@ class Master:
     async def _wait_for_silence(self):
         """Waits until nothing came for t3.5; what comes, a late answer say, is dropped."""
         clock = self.clock
-        until = clock.ms() + self.timeout
+        now = clock.ms()
+        until = now + self.timeout
         while True:
             if self.port.read(256):
-                self._heard_ms = clock.ms()
-                if self._heard_ms >= until:
+                self._heard_ms = now
+                if now >= until:
                     raise ModbusError("the line is never silent")
-            left = self._heard_ms + self._silence_ms - clock.ms()
+            left = self._heard_ms + self._silence_ms - now
             if left <= 0:
                 return
             await clock.sleep_ms(left)
+            now = clock.ms()

@@ -38,7 +38,7 @@ _DWELL_MS = const(5000)  # on a baud without a good group
 LOST_MS = 10000  # after so long without a good frame the line is lost
 _AT_ONCE = const(24)  # bytes that are decoded before others have a turn: about a group
 _LOOK_MS = const(50)  # between looks at the port: 48 bytes at 9600 baud
-_SILENT_LOOK_MS = const(500)  # the same, while no byte has come yet: no buffer holds fewer
+_SILENT_LOOK_MS = const(1000)  # the same, while no byte has come yet: no buffer holds fewer
 
 
 def parse_group(group: bytes) -> tuple[int, bytes, bytes] | None:

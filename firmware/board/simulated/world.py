@@ -196,10 +196,10 @@ class World:
 
     def _let_energy_flow(self, until):
         """Integrates from `_now` to `until`, during which nothing switches."""
+        target = self._target_ma()
+        if target < 0:
+            target = self.ma = 0
         while self._now < until:
-            target = self._target_ma()
-            if target < 0:
-                target = self.ma = 0
             step = until - self._now
             if self.ma != target:  # the ramp
                 step = min(step, _RAMP_MS)
@@ -216,8 +216,6 @@ class World:
                 self.reactive += self._reactive_dw_ms // _WH
                 self._reactive_dw_ms %= _WH
             self._now += step
-        if self._target_ma() < 0:
-            self.ma = 0
 
     def _mains_mv(self):
         if codes.OVERVOLTAGE in self.faults:
