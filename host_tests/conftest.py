@@ -269,6 +269,7 @@ LONG = (
     "tools/test_fleet.py",
     "tools/test_harness.py",
     "tools/test_live.py",
+    "tools/test_live_page.py",
     "tools/test_recipes.py",
     "transactions/test_kill.py",
     "transactions/test_month.py",
