@@ -21,6 +21,7 @@ pytestmark = [
     pytest.mark.micropython,
     pytest.mark.skipif(bool(frozen.why_missing()), reason=str(frozen.why_missing())),
 ]
+HEAP = "104k"  # it passes with 100
 MORE = {"parentIdTag": "FAMILY-OF-TWENTY-CHR", "expiryDate": "2099-01-01T00:00:00Z"}
 
 
@@ -79,7 +80,7 @@ async def a_life(rig):
 
 def test_a_life_with_the_full_core(tmp_path):
     async def session():
-        async with Rig(FROZEN, tmp_path, *FULL) as rig:
+        async with Rig(FROZEN, tmp_path, *FULL, heap=HEAP) as rig:
             async with asyncio.timeout(300):
                 await a_life(rig)
 

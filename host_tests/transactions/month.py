@@ -126,7 +126,7 @@ async def weeks(
         before = (await rig.status())["energy_wh"]
         done, cuts = await live(rig, chance, days, idle, over, orders)
         if orders:
-            done.update({"orders": orders.given, "cuts in an order": orders.cuts})
+            done.update({"orders": orders.given, "orders cut short": orders.cuts})
         after = (await rig.status())["energy_wh"]
         slack = 2 if rig.virtual else 2 + speed // 4  # who is late by a moment is late by more
         heard = judge(rig.house, interval, cuts, (before, after), slack)
