@@ -115,7 +115,7 @@ class Configuration:
             changed[name] = value
             self._store(changed)
         self._run.pop(name, None)
-        self._gather()
+        self._values[name] = value
 
     def _store(self, changed):
         lines = ["%s=%s" % item for item in changed.items()]

@@ -95,11 +95,11 @@ def connector(rank: int) -> int:
     return 1 if rank in (TX, CONNECTOR_DEFAULT) else 0
 
 
-def pack_record(profile: dict, connector_id: int, transaction: int, now: int) -> bytearray:
+def begin_record(profile: dict, connector_id: int, transaction: int, now: int) -> bytearray:
     """The record of a ChargingProfile that has passed the schemas: its dates are Unix seconds, its
     charging periods are numbers (`ocpp/json_reader.py`). `transaction` is the number of the
-    running transaction, `now` the time in seconds since EPOCH. Raises ValueError with the reason
-    where the profile must be rejected."""
+    running transaction, `now` the time in seconds since EPOCH. `fill_record` must follow. Raises
+    ValueError with the reason where the profile must be rejected."""
     schedule = profile["chargingSchedule"]
     fields = _fields(profile, schedule, connector_id, transaction, now)
     periods = schedule["chargingSchedulePeriod"]
@@ -111,7 +111,6 @@ def pack_record(profile: dict, connector_id: int, transaction: int, now: int) ->
         _FIELDS, record, 0, fields.rank, 255 - fields.level, flags, fields.count, *fields[5:]
     )
     pack_into(_UNITS, record, _UNITS_AT, second, start_unit, limit_unit)
-    _pack_periods(record, periods, fields.in_watts)
     return record
 
 
@@ -182,6 +181,7 @@ def _units(periods, in_watts):
     """(the startPeriod of the second charging period, 0 without one; the unit of the others; the
     unit of the limits; the flags that they ask for). `periods`: arrays of startPeriod, limit
     and numberPhases, one period after the other. Raises ValueError where they are not in order."""
+    highest = _HIGHEST_TENTHS_OF_W if in_watts else _HIGHEST_TENTHS_OF_A
     start_unit = limit_unit = second = largest_limit = flags = 0
     before = -1
     for numbers in periods:
@@ -189,18 +189,22 @@ def _units(periods, in_watts):
             start = numbers[n]
             if start <= before or (before < 0 and start):
                 raise ValueError("periods must begin at 0 and ascend")
-            _require(start < NEVER, "startPeriod too large")
             if before == 0:
                 second = start
-            elif before > 0 and start_unit != 1:
+            elif before > 0 and (not start_unit or (start - second) % start_unit):
                 start_unit = _common_divisor(start_unit, start - second)
             before = start
-            limit = _kept_limit(numbers[n + 1], in_watts)
-            largest_limit = max(largest_limit, limit)
-            if limit_unit != 1:
+            limit = numbers[n + 1]
+            if limit > largest_limit:
+                largest_limit = limit
+            if limit > highest:
+                limit = highest
+            if not limit_unit or limit % limit_unit:
                 limit_unit = _common_divisor(limit_unit, limit)
             if numbers[n + 2] >= 3:
                 flags = _GIVES_THREE
+    _require(before < NEVER, "startPeriod too large")
+    largest_limit = min(largest_limit, highest)
     if before - second <= _LARGEST_SHORT * start_unit or before == second:
         flags |= _SHORT_STARTS
     else:
@@ -212,11 +216,6 @@ def _units(periods, in_watts):
     return second, max(1, start_unit), max(1, limit_unit), flags
 
 
-def _kept_limit(limit, in_watts):
-    """A limit as it is kept."""
-    return min(limit, _HIGHEST_TENTHS_OF_W if in_watts else _HIGHEST_TENTHS_OF_A)
-
-
 def _common_divisor(a, b):
     """The greatest one; 0 of two zeros."""
     while b:
@@ -224,10 +223,11 @@ def _common_divisor(a, b):
     return a
 
 
-def _pack_periods(record, periods, in_watts):
-    """Puts charging periods into a record whose head is there."""
+def fill_record(record: bytearray, periods: list) -> None:
+    """Puts the charging periods into a record of `begin_record`: the same list of arrays."""
     second, start_unit, limit_unit = unpack_from(_UNITS, record, _UNITS_AT)
     flags = record[_FLAGS_AT]
+    highest = _HIGHEST_TENTHS_OF_W if flags & _IN_WATTS else _HIGHEST_TENTHS_OF_A
     start_format, start_bytes = ("<H", 2) if flags & _SHORT_STARTS else ("<I", 4)
     limit_format, limit_bytes = ("<H", 2) if flags & _SHORT_LIMITS else ("<I", 4)
     starts_at = _PERIODS_AT
@@ -239,10 +239,13 @@ def _pack_periods(record, periods, in_watts):
         for n in range(0, len(numbers), 3):
             if index:
                 pack_into(start_format, record, starts_at, (numbers[n] - second) // start_unit)
-            limit = _kept_limit(numbers[n + 1], in_watts)
+            limit = numbers[n + 1]
+            if limit > highest:
+                limit = highest
             pack_into(limit_format, record, limits_at, limit // limit_unit)
-            if numbers[n + 2] > 0:
-                at = phases_at if numbers[n + 2] < 3 else three_at
+            phases = numbers[n + 2]
+            if phases > 0:
+                at = phases_at if phases < 3 else three_at
                 record[at + (index >> 3)] |= 1 << (index & 7)
             starts_at += start_bytes
             limits_at += limit_bytes

@@ -177,6 +177,8 @@ class ProfileStore:
         self._sequence = 0  # its number in the order of all
         self._waiting = {}  # slot: its record, which is not yet in flash
         self._due_ms = {}  # slot: when to write it
+        # Held while a call changes profiles, from its first step to its last: in their order.
+        self.changing = asyncio.Lock()
         self._cleaned_for = None  # the number of the transaction whose TxProfiles alone are left
         self._load()
 

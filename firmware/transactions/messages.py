@@ -11,7 +11,7 @@ from firmware.base.runtime import const
 from firmware.metering import measurands
 from firmware.transactions import records
 
-_EVENTS_AT_ONCE = const(8)  # are read before others have a turn
+_EVENTS_AT_ONCE = const(4)  # are read before others have a turn
 
 
 def payload(event, epoch: int, transaction_id: int | None) -> dict:

@@ -15,7 +15,7 @@ from firmware.base.runtime import const
 from firmware.transactions import messages, records
 from firmware.transactions.retention import Retention
 
-_RECORDS_AT_ONCE = const(8)  # are read before others have a turn
+_RECORDS_AT_ONCE = const(4)  # are read before others have a turn
 _FULL_RETRY_MS = const(10000)  # a message is sent again when the flash could not note its answer
 
 # A transaction whose STOP is not recorded yet; `start`: the position of its START.

@@ -9,7 +9,7 @@ import asyncio
 from firmware.base.runtime import const
 from firmware.transactions import records
 
-_RECORDS_AT_ONCE = const(8)  # are looked at before others have a turn
+_RECORDS_AT_ONCE = const(4)  # are looked at before others have a turn
 
 
 class Retention:

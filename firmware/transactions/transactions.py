@@ -19,7 +19,7 @@ _ENOSPC = const(28)
 _PROGRESS = const("progress")  # in the store: the register between two records
 _PROGRESS_MS = const(59000)
 _STRIDE = const(32)  # values for StopTransaction, before each further one is twice as far away
-_RECORDS_AT_ONCE = const(16)  # are read before others have a turn
+_RECORDS_AT_ONCE = const(8)  # are read before others have a turn
 _SEGMENT = const(4096)  # bytes: all of one is read at once while the heap is still empty
 
 

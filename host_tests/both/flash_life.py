@@ -14,11 +14,12 @@ from firmware.base.journal import Journal
 from firmware.base.store import Store
 from firmware.metering import measurands
 from firmware.ocpp import schemas
-from firmware.smart_charging.profile import pack_record, periods
+from firmware.smart_charging.profile import periods
 from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
 from firmware.transactions.transactions import Transactions
 from host_tests.both.logs import Log
+from host_tests.both.profile_records import pack_record
 
 A, B = 0xA1B2C3D4, 0x0B0B0B0B  # two central systems
 EPOCH = 1800000000

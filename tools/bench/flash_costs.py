@@ -30,8 +30,8 @@ from firmware.local_authorization.cache import AuthorizationCache
 from firmware.local_authorization.local_list import LocalList
 from firmware.ocpp import json_reader, schemas
 from firmware.ocpp.handlers import full_core
-from firmware.smart_charging.profile import pack_record
 from host_tests.both.logs import Log
+from host_tests.both.profile_records import pack_record
 from host_tests.flash import REMOUNTED, STOCK, Flash
 from tools.bench import messages
 from tools.bench.wear import IMAGE_BLOCKS, MASK, Life

@@ -28,12 +28,12 @@ from firmware.local_authorization.local_list import LocalList
 from firmware.local_authorization.records import pack_record as pack_id
 from firmware.metering import measurands
 from firmware.ocpp import schemas
-from firmware.smart_charging.profile import pack_record
 from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
 from firmware.transactions.transactions import Transactions
 from host_tests import flash as flashes
 from host_tests.both.logs import Log
+from host_tests.both.profile_records import pack_record
 from host_tests.flash import BLOCK, Flash
 from tools import image
 from tools.bench import messages

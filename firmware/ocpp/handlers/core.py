@@ -15,6 +15,12 @@ async def RemoteStartTransaction(station, payload):
     AuthorizeRemoteTxRequests says so, or if the connector is reserved for a parentIdTag."""
     session = station.session
     id_tag = payload["idTag"]
+    record = None
+    if payload.get("chargingProfile"):
+        record = await record_for_start(station, payload["chargingProfile"])
+        if not record:
+            return {"status": "Rejected"}
+    # From here on others have no turn: what is found out holds.
     admitted = session.reservation_admits(id_tag, None)
     if (
         not station.registration.is_accepted()
@@ -26,10 +32,7 @@ async def RemoteStartTransaction(station, payload):
     ):
         return {"status": "Rejected"}
     on_start = None
-    if payload.get("chargingProfile"):
-        record = record_for_start(station, payload["chargingProfile"])
-        if not record:
-            return {"status": "Rejected"}
+    if record:
 
         async def install_profile(transaction):
             await station.limit_controller.install_for_start(record, transaction)
@@ -82,7 +85,7 @@ async def DataTransfer(station, payload):
     return {"status": "UnknownVendorId"}
 
 
-_AT_ONCE = const(16)  # keys that are looked up before others have a turn
+_AT_ONCE = const(4)  # keys that are looked up before others have a turn
 
 
 async def GetConfiguration(station, payload):

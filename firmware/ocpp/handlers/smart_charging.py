@@ -12,8 +12,9 @@ from firmware.smart_charging.profile import (
     EPOCH,
     NEVER,
     ONE_PHASE,
+    begin_record,
     connector,
-    pack_record,
+    fill_record,
     purpose,
 )
 
@@ -25,32 +26,45 @@ async def SetChargingProfile(station, payload):
     if connector_id > 1:
         raise CallError("PropertyConstraintViolation", "connectorId: there are 0 and 1")
     profile = payload["csChargingProfiles"]
-    try:
-        record = _record(station, profile, connector_id)
-    except ValueError as why:
-        station.log("profiles").warning("rejected: %s", why)
-        return {"status": "Rejected"}
-    if not await station.profiles.install(record):
-        return {"status": "Rejected"}
+    async with station.profiles.changing:
+        try:
+            running = _transaction_for(station, profile)
+            number = running.position if running else -1
+            record = await _record(station, profile, connector_id, number)
+            if _transaction_for(station, profile) is not running:
+                raise ValueError("not the transaction that runs by now")
+        except ValueError as why:
+            station.log("profiles").warning("rejected: %s", why)
+            return {"status": "Rejected"}
+        if not await station.profiles.install(record):
+            return {"status": "Rejected"}
     station.limit_controller.reconsider()
     return {"status": "Accepted"}
 
 
-def _record(station, profile, connector_id):
-    """The record of a profile from SetChargingProfile. Raises ValueError with the reason where it
-    must be rejected."""
+def _transaction_for(station, profile):
+    """The transaction that a TxProfile from SetChargingProfile is for, None for another profile.
+    Raises ValueError with the reason where it must be rejected."""
+    if profile["chargingProfilePurpose"] != "TxProfile":
+        return None
     running = station.transactions.running
-    if profile["chargingProfilePurpose"] == "TxProfile":
-        if not running:
-            raise ValueError("no transaction is running")
-        wanted = profile.get("transactionId", running.transaction_id)
-        if wanted != running.transaction_id:
-            raise ValueError("not the running transaction")
-    number = running.position if running else -1
-    return pack_record(profile, connector_id, number, station.profiles.now())
+    if not running:
+        raise ValueError("no transaction is running")
+    if profile.get("transactionId", running.transaction_id) != running.transaction_id:
+        raise ValueError("not the running transaction")
+    return running
 
 
-def record_for_start(station, profile: dict) -> bytearray | None:
+async def _record(station, profile, connector_id, transaction):
+    """The record of a profile, for the transaction of this number. Others have a turn in between.
+    Raises ValueError with the reason where it must be rejected."""
+    record = begin_record(profile, connector_id, transaction, station.profiles.now())
+    await asyncio.sleep(0)
+    fill_record(record, profile["chargingSchedule"]["chargingSchedulePeriod"])
+    return record
+
+
+async def record_for_start(station, profile: dict) -> bytearray | None:
     """The record of the chargingProfile of a RemoteStartTransaction (OCPP 5.16.2), to be installed
     when the transaction starts. None, and the log says why: it can't be used."""
     try:
@@ -58,7 +72,7 @@ def record_for_start(station, profile: dict) -> bytearray | None:
             raise ValueError("not a TxProfile")
         if "transactionId" in profile:
             raise ValueError("with a transactionId")
-        record = pack_record(profile, 1, 0, station.profiles.now())
+        record = await _record(station, profile, 1, 0)
         if not station.profiles.has_room(record):
             raise ValueError("no room for one more")
         return record
@@ -86,8 +100,9 @@ async def ClearChargingProfile(station, payload):
             and (wanted_level is None or table.levels[slot] == wanted_level)
         )
 
-    if not await station.profiles.clear(matches):
-        return {"status": "Unknown"}
+    async with station.profiles.changing:
+        if not await station.profiles.clear(matches):
+            return {"status": "Unknown"}
     station.limit_controller.reconsider()
     return {"status": "Accepted"}
 

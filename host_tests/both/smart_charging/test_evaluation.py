@@ -6,9 +6,10 @@ from firmware.ocpp import schemas
 from firmware.ocpp.configuration import Configuration
 from firmware.smart_charging import profile as records
 from firmware.smart_charging.evaluation import Evaluation
-from firmware.smart_charging.profile import NEVER, pack_record, unpack_profile
+from firmware.smart_charging.profile import NEVER, unpack_profile
 from firmware.smart_charging.store import MAX_PROFILES, ProfileTable
 from host_tests.both.memory_files import MemoryStore
+from host_tests.both.profile_records import pack_record
 from host_tests.both.profiles_rig import MAX, NOW, profile
 from host_tests.both.smart_charging.test_profile_records import old_form
 

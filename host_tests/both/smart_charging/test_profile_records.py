@@ -4,6 +4,7 @@ from array import array
 from struct import pack
 
 from firmware.smart_charging import profile
+from host_tests.both.profile_records import pack_record
 
 SMALL = 500 - 11  # a record of so many bytes lies among LittleFS's metadata (profile_files.py)
 
@@ -24,7 +25,7 @@ def packed(periods, unit="A"):
         "chargingProfileKind": "Relative",
         "chargingSchedule": {"chargingRateUnit": unit, "chargingSchedulePeriod": pieces},
     }
-    return profile.pack_record(given, 1, -1, 99)
+    return pack_record(given, 1, -1, 99)
 
 
 def kept(record):

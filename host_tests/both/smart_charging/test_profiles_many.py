@@ -12,11 +12,11 @@ class Forgetful(Values):
         self.writes += 1
 
 
-def for_start(station, wanted):
+async def for_start(station, wanted):
     """What a RemoteStartTransaction with this profile installs; None."""
     message = {"idTag": "A", "chargingProfile": wanted}
     checked = schemas.check("RemoteStartTransaction", "req", message)
-    return smart_charging.record_for_start(station, checked["chargingProfile"])
+    return await smart_charging.record_for_start(station, checked["chargingProfile"])
 
 
 async def test_a_remote_start_whose_profile_finds_no_room():
@@ -24,9 +24,9 @@ async def test_a_remote_start_whose_profile_finds_no_room():
     for n in range(200):
         assert await station.set(profile(10, level=n, identity=n)) == "Accepted"
     wanted = profile(10, purpose="Tx", kind="Relative", start=None, level=3, identity=200)
-    assert not for_start(station, wanted)
+    assert not await for_start(station, wanted)
     wanted["chargingProfileId"] = 7  # takes that one's place
-    assert for_start(station, wanted)
+    assert await for_start(station, wanted)
 
 
 async def test_many_tx_profiles_go_some_at_a_time():

@@ -170,23 +170,23 @@ async def test_evaluating_changes_nothing():
     assert station.values.values == stored and station.values.writes == 1
 
 
-def for_start(station, given):
+async def for_start(station, given):
     message = {"idTag": "A", "chargingProfile": json.loads(json.dumps(given))}
     checked = schemas.check("RemoteStartTransaction", "req", message)
-    return smart_charging.record_for_start(station, checked["chargingProfile"])
+    return await smart_charging.record_for_start(station, checked["chargingProfile"])
 
 
 async def test_the_profile_of_a_remote_start():
     station = Station()
     record = for_start
-    assert not record(station, profile(10))
-    assert not record(station, profile(10, purpose="Tx", transaction=1))
-    assert not record(station, profile(10, purpose="Tx", level=201))
+    assert not await record(station, profile(10))
+    assert not await record(station, profile(10, purpose="Tx", transaction=1))
+    assert not await record(station, profile(10, purpose="Tx", level=201))
     await station.set(profile(6))
     wanted = profile(
         [(0, 10), (60, 20)], purpose="Tx", kind="Relative", start=None, level=3, identity=2
     )
-    wanted = record(station, wanted)
+    wanted = await record(station, wanted)
     assert station.limit() == (6000, None)
     station.clock.pass_s(100)
     station.start(None)

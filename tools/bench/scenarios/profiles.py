@@ -15,9 +15,10 @@ from firmware.base.store import Files
 from firmware.ocpp import schemas
 from firmware.ocpp.handlers import smart_charging
 from firmware.smart_charging.controller import ProfileLimit
-from firmware.smart_charging.profile import EPOCH, pack_record
+from firmware.smart_charging.profile import EPOCH
 from firmware.smart_charging.profile_files import ProfileFiles
 from firmware.smart_charging.store import ProfileStore
+from host_tests.both.profile_records import pack_record
 from tools.bench import reference
 
 try:
