@@ -32,7 +32,7 @@ FROZEN = (
     "host_tests/frozen",
     "host_tests/standins",
     *(f"tools/bench/{name}.py" for name in ("probe", "braking_car", "import_cost")),
-    *(f"tools/bench/{name}.py" for name in ("holds", "reference", "stops_station")),
+    *(f"tools/bench/{name}.py" for name in ("flash_time", "holds", "reference", "stops_station")),
 )
 
 # What the image for a device without PSRAM gives Python (docs/memory.md). The lives that need less

@@ -33,6 +33,7 @@ SOURCES = (
     "host_tests/virtual.py",
     "tools/bench/scenarios",
     "tools/bench/braking_car.py",
+    "tools/bench/flash_time.py",
     "tools/bench/stops_station.py",
     "tools/bench/holds.py",
     "tools/bench/probe.py",

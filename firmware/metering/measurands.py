@@ -78,10 +78,12 @@ def _fields(mask):
     """(bit, field, phase, measurand) of each value that a mask asks for."""
     bit = 1
     for number, measurand in enumerate(TABLE):
-        for field, phase in measurand.values:
-            if mask >> number & 1:
+        if mask >> number & 1:
+            for field, phase in measurand.values:
                 yield bit, field, phase, measurand
-            bit <<= 1
+                bit <<= 1
+        else:
+            bit <<= len(measurand.values)
 
 
 def pack(reading: dict, offered_ma: int | None, mask: int) -> bytes:
@@ -94,6 +96,14 @@ def pack(reading: dict, offered_ma: int | None, mask: int) -> bytes:
             present |= bit
             values.append(value)
     return pack_ints(present, *values) if present else b""
+
+
+def is_measured(reading: dict, offered_ma: int | None, mask: int) -> bool:
+    """Whether any of the asked values is there."""
+    for _, field, _, _ in _fields(mask):
+        if field in reading or (field == "offered" and offered_ma is not None):
+            return True
+    return False
 
 
 def _values(data, at):

@@ -112,12 +112,20 @@ class Registration:
             station.notifier.clear()
             self._retry_after(interval)
             return
-        if interval > 0:
-            station.config.change("HeartbeatInterval", str(interval))
+        if interval > 0:  # the flash is written in a step of its own, also when the link is lost
+            station.spawn(self._keep_interval(interval))
         station.connection.accepted()
         station.transactions.event_times.date_boots()
         station.transaction_sender.wake.set()
         self._go_online()
+
+    async def _keep_interval(self, seconds):
+        """HeartbeatInterval, as the central system wants it."""
+        try:
+            self.station.config.change("HeartbeatInterval", str(seconds))
+        except OSError as why:
+            self.log.warning("no room to keep HeartbeatInterval: %s", why)
+        self.interval_changed()
 
     def _retry_after(self, seconds):
         wait = seconds if seconds > 0 else _RETRY_S

@@ -22,6 +22,8 @@ from firmware.ocpp import (
     schemas,
 )
 
+_SHORT = const(192)  # bytes: such a message is read and checked in one turn
+
 # The answers to these hold nothing that we need: any empty value is accepted.
 _EMPTY_ANSWERS = ("MeterValues", "StatusNotification", "StopTransaction")
 # How a message's text is made.
@@ -96,6 +98,8 @@ class Rpc:
         self._active()
         kind, uid = frame[:2]
         if kind == CALL:
+            if len(message) > _SHORT:
+                await asyncio.sleep(0)  # to read the rest of it was enough for one turn
             await self._take_call(link, uid, frame[2], frame[3])
         elif kind == CALLRESULT:
             self._resolve(uid, frame[2])
@@ -122,7 +126,6 @@ class Rpc:
     async def _take_call(self, link, uid, action, payload):
         """Checks a CALL and starts a task that handles it. Waits until that has answered, or waits
         for something itself."""
-        await asyncio.sleep(0)  # to read the message was enough for one turn
         try:
             payload = await schemas.checked(action, payload, self.more_calls)
         except Exception as error:  # also where there is no memory for it
@@ -251,9 +254,9 @@ class Rpc:
     # both ways
 
     async def _send(self, link, text):
-        """Sends pieces of text over this link, after others have had a turn. Raises LinkDown if
-        it is no longer ours."""
-        await asyncio.sleep(0)
+        """Sends pieces of text over this link. Raises LinkDown if it is no longer ours."""
+        if len(text) > 1:
+            await asyncio.sleep(0)  # to make the last piece was enough for one turn
         if not link or link is not self.link:
             raise LinkDown("no link")
         try:
@@ -270,7 +273,7 @@ class Rpc:
 async def json_pieces(message: list) -> list:
     """The text of a message, in pieces. Lets other tasks run after each piece. Raises TypeError
     for what JSON can't express."""
-    if not any(_is_large(member) for member in message):  # as in most messages
+    if not _is_large(message[-1]):  # as in most messages, whose payload is the last member
         return [runtime.json_text(message)]
     text = ""
     pieces = []

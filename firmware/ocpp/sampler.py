@@ -117,6 +117,7 @@ class Sampler:
         await asyncio.sleep(0)
         wanted = self._listed("MeterValuesSampledData")
         packed = measurands.pack(reading or {}, station.evse.offered_ma, wanted)
+        await asyncio.sleep(0)
         values = measurands.unpack(packed, wanted, "Trigger")
         epoch = station.clock.epoch()
         if not values or epoch is None:

@@ -212,6 +212,7 @@ class Transfers:
         await self.notified(NOTIFIED_S)  # they need memory, too
         async with self._one_at_a_time:
             runtime.collect()  # so that the transfer's buffers lie close together
+            await asyncio.sleep(0)
             memory = _TlsMemory(station, self.log)
             try:
                 location = transfer.Location(

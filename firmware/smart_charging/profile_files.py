@@ -229,8 +229,10 @@ class ProfileFiles:
         frame = _frame(self._number, slot, record)
         size = _bytes(frame)
         if size <= _SMALL_BYTES:
-            self.make_room(slot, len(record))
-            file = self._small_file(slot, size)[0]
+            file, others = self._small_file(slot, size)
+            if not file:
+                self._move(others)
+                file = self._small_file(slot, size)[0]
             self._overwrite(file, frame)
             self._place(slot, file, 0, size)
         else:
@@ -256,8 +258,10 @@ class ProfileFiles:
             return
         in_use = bytearray(_MOST_SLOTS // 8)
         for slot in range(len(self._size_of)):
-            if self._size_of[slot] and slot not in removed:
+            if self._size_of[slot]:
                 in_use[slot >> 3] |= 1 << (slot & 7)
+        for slot in removed:
+            in_use[slot >> 3] &= ~(1 << (slot & 7))
         self._overwrite(_IN_USE, _frame(self._number, 0, in_use))
         for slot in removed:
             self._size_of[slot] = 0

@@ -78,11 +78,16 @@ class ProfileTable:
     def replaced_by(self, profile) -> list:
         """The slots whose profiles a new one replaces: the one with its id, and the one with its
         purpose, connector and stack level (OCPP 5.16, 3.13.2)."""
+        ranks = self.ranks
+        levels = self.levels
+        identities = self.identities
+        identity = profile.identity
+        kept = _kept_identity(identity)
         replaced = []
         for slot in self.slots():
-            if self.identity(slot) == profile.identity or (
-                self.levels[slot] == profile.level and self.ranks[slot] == profile.rank
-            ):
+            if levels[slot] == profile.level and ranks[slot] == profile.rank:
+                replaced.append(slot)
+            elif identities[slot] == kept and self.identity(slot) == identity:
                 replaced.append(slot)
         return replaced
 
@@ -90,10 +95,9 @@ class ProfileTable:
         """Puts a profile into a slot, and the slot where it belongs in its order."""
         self.make_room(slot)
         self.remove(slot)
-        identity = profile.identity
-        if not -(1 << 31) <= identity < 1 << 31:
-            self._large_identities[slot] = identity
-            identity = 0
+        identity = _kept_identity(profile.identity)
+        if identity != profile.identity:
+            self._large_identities[slot] = profile.identity
         self.ranks[slot] = profile.rank
         self.levels[slot] = profile.level
         self.kinds[slot] = profile.kind
@@ -150,6 +154,11 @@ class ProfileTable:
             column.extend(array(code, zeros))
 
 
+def _kept_identity(identity):
+    """What `ProfileTable.identities` has of a chargingProfileId: 0 for one beyond 32 bits."""
+    return identity if -(1 << 31) <= identity < 1 << 31 else 0
+
+
 _WAITING_BYTES = const(2048)
 _WAITING_REPLACEMENTS = const(4)
 # So long after a slot was written it is written again; `maintain` may come a second later, and may
@@ -157,7 +166,7 @@ _WAITING_REPLACEMENTS = const(4)
 _WRITE_APART_MS = const(8000)
 _STEP_MS = const(1000)  # between two calls of `maintain`
 _REMOVED_AT_ONCE = const(5)  # TxProfiles of transactions that are over
-_CLEARED_AT_ONCE = const(20)
+_CLEARED_AT_ONCE = const(10)
 # Bytes of flash that are not tidied up: without a transaction, and with one.
 _GARBAGE = const(8192)
 _GARBAGE_WHILE_CHARGING = const(65536)
@@ -256,11 +265,11 @@ class ProfileStore:
         taken."""
         if replaced:
             return replaced[-1]
-        used = self.slots()
-        slot = 0
-        while slot in used:
-            slot += 1
-        return slot if slot < MAX_PROFILES else None
+        taken = bytearray(MAX_PROFILES)
+        for slot in self.slots():
+            taken[slot] = 1
+        free = bytes(taken).find(b"\0")
+        return None if free < 0 else free
 
     async def install(self, record: bytearray) -> bool:
         """Installs a record of `profile.pack_record`. It replaces the profile of the same id, and
@@ -334,9 +343,8 @@ class ProfileStore:
         await asyncio.sleep(0)
         slots = self.slots()
         while slots:
-            # others have run in between
-            some = [slot for slot in slots[:_CLEARED_AT_ONCE] if slot in self.slots()]
-            some = [slot for slot in some if matches(slot)]
+            left = self.slots()  # others have run in between
+            some = [slot for slot in slots[:_CLEARED_AT_ONCE] if slot in left and matches(slot)]
             slots = slots[_CLEARED_AT_ONCE:]
             if some:
                 self._remove(some)

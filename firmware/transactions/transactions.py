@@ -200,7 +200,7 @@ class Transactions:
         was: no such value in the reading, no central system, or the flash is full."""
         transaction = self.running
         endpoint_id = transaction.endpoint_id if transaction else self.outbox.endpoint_id
-        if not endpoint_id or not measurands.pack(reading, offered_ma, mask):
+        if not endpoint_id or not measurands.is_measured(reading, offered_ma, mask):
             mask = 0
         if not (stop_mask and transaction and transaction.takes_sample()):
             stop_mask = 0

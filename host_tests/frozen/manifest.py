@@ -10,5 +10,6 @@ include("../../manifest.py", pc=True)
 module("hashlib.py")
 module("logging.py", base_path="../standins")
 package("aiohttp", base_path="../standins")
-for name in ("probe", "braking_car", "import_cost", "holds", "reference", "stops_station"):
+BENCH = "probe braking_car import_cost flash_time holds reference stops_station"
+for name in BENCH.split():
     module(f"tools/bench/{name}.py", base_path="../..")
