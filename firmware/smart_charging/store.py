@@ -278,11 +278,15 @@ class ProfileStore:
         fields = profile.unpack_profile(record)
         while True:
             await asyncio.sleep(0)  # a write may just have taken its time
+            changes = self.table.changes
             replaced = self.table.replaced_by(fields)
             slot = self._slot_for(replaced)
             if slot is None:
                 self.log.warning("no room for one more")
                 return False
+            await asyncio.sleep(0)
+            if changes != self.table.changes:
+                continue  # others have changed the profiles meanwhile
             pause_ms = 0
             if len(replaced) == 1 and self.table.identity(slot) == fields.identity:
                 pause_ms = self._pause_ms(slot)
