@@ -273,7 +273,7 @@ class Rpc:
 async def json_pieces(message: list) -> list:
     """The text of a message, in pieces. Lets other tasks run after each piece. Raises TypeError
     for what JSON can't express."""
-    if not any([_is_large(member) for member in message]):  # as in most messages
+    if not any(_is_large(member) for member in message):  # as in most messages
         return [runtime.json_text(message)]
     text = ""
     pieces = []
