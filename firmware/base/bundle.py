@@ -176,7 +176,7 @@ RESERVE = 65536  # bytes of flash that an update leaves free
 _LONG_MANIFEST = const(1024)  # bytes; an image's is shorter
 _MAX_FIRST_LINE = const(64)  # bytes
 _MAX_MANIFEST = const(32768)
-_BLOCK = const(512)  # bytes that are read from flash at a time
+_BLOCK = const(256)  # bytes that are read from flash at a time
 # The first line, the signature and the manifest, in the slot: what `resume` goes on from.
 _HEAD_FILE = const("/bundle")
 _NEW_HEAD_FILE = const("/bundle.new")  # its name until it has been checked

@@ -145,15 +145,16 @@ class Logbook:
         lines = self._log.unsaved_lines()
         if not lines:
             return
-        text = "\n".join([self._dated(line) for line in lines] + [""]).encode()
+        size = sum([len(self._dated(line)) for line in lines])
         files.mkdir(_FOLDER)
         try:
-            if files.size(_NEW) + len(text) > _FILE_BYTES:
+            if files.size(_NEW) + size > _FILE_BYTES:
                 files.rename(_NEW, _OLD)
         except OSError:
             pass  # it is the first
         with files.open(_NEW, "ab") as f:
-            f.write(text)
+            for line in lines:
+                f.write(self._dated(line))
         self._log.lines_saved()
 
     async def save_after_fault(self) -> None:
@@ -168,10 +169,12 @@ class Logbook:
             self.save()
 
     def _dated(self, line):
+        """A line as it is in the file."""
         clock = self._log.clock
         seconds, _, rest = line.partition(" ")
         epoch = clock.epoch_at(int(seconds) * 1000)
-        return ("+" + seconds if epoch is None else times.text(epoch)) + " " + rest
+        date = "+" + seconds if epoch is None else times.text(epoch)
+        return ("%s %s\n" % (date, rest)).encode()
 
     async def copy(self, file, first: str, last: str) -> None:
         """Writes the saved lines between two date-times into an open binary file; "" is no limit.

@@ -185,7 +185,8 @@ class ProfileFiles:
                 self._number += 1
                 frames.append((slot, _frame(self._number, slot, record)))
         for first in range(0, len(frames), _CONVERTED_TOGETHER):
-            self._append(frames[first : first + _CONVERTED_TOGETHER])
+            some = frames[first : first + _CONVERTED_TOGETHER]
+            self._append(some, sum([_bytes(frame) for _, frame in some]))
 
     # what is there
 
@@ -236,7 +237,7 @@ class ProfileFiles:
             self._overwrite(file, frame)
             self._place(slot, file, 0, size)
         else:
-            self._append([(slot, frame)])
+            self._append([(slot, frame)], size)
         self._tidy_to = None
 
     def make_room(self, slot: int, size: int) -> bool:
@@ -288,33 +289,38 @@ class ProfileFiles:
 
     def _move(self, slots):
         """Appends the frames of these slots to a segment."""
-        frames = []
+        self._append(self._frames_of(slots), sum([self._size_of[slot] for slot in slots]))
+
+    def _frames_of(self, slots):
+        """Yields (slot, frame), one after the other: together they may be long."""
         for slot in slots:
             with self._files.open(self._path(self._file_of[slot]), "rb") as f:
                 f.seek(self._offset_of[slot])
-                frames.append((slot, (f.read(self._size_of[slot]),)))
-        self._append(frames)
+                frame = (f.read(self._size_of[slot]),)
+            yield slot, frame
 
-    def _append(self, frames):
-        """Appends (slot, frame), one or several, to a segment: one erase."""
-        size = sum([_bytes(frame) for _, frame in frames])
+    def _append(self, frames, size):
+        """Appends (slot, frame), one or several of so many bytes in all, to a segment: one
+        erase."""
         if self._newest_size + size > _SEGMENT_BYTES:
             newest = self._segments[-1] if self._segments else _SMALL_FILES
             self._segments.append(newest + 1)
             self._newest_size = 0
         file = self._segments[-1]
+        places = []  # (slot, offset, size), which count once all of it is in flash
         try:
             with self._files.open(self._path(file), "ab") as f:
-                for _, frame in frames:
+                for slot, frame in frames:
                     for piece in frame:
                         f.write(piece)
+                    places.append((slot, self._newest_size, _bytes(frame)))
+                    self._newest_size += _bytes(frame)
         except OSError:
             self._newest_size = _SEGMENT_BYTES  # nobody knows what is in it now
             raise
-        for slot, frame in frames:
+        for slot, offset, size in places:
             self._extend_to(slot)
-            self._place(slot, file, self._newest_size, _bytes(frame))
-            self._newest_size += _bytes(frame)
+            self._place(slot, file, offset, size)
 
     def _overwrite(self, file, frame):
         with self._files.open(self._path(file), "wb") as f:
