@@ -54,6 +54,10 @@ class Fuzz:
     def over(self) -> bool:
         return time.monotonic() > self.end
 
+    def _share(self, others):
+        """When a side that begins now has to end: after half of the time where there are others."""
+        return min(self.end, time.monotonic() + self.time / (2 if others else 1))
+
     def run(self) -> None:
         """Decoders and stations in turn, each side with half of the time."""
         spent = [0.0, 0.0]
@@ -66,16 +70,18 @@ class Fuzz:
                 return
 
     def _round(self):
-        """All decoders once, as far as there is time."""
+        """All decoders once, as far as there is time: the next round begins where it ended."""
+        end = self._share(self.besieges)
         for one in list(self.decoders):
-            if self.over():
+            if time.monotonic() > end:
                 break
+            self.decoders.remove(one)
             try:
                 one.work(inputs=INPUTS)
+                self.decoders.append(one)
             except fuzz_decoders.Found as why:
                 self._say(f"FOUND {why}")
                 self.found.append(why)
-                self.decoders.remove(one)
             self.inputs[one.name] = one.count
         reached = sum(len(one.coverage.arcs) for one in self.decoders)
         self._say(
@@ -87,7 +93,7 @@ class Fuzz:
         """One station's siege."""
         seed = self.seed + self.stations
         self.stations += 1
-        end = min(self.end, time.monotonic() + self.time / (2 if self.decoders else 1))
+        end = self._share(self.decoders)
         last = [0]
 
         def watch(station, lost):

@@ -36,6 +36,6 @@ def test_a_test_that_ends_its_process(tmp_path):
         env={k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
     assert "3 failed, 37 passed" in done.stdout.splitlines()[-1], done.stdout + done.stderr
