@@ -55,7 +55,7 @@ class Fuzz:
         return time.monotonic() > self.end
 
     def _share(self, others):
-        """When a side that begins now has to end: after half of the time where there are others."""
+        """When a side that begins now has to end: with others, after half of the time."""
         return min(self.end, time.monotonic() + self.time / (2 if others else 1))
 
     def run(self) -> None:
