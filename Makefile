@@ -52,7 +52,7 @@ lint: setup  ## ruff, and the rules that the firmware's runtimes ask for (ten se
 types: setup  ## mypy, with CPython's library and with MicroPython's (one or two minutes)
 	$(VENV) -m tools.check_types
 
-bench: setup  ## what the firmware costs: heap, time, messages a second; ARGS="reaction" (seven minutes)
+bench: setup  ## what the firmware costs: heap, time, messages a second; ARGS="reaction" (four minutes)
 	$(VENV) -m tools.bench $(ARGS)
 
 image: setup  ## MicroPython with the firmware in it; BOARD=wroom, wrover or s3 (minutes)
