@@ -58,8 +58,8 @@ MEANING = {
     "modules": "what importing takes of the device's 112 KB",
     "start": "seconds and milliseconds of the device's processor; its Wi-Fi and flash come on top",
     "reaction": "how late the device opens its contactor: good is far below IEC 61851's 100 ms",
-    "stops": "how long the device's control loop waits: good is up to 20 ms computed, and 100 with "
-    "the flash; a ! marks what is longer",
+    "stops": "how long the device's control loop waits: good is up to 20 ms computed, and 100 "
+    "with the flash; a ! marks what is longer",
     "scenarios": "the same for a full journal and for many profiles, and a download's heap",
     "flash": "reads of 25 to 33 us each and erases of 45 ms: good is one erase, and under 1,000 "
     "reads while energy flows",
