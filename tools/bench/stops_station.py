@@ -23,7 +23,7 @@ from tools.bench import probe
 from tools.bench.braking_car import IDLE_MS, SAMPLE_MS
 from tools.bench.flash_time import Flash
 from tools.bench.holds import Holds
-from tools.bench.reference import calibrate, now_us, since_us
+from tools.bench.reference import calibrate
 
 KEEP_FREE = 65536  # bytes of the heap
 
@@ -78,9 +78,9 @@ class Questions:
 
     def collect(self):
         self.holds.unit = calibrate(50)
-        start = now_us()
+        start = self.holds.now_us()
         gc.collect()
-        took = since_us(start)
+        took = self.holds.now_us() - start
         self.holds.clear()
         return "took %d" % (took * 10 // self.holds.unit)
 
