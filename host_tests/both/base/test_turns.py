@@ -181,7 +181,10 @@ async def test_a_call_is_read_handled_and_answered_in_turns_of_their_own():
             return await handler(action, payload)
 
         station.rpc.handler = noted
-        before = life.turns.count
-        text = b'[2,"1","CancelReservation",{"reservationId":1}]'
-        await station.rpc.received(memoryview(text))
-        assert before < handled[0] < link.sent[0] - 1, (before, handled, link.sent)
+        reservation = b'[2,"1","CancelReservation",{"reservationId":1}]'
+        data = b'[2,"2","DataTransfer",{"vendorId":"nobody","data":"%s"}]' % (b"x" * 200)
+        # To read a long message was enough work for a turn.
+        for text, turns in ((reservation, 1), (data, 2)):
+            before = life.turns.count
+            await station.rpc.received(memoryview(text))
+            assert before + turns <= handled[-1] < link.sent[-1], (before, handled, link.sent)
