@@ -16,19 +16,11 @@ import tty
 
 import pytest
 
-from host_tests.tools.pty_board import PtyBoard
 from tools import board, board_facts, flash, image, runtimes
 from tools.board import Board, Trouble
 from tools.image import esptool
 
 pytestmark = pytest.mark.micropython
-
-
-@pytest.fixture
-def pty_board(tmp_path, micropython):
-    micropython(64)
-    with PtyBoard(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

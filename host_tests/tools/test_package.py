@@ -8,7 +8,6 @@ import pytest
 from mpremote import mip
 
 import firmware
-from host_tests.tools.pty_board import PtyBoard
 from tools import flash, package, runtimes
 from tools.board import Board
 
@@ -19,14 +18,13 @@ def test_the_package_is_up_to_date():
 
 
 @pytest.mark.micropython
-def test_mip_installs_the_package(tmp_path, micropython, monkeypatch):
+def test_mip_installs_the_package(tmp_path, pty_board, monkeypatch):
     """With mpremote's mip, from this folder; the libraries would need a network."""
-    micropython(64)
     monkeypatch.setattr(flash, "LIBRARIES", ())
     monkeypatch.setattr(package, "LIBRARIES", ())
     (tmp_path / "package.json").write_text(package.package())
     (tmp_path / "firmware").symlink_to(runtimes.ROOT / "firmware")
-    with PtyBoard(tmp_path) as made, Board(made.port) as target:
+    with Board(pty_board.port) as target:
         target.enter()
         with contextlib.redirect_stdout(io.StringIO()):
             mip._install_package(

@@ -15,7 +15,6 @@ import trustme
 from firmware import provisioning
 from firmware.base.store import Files, Store
 from firmware.ocpp.configuration import Configuration
-from host_tests.tools.pty_board import PtyBoard
 from tools import board_facts, provision, runtimes
 from tools.board import Board, Trouble
 
@@ -244,13 +243,6 @@ def test_answers_that_end_too_soon(monkeypatch):
     monkeypatch.setattr(builtins, "input", end)
     with pytest.raises(Trouble, match="nothing was written"):
         provision.ask({})
-
-
-@pytest.fixture
-def pty_board(tmp_path, micropython):
-    micropython(64)
-    with PtyBoard(tmp_path) as made:
-        yield made
 
 
 @pytest.mark.micropython
