@@ -4,6 +4,8 @@ A device has one; the WebSocket's handshake needs it (RFC 6455, 4.2.2), for 60 b
 SHA-256 is MicroPython's.
 """
 
+import gc
+
 from uhashlib import sha256  # noqa: F401 - to be imported from here
 
 _WORD = 0xFFFFFFFF
@@ -30,6 +32,8 @@ class sha1:
         words = [int.from_bytes(block[at : at + 4], "big") for at in range(0, _BLOCK, 4)]
         a, b, c, d, e = self._state
         for t in range(80):
+            if t % 20 == 0:  # a bench may have switched it off, and these numbers are large
+                gc.collect()
             if t >= 16:  # only the last 16 words are needed
                 new = words[t - 3 & 15] ^ words[t - 8 & 15] ^ words[t - 14 & 15] ^ words[t & 15]
                 words[t & 15] = _rotated(new, 1)

@@ -39,19 +39,18 @@ class Holds:
         self._time = array("l", [0, 0])  # s, ns
         self._clock = ffi.open(None).func("i", "clock_gettime", "iP")
         self._keep_free = keep_free
-        queue = core._io_queue
-        wait = queue.wait_io_event
+        wait = core.IOQueue.wait_io_event
 
-        def watched(dt):
+        def watched(queue, dt):
             if self._start is not None:
                 self._note(self.now_us() - self._start)
             if keep_free and gc.mem_free() < keep_free:
                 gc.collect()
-            wait(0 if keep_free else dt)
+            wait(queue, 0 if keep_free else dt)
             self._charged = 0
             self._start = self.now_us()
 
-        queue.wait_io_event = watched
+        core.IOQueue.wait_io_event = watched  # a station that starts anew has another queue
 
     def now_us(self) -> int:
         """The processor's time of this process, microseconds."""
