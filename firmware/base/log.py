@@ -145,7 +145,8 @@ class Logbook:
         lines = self._log.unsaved_lines()
         if not lines:
             return
-        size = sum([len(self._dated(line)) for line in lines])
+        # At most: for the seconds that a line begins with a date-time is written.
+        size = sum([len(line.encode()) + _DATE_TIME for line in lines])
         files.mkdir(_FOLDER)
         try:
             if files.size(_NEW) + size > _FILE_BYTES:
