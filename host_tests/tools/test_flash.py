@@ -400,6 +400,7 @@ class Starting(threading.Thread):
 
     def close(self):
         os.close(self.slave)
+        self.join()  # its last read ends with that: else it might read from the next test's pty
         os.close(self.master)
 
 
