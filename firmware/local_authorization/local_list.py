@@ -195,7 +195,7 @@ class LocalList:
 
     def _load(self):
         """Reads the foot; checks the whole file, since a byte may have flipped."""
-        left = self._files.size(self._folder + _FILE) - _CRC_BYTES
+        left = whole = self._files.size(self._folder + _FILE) - _CRC_BYTES
         crc = 0
         foot = b""
         with self._files.open(self._folder + _FILE, "rb") as f:
@@ -210,7 +210,11 @@ class LocalList:
             if len(foot) != _FOOT_BYTES or f.read(_CRC_BYTES) != pack("<I", crc):
                 self._log.error("the local authorization list is damaged: there is none now")
                 return
-        self._version, self._owner, self._count, self._size = unpack(_FOOT, foot)
+        version, owner, count, size = unpack(_FOOT, foot)
+        if whole != size + (count + _GROUP - 1) // _GROUP * 2 + _FOOT_BYTES:
+            self._log.error("the local authorization list is another firmware's: it is void")
+            return
+        self._version, self._owner, self._count, self._size = version, owner, count, size
 
     def _is_ours(self):
         return self._owner == self._endpoint_id()

@@ -1,6 +1,7 @@
 """The local authorization list: updates, looking up, its bounds."""
 
 import asyncio
+import binascii
 import json
 
 from firmware.local_authorization.local_list import LocalList
@@ -145,6 +146,19 @@ async def test_a_flipped_bit_is_no_list():
         rig.files.data["ids/list"] = whole[:size]
         assert rig.again().list.version == 0
     assert await again.send(6, [("B", ACCEPTED)], False) == "Accepted" and again.ids() == ["B"]
+
+
+async def test_a_list_of_another_shape_is_none():
+    """An earlier build had an offset for each record; the central system sends it anew."""
+    rig = Rig()
+    await rig.send(3, [("ID-%d" % n, ACCEPTED) for n in range(9)])
+    file = rig.files.data["ids/list"]
+    for offsets in (1, 6):
+        made = file[:-20] + bytes(2 * offsets) + file[-20:-4]
+        rig.files.data["ids/list"] = made + binascii.crc32(made).to_bytes(4, "little")
+        again = rig.again()
+        assert again.list.version == 0 and again.status("ID-1") is None
+        assert again.log.has("error", "another firmware's")
 
 
 async def test_another_central_system_finds_no_list():
