@@ -7,6 +7,7 @@ import contextlib
 import pytest
 
 from firmware import program
+from firmware.net import websocket
 from host_tests import virtual
 from host_tests.station import Rig
 from host_tests.talk import statuses
@@ -154,6 +155,32 @@ def test_it_dials_when_there_is_a_network_and_at_once_then(tmp_path, monkeypatch
             assert rig.house.connections == 1
             made[0].network_joined.set()
             await rig.until(timeout=1, link="online")
+
+    virtual.run(session())
+
+
+def test_a_link_whose_pings_end_is_made_anew(tmp_path, monkeypatch):
+    """Without them nobody would notice that it is dead."""
+    lives = websocket.WebSocket.lives
+    broken = []
+
+    async def breaks_once(socket, *words):
+        if not broken:
+            broken.append(socket)
+            raise MemoryError
+        return await lives(socket, *words)
+
+    monkeypatch.setattr(websocket.WebSocket, "lives", breaks_once)
+
+    async def session():
+        async with Rig("cpython", tmp_path, "--key", "WebSocketPingInterval=60") as rig:
+            await rig.until(registration="Accepted")
+            await asyncio.sleep(59)
+            assert rig.house.connections == 1
+            await asyncio.sleep(60)
+            assert rig.house.connections == 2 and (await rig.status())["link"] == "online"
+            await asyncio.sleep(600)
+            assert rig.house.connections == 2
 
     virtual.run(session())
 
