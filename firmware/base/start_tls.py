@@ -8,6 +8,8 @@ import select
 from firmware.base import runtime
 from firmware.base.runtime import const
 
+_UNASKED_LOOKS = const(40)  # for what the peer sends unasked: 2 s
+_UNASKED_LOOK_MS = const(50)
 _STREAM_POLL = const(3)  # a request of MicroPython's stream protocol (py/stream.h)
 
 if runtime.MICROPYTHON:
@@ -55,12 +57,20 @@ if runtime.MICROPYTHON:
         # finished it by now.
         return stream, stream, sock.read(1) or b""
 
-    def read_unasked_tls(streams: tuple) -> None:
-        """Reads what the peer's TLS has sent unasked (the session tickets of TLS 1.3). A socket
-        that is closed while those are unread is reset, and the peer loses what it had not read by
-        then."""
+    async def read_unasked_tls(streams: tuple) -> None:
+        """Reads what the peer's TLS sends unasked (the session tickets of TLS 1.3). A socket that
+        is closed while those are unread is reset, and so is one that they reach when it is closed:
+        the peer loses what it had not read by then. A busy peer sends them late, TLS 1.2 has
+        none."""
+        sock = streams[0].s
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        for _ in range(_UNASKED_LOOKS):
+            if poll.poll(0):
+                break
+            await runtime.sleep_ms(_UNASKED_LOOK_MS)
         for _ in range(4):
-            streams[0].s.read(1)
+            sock.read(1)
 
     async def end_tls(streams: tuple) -> tuple:
         """(reader, writer) in clear text on streams of `start_tls(will_end=True)`, once the peer
@@ -83,7 +93,7 @@ else:
         await writer.start_tls(tls, server_hostname=host)
         return reader, writer, b""
 
-    def read_unasked_tls(streams: tuple) -> None:
+    async def read_unasked_tls(streams: tuple) -> None:
         """Nothing to do here: asyncio reads what the peer sends by itself."""
 
     async def end_tls(streams: tuple) -> tuple:

@@ -79,7 +79,7 @@ class Ftp:
             sent += len(block)
             block = body.read()
         if self._tls:
-            start_tls.read_unasked_tls(self._data)
+            await start_tls.read_unasked_tls(self._data)
         await self._end_transfer()
         size = await self._size(path)
         if size is not None and size != sent:
